@@ -1,1 +1,6 @@
-""""""
+"""Operating-system helpers that have never heard of wares.
+
+entry     one node of a file tree, with its content beside it when it is a regular file (tree)
+descent   a way down a tree by descriptors, at any depth (descent)
+stream    a tree as bytes between two of our own processes (stream)
+"""
