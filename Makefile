@@ -1,0 +1,39 @@
+# Every target does the set-up that it needs; `make` alone says what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-as-user check fmt bench clean
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -n auto
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: ## system packages, a .venv and the Python packages
+	@scripts/setup.sh
+
+demo: setup ## build two real things in a sealed box, twice; the second time nothing runs
+	@$(PY) scripts/demo.py
+
+test: setup ## the whole suite; as root, the part marked `both` again as an ordinary user
+	@$(PYTEST) $(ARGS)
+	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user.sh; fi
+
+test-as-user: setup ## as root: the part of the suite marked `both`, as an ordinary user
+	@scripts/test-as-user.sh
+
+check: setup ## ruff, mypy --strict, the floors
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m pytest -q tests/test_floors.py
+
+fmt: setup ## write every Python file the one way
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: setup ## measure against peers, as ratios
+	@$(PY) scripts/bench.py $(ARGS)
+
+clean: ## remove everything that the other targets made
+	rm -rf .venv build dist .mypy_cache .ruff_cache .hypothesis *.egg-info
+	find warpforge tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +
