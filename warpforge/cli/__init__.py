@@ -1,1 +1,5 @@
-""""""
+"""The command line: the only place that prints, reads the environment and decides an exit status.
+
+``main`` holds the one except clause, ``settings`` the one look at the environment, ``app`` what all commands
+share; then one file per command, imported when that command is called.
+"""

@@ -1,1 +1,6 @@
-""""""
+"""Other places that hold packed wares: an address becomes a stream, and a stream can be pushed to an address.
+
+The words: a **mirror** is a place outside of the workspace; its address is a URL of one packed ware, or, with
+``ca+`` in front, of a place that keeps many by their hash (``abc/def/<hash>``). What a mirror gives is never
+believed: whoever reads it checks the hash.
+"""

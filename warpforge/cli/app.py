@@ -1,0 +1,170 @@
+"""What every command shares: the common flags, accepted before and after the command's name."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+import click
+
+from warpforge.errors import Invalid, WarpforgeError
+
+if TYPE_CHECKING:
+    from warpforge.cli.settings import Settings
+
+
+class Common:
+    """The common flags of one call, and what the environment said."""
+
+    def __init__(self) -> None:
+        self.json = False
+        self.quiet = False
+        self.verbose = False
+        self._settings: Settings | None = None
+
+    @property
+    def settings(self) -> Settings:
+        if self._settings is None:
+            from warpforge.cli import settings
+
+            self._settings = settings.read()
+            for warning in self._settings.warnings:
+                self.note(warning)
+        return self._settings
+
+    def note(self, message: str) -> None:
+        """One line for a person, on stderr; silent under --quiet."""
+        if self.quiet:
+            return
+        if self.json:
+            sys.stdout.write(to_json({"log": {"Msg": message}}) + "\n")
+        else:
+            click.echo(printable(message), err=True)
+
+    def result(self, text: str) -> None:
+        """One line of result, on stdout."""
+        click.echo(text)
+
+
+def to_json(value: Any) -> str:
+    """One JSON line."""
+    import msgspec
+
+    return msgspec.json.encode(value).decode()
+
+
+def printable(text: str) -> str:
+    """The text with every control character (but newline and tab) escaped, safe for a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape", "surrogatepass").decode() for c in text
+    )
+
+
+def _set(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
+    def callback(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's shape)
+        if value:
+            setattr(context.find_root().ensure_object(Common), name, True)
+
+    return callback
+
+
+def _common_options() -> list[click.Parameter]:
+    def flag(*names: str, field: str, text: str) -> click.Option:
+        return click.Option(names, is_flag=True, expose_value=False, is_eager=True, callback=_set(field), help=text)
+
+    return [
+        flag("--json", field="json", text="Write JSON lines on stdout, errors as JSON on stderr."),
+        flag("--quiet", field="quiet", text="Only results and errors."),
+        flag("--verbose", "-v", field="verbose", text="Say more."),
+    ]
+
+
+CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Command(click.Command):
+    """A command that also takes the common flags."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("context_settings", CONTEXT)
+        super().__init__(*args, **kwargs)
+        self.params.extend(_common_options())
+
+
+class Group(click.Group):
+    """A group whose commands are imported when they are called.
+
+    ``lazy`` maps a command's name to ``module:attribute`` and its one line of help.
+    """
+
+    command_class = Command
+
+    def __init__(
+        self,
+        *args: Any,
+        lazy: dict[str, tuple[str, str]] | None = None,
+        aliases: dict[str, str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("context_settings", CONTEXT)
+        super().__init__(*args, **kwargs)
+        self.params.extend(_common_options())
+        self._lazy = lazy or {}
+        self._aliases = aliases or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._lazy})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        name = self._aliases.get(cmd_name, cmd_name)
+        if name not in self._lazy:
+            return super().get_command(ctx, name)
+        module, _, attribute = self._lazy[name][0].partition(":")
+        command = getattr(importlib.import_module(module), attribute)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in self.list_commands(ctx):
+            if name in self._lazy:
+                also = [a for a, n in self._aliases.items() if n == name]
+                text = self._lazy[name][1] + (f" (also: {', '.join(also)})" if also else "")
+            else:
+                command = super().get_command(ctx, name)
+                text = command.get_short_help_str(80) if command else ""
+            rows.append((name, text))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+
+Group.group_class = Group
+
+pass_common = click.make_pass_decorator(Common, ensure=True)
+
+
+def show_error(common: Common, error: WarpforgeError) -> None:
+    """One error, once: JSON on stderr under --json, else words."""
+    if common.json:
+        click.echo(to_json(error.to_serial()), err=True)
+        return
+    for number, link in enumerate(error.chain()):
+        lead = "error" if number == 0 else "  because"
+        click.echo(f"{lead}: {printable(link.message)}", err=True)
+    for finding in getattr(error.chain()[-1], "findings", ())[1:]:
+        click.echo(f"  also: {printable(str(finding))}", err=True)
+    if common.verbose:
+        for link in error.chain():
+            details = " ".join(f"{key}={value!r}" for key, value in link.details.items())
+            click.echo(f"  [{link.code}] {printable(details)}", err=True)
+    else:
+        click.echo(f"  [{error.chain()[-1].code}]", err=True)
+
+
+def refuse_argument(message: str) -> NoReturn:
+    """The arguments are wrong. Errors: ``invalid-argument``."""
+    raise Invalid("invalid-argument", message)

@@ -1,0 +1,100 @@
+"""The entry point: the command table, and the one place where an error becomes an exit status."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import click
+
+from warpforge import __version__
+from warpforge.cli.app import Common, Group, show_error
+from warpforge.errors import EXIT_INTERRUPTED, Failed, Internal, Invalid, Unable, WarpforgeError
+
+LAZY = {
+    "catalog": ("warpforge.cli.cmd_catalog:catalog", "Name releases of wares, and look them up."),
+    "check": ("warpforge.cli.cmd_check:check", "Check documents and say everything that is wrong with them."),
+    "fmt": ("warpforge.cli.cmd_fmt:fmt", "Rewrite documents in their canonical form."),
+    "id": ("warpforge.cli.cmd_id:id_", "Print the id of a formula, plot or release document."),
+    "log": ("warpforge.cli.cmd_log:log", "Show what ran, when, how long, and what it said."),
+    "quickstart": ("warpforge.cli.cmd_quickstart:quickstart", "Write a first module and plot here."),
+    "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
+    "status": ("warpforge.cli.cmd_status:status", "Show the module, the workspaces and this machine."),
+    "ware": ("warpforge.cli.cmd_ware:ware", "Pack, scan, unpack and show wares."),
+}
+
+
+@click.group(cls=Group, lazy=LAZY, aliases={"info": "status"}, name="warpforge", no_args_is_help=True)
+@click.version_option(__version__, "--version", message="%(version)s")
+def app() -> None:
+    """Hashes go in, hashes come out: run builds in sealed boxes, once."""
+
+
+def main() -> NoReturn:
+    """Run the command line and exit. Errors never show a traceback, unless WARPFORGE_DEBUG is set."""
+    sys.exit(call(sys.argv[1:]))
+
+
+def call(argv: list[str]) -> int:
+    """Run one command line; gives the exit status."""
+    common = Common()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    try:
+        status = app.main(argv, standalone_mode=False, obj=common, prog_name="warpforge")
+        sys.stdout.flush()
+        return status if isinstance(status, int) else 0
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as wrong:
+        click.echo(wrong.format_message(), err=True)
+        return 2
+    except click.UsageError as wrong:
+        advice = f"; see {wrong.ctx.command_path} --help" if wrong.ctx else ""
+        common.json = common.json or "--json" in argv
+        return _report(common, Invalid("invalid-argument", wrong.format_message().rstrip(".") + advice))
+    except click.ClickException as wrong:
+        return _report(common, Invalid("invalid-argument", wrong.format_message()))
+    except (KeyboardInterrupt, click.Abort):
+        return _report(common, Failed("interrupted", "interrupted: everything that ran was stopped"))
+    except BrokenPipeError:
+        # whoever read our output has gone; say nothing more, and keep the interpreter's exit from trying
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return EXIT_INTERRUPTED
+    except WarpforgeError as error:
+        return _report(common, error)
+    except OSError as error:
+        return _report(common, Unable("syscall", f"{error.filename or 'system'}: {error.strerror}", cause=error))
+    except Exception as error:
+        if os.environ.get("WARPFORGE_DEBUG"):
+            raise
+        where = _where(error)
+        return _report(
+            common,
+            Internal("internal", f"our bug, please report it: {type(error).__name__}: {error} ({where})", where=where),
+        )
+
+
+def _report(common: Common, error: WarpforgeError) -> int:
+    try:
+        show_error(common, error)
+    except OSError:
+        pass  # nobody can hear it; the status still tells
+    if os.environ.get("WARPFORGE_DEBUG"):
+        import traceback
+
+        traceback.print_exception(error)
+    return error.exit_status()
+
+
+def _where(error: BaseException) -> str:
+    trace = error.__traceback__
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

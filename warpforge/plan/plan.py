@@ -1,0 +1,231 @@
+"""The state of one plot while it is worked on. No I/O: what can be done now comes out, what was done goes in.
+
+Every step and every (sub)plot is a node, named by its path; a node waits for the nodes that its pipes come from,
+and a plot waits for all of its steps. When a plot's last step is finished its outputs are known; those with filters
+are packed again, which is a task like any other; then the plot itself is finished, and whoever waited for it is freed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from warpforge.errors import Invalid
+from warpforge.model.atoms import Candidate, CatalogRef, FilterMap, Ingest, Literal, Mount, Pipe, Secret, WareId
+from warpforge.model.formula import Formula, FormulaInput
+from warpforge.model.plot import Plot, PlotBasis, Protoformula, Step
+
+from .order import order
+
+StepPath = tuple[str, ...]
+Result = WareId | Literal
+Bound = WareId | Literal | Mount
+Pins = Mapping[CatalogRef | Ingest | Candidate, Result]
+
+
+class FormulaTask(NamedTuple):
+    """Run this formula; its results are the step's."""
+
+    path: StepPath
+    formula: Formula
+
+
+class RepackTask(NamedTuple):
+    """Pack this ware again through filters; the result is the plot's output ``label``."""
+
+    path: StepPath
+    label: str
+    ware: WareId
+    filters: FilterMap
+
+
+class Closed(NamedTuple):
+    """A plot that has its results; the whole plot's path is empty."""
+
+    path: StepPath
+    results: dict[str, Result]
+
+
+Task = FormulaTask | RepackTask
+
+
+class _Scope:
+    """One (sub)plot: where its pipes look."""
+
+    __slots__ = ("parent", "path", "plot", "repacks", "results")
+
+    def __init__(self, path: StepPath, plot: Plot, parent: _Scope | None) -> None:
+        self.path = path
+        self.plot = plot
+        self.parent = parent
+        self.results: dict[str, Result] = {}
+        self.repacks = 0
+
+
+class Plan:
+    """One plot with all its names pinned. Errors of the constructor: ``plot-invalid``."""
+
+    def __init__(self, plot: Plot, pins: Pins) -> None:
+        self._pins = pins
+        self._scopes: dict[StepPath, _Scope] = {}
+        self._protos: dict[StepPath, tuple[_Scope, Protoformula]] = {}
+        self._results: dict[StepPath, Mapping[str, Result]] = {}
+        self._waits: dict[StepPath, int] = {}
+        self._frees: dict[StepPath, list[StepPath]] = {}
+        self._ready: list[Task] = []
+        self._closed: list[Closed] = []
+        self._news: list[StepPath] = []
+        self.steps: list[StepPath] = []
+        self._build(plot)
+
+    @property
+    def done(self) -> bool:
+        """Whether the whole plot has its results."""
+        return () in self._results
+
+    def ready(self) -> list[Task]:
+        """The tasks that became possible since the last call, in the plot's order."""
+        ready, self._ready = self._ready, []
+        return ready
+
+    def closed(self) -> list[Closed]:
+        """The plots that got their results since the last call, inner ones first."""
+        closed, self._closed = self._closed, []
+        return closed
+
+    def finished(self, task: Task, results: Mapping[str, Result]) -> None:
+        """Take what a task gave: a step's results by label, or ``{label: ware}`` of a repack."""
+        if isinstance(task, FormulaTask):
+            self._finish(task.path, results)
+        else:
+            scope = self._scopes[task.path]
+            scope.results[task.label] = results[task.label]
+            scope.repacks -= 1
+            if not scope.repacks:
+                self._close(scope)
+        self._settle()
+
+    def results(self) -> dict[str, Result]:
+        """The whole plot's results, once it is done."""
+        return self._scopes[()].results
+
+    # building the graph
+
+    def _build(self, plot: Plot) -> None:
+        open_ = [_Scope((), plot, None)]
+        while open_:
+            scope = open_.pop()
+            self._scopes[scope.path] = scope
+            subplots = []
+            for name in order({name: _siblings(step) for name, step in scope.plot.steps.items()}):
+                body = scope.plot.steps[name].body
+                path = (*scope.path, name)
+                if isinstance(body, Plot):
+                    subplots.append(_Scope(path, body, scope))
+                else:
+                    self._protos[path] = (scope, body)
+                    self.steps.append(path)
+            open_.extend(reversed(subplots))
+        for path, scope in self._scopes.items():
+            self._wait(path, {(*path, name) for name in scope.plot.steps})
+        for path, (scope, proto) in self._protos.items():
+            sources = (self._source(scope, entry.basis) for entry in proto.inputs.values())
+            self._wait(path, {source for source in sources if source is not None})
+        for path in [path for path, count in self._waits.items() if not count]:
+            self._free(path)
+        self._settle()
+
+    def _wait(self, path: StepPath, needs: set[StepPath]) -> None:
+        self._waits[path] = len(needs)
+        for need in needs:
+            self._frees.setdefault(need, []).append(path)
+
+    def _source(self, scope: _Scope, basis: PlotBasis) -> StepPath | None:
+        """The node whose results a basis waits for, if any."""
+        for at, where in _follow(scope, basis):
+            if isinstance(where, Pipe) and where.step:
+                return (*at.path, where.step)
+        return None
+
+    # walking it
+
+    def _finish(self, path: StepPath, results: Mapping[str, Result]) -> None:
+        self._results[path] = results
+        self._news.append(path)
+
+    def _settle(self) -> None:
+        """Free whoever waited for what is finished; closing a plot finishes it, so this goes on until it is quiet."""
+        while self._news:
+            for dependent in self._frees.get(self._news.pop(), ()):
+                self._waits[dependent] -= 1
+                if not self._waits[dependent]:
+                    self._free(dependent)
+
+    def _free(self, path: StepPath) -> None:
+        if path in self._protos:
+            self._ready.append(FormulaTask(path, self._formula(*self._protos[path])))
+            return
+        scope = self._scopes[path]
+        for label, output in scope.plot.outputs.items():
+            value = self._resolve(scope, output.pipe, f"{'/'.join(path)} output {label}")
+            if output.filters and isinstance(value, WareId):
+                scope.repacks += 1
+                self._ready.append(RepackTask(path, label, value, output.filters))
+            elif isinstance(value, WareId | Literal):
+                scope.results[label] = value
+        if not scope.repacks:
+            self._close(scope)
+
+    def _close(self, scope: _Scope) -> None:
+        # outputs that were packed again arrive late: give the results the document's order
+        results = {label: scope.results[label] for label in scope.plot.outputs}
+        scope.results = results
+        self._closed.append(Closed(scope.path, results))
+        self._finish(scope.path, results)
+
+    def _formula(self, scope: _Scope, proto: Protoformula) -> Formula:
+        inputs = {}
+        for port, entry in proto.inputs.items():
+            bound = self._resolve(scope, entry.basis, port)
+            text = f"ware:{bound}" if isinstance(bound, WareId) else str(bound)
+            inputs[port] = FormulaInput(text, bound, entry.filters, entry.is_complex)
+        return Formula(inputs=inputs, action=proto.action, outputs=proto.outputs)
+
+    def _resolve(self, scope: _Scope, basis: PlotBasis, what: str) -> Bound:
+        *_, (at, end) = _follow(scope, basis)
+        if isinstance(end, CatalogRef | Ingest | Candidate):
+            return self._pins[end]
+        if isinstance(end, Secret):
+            raise Invalid("plot-invalid", f"{what}: the secret {end.name} cannot be part of a formula", reason="secret")
+        if not isinstance(end, Pipe):
+            return end
+        found = self._results[(*at.path, end.step)].get(end.label)
+        if found is None:
+            raise Invalid(
+                "plot-invalid",
+                f"{what}: step {end.step} has no output {end.label}",
+                reason="missing-label",
+                stepName=end.step,
+                label=end.label,
+            )
+        return found
+
+
+def _follow(scope: _Scope, basis: PlotBasis) -> Iterator[tuple[_Scope, PlotBasis]]:
+    """A basis, and what it leads to through plot inputs; a subplot's input pipes look in the parent's scope."""
+    yield scope, basis
+    while isinstance(basis, Pipe) and not basis.step:
+        entry = scope.plot.inputs.get(basis.label)
+        if entry is None:
+            raise Invalid("plot-invalid", f"no plot input is called {basis.label}", reason="missing-label")
+        basis = entry.basis
+        if isinstance(basis, Pipe):
+            if scope.parent is None:
+                raise Invalid("plot-invalid", f"a plot's own input cannot be a pipe: {basis}", reason="pipe")
+            scope = scope.parent
+        yield scope, basis
+
+
+def _siblings(step: Step) -> list[str]:
+    """The steps beside it that a step pipes from."""
+    return [e.basis.step for e in step.body.inputs.values() if isinstance(e.basis, Pipe) and e.basis.step]
