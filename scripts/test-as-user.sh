@@ -6,6 +6,7 @@
 # the closed directory is covered by an empty one, and only what the tests need is put back below it.
 # The user gets a copy of the checkout at the checkout's own path, and writes only to a scratch directory.
 set -euo pipefail
+umask 022
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo "test-as-user: needs root (an ordinary user runs the whole suite anyway)" >&2; exit 2; }
 
