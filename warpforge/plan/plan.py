@@ -138,6 +138,9 @@ class Plan:
     def _wait(self, path: StepPath, needs: set[StepPath]) -> None:
         self._waits[path] = len(needs)
         for need in needs:
+            if need not in self._protos and need not in self._scopes:
+                what = f"step {'/'.join(path)} pipes from step {need[-1]}, which is not there"
+                raise Invalid("plot-invalid", what, reason="missing-step", stepName=need[-1])
             self._frees.setdefault(need, []).append(path)
 
     def _source(self, scope: _Scope, basis: PlotBasis) -> StepPath | None:
