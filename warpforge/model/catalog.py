@@ -1,0 +1,85 @@
+"""Catalog documents: a module's releases, each release's items, where wares are mirrored, where they are pushed to.
+
+A replay is a ``plot.Plot``; its place in the catalog is named by its id.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from .atoms import WarehouseAddr, WareId
+
+
+class CatalogModule(msgspec.Struct, frozen=True):
+    """A module (a lineage): the id of each release, by its name."""
+
+    name: str
+    releases: dict[str, str]
+    metadata: dict[str, str]
+
+    def to_serial(self) -> dict[str, Any]:
+        return {"name": self.name, "releases": dict(self.releases), "metadata": dict(self.metadata)}
+
+
+class Release(msgspec.Struct, frozen=True):
+    """One release: the ware of each item. Its file has no capsule."""
+
+    name: str
+    items: dict[str, WareId]
+    metadata: dict[str, str]
+
+    @property
+    def replay(self) -> str | None:
+        """The id of the plot that made it, if the release says so."""
+        return self.metadata.get("replay")
+
+    def to_serial(self) -> dict[str, Any]:
+        return {
+            "releaseName": self.name,
+            "items": {label: str(ware) for label, ware in self.items.items()},
+            "metadata": dict(self.metadata),
+        }
+
+
+class Mirrors(msgspec.Struct, frozen=True):
+    """Where the wares of a module may be had: by ware, or by module and packtype."""
+
+    by_ware: dict[WareId, tuple[WarehouseAddr, ...]] | UnsetType = UNSET
+    by_module: dict[str, dict[str, tuple[WarehouseAddr, ...]]] | UnsetType = UNSET
+
+    def to_serial(self) -> dict[str, Any]:
+        serial: dict[str, Any] = {}
+        if self.by_ware is not UNSET:
+            serial["byWare"] = {str(ware): _texts(addresses) for ware, addresses in self.by_ware.items()}
+        if self.by_module is not UNSET:
+            serial["byModule"] = {
+                module: {packtype: _texts(addresses) for packtype, addresses in packtypes.items()}
+                for module, packtypes in self.by_module.items()
+            }
+        return serial
+
+
+class PushConfig(msgspec.Struct, frozen=True):
+    """How to push to a warehouse: a kind (``s3``, ``mock``, ...) and its settings, all text."""
+
+    kind: str
+    settings: dict[str, str]
+
+    def to_serial(self) -> dict[str, Any]:
+        return {"pushConfig": {self.kind: dict(self.settings)}}
+
+
+class Mirroring(msgspec.Struct, frozen=True):
+    """Where this workspace pushes the wares of its catalogs."""
+
+    warehouses: dict[WarehouseAddr, PushConfig]
+
+    def to_serial(self) -> dict[str, Any]:
+        return {str(address): config.to_serial() for address, config in self.warehouses.items()}
+
+
+def _texts(addresses: tuple[WarehouseAddr, ...]) -> list[str]:
+    return [str(address) for address in addresses]

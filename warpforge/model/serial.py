@@ -1,0 +1,234 @@
+"""The one door between bytes and nouns.
+
+``load_*``: bytes -> Loaded(noun, warnings). Text first (strict, then lenient), then the schema, then what can be known
+from the document alone; each stage tells all that it finds in one error. ``dump``: a noun -> canonical bytes.
+Every ``name`` is only said in messages: what the document is called (its path).
+
+Errors: ``serialization`` (reason ``parse`` or ``limit``, with line and column), ``datatoonew`` (a capsule's version or
+nothing but unknown fields), ``wareid-invalid`` (nothing but malformed WareIds), otherwise ``formula-invalid``,
+``plot-invalid``, ``module-invalid`` or ``catalog-invalid``, with JSON pointers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from warpforge.errors import Invalid
+
+from .catalog import CatalogModule, Mirroring, Mirrors, Release
+from .check import check_formula, check_plot
+from .findings import ROOT, Finding, Place, invalid_document
+from .formula import Formula, FormulaFile
+from .jsontext import SIZE_LIMIT, Slip, read_careful, read_plain
+from .layout import layout
+from .module import Module
+from .plot import Plot, PlotResults
+from .read_catalog import (
+    read_catalog_module,
+    read_mirroring,
+    read_mirrors,
+    read_module,
+    read_release,
+    read_run_record,
+)
+from .read_formula import read_formula_file
+from .read_plot import read_plot
+from .reading import Reading
+from .run import RunRecord
+
+__all__ = ["SIZE_LIMIT", "Loaded", "dump", "fmt", "load_document"]
+
+T = TypeVar("T")
+
+
+class Loaded(Generic[T]):
+    """A valid noun, and how it was come by. Warnings are thought of only when asked for."""
+
+    __slots__ = ("_slips", "is_replay", "noun")
+
+    def __init__(self, noun: T, slips: Sequence[Slip], *, is_replay: bool = False) -> None:
+        self.noun = noun
+        self.is_replay = is_replay
+        self._slips = slips
+
+    @property
+    def warnings(self) -> list[Finding]:
+        """Commas forgiven, then what is allowed but odd, each with its JSON pointer."""
+        from .lint import lint
+
+        forgiven = [
+            Finding("", f"line {slip.line}, column {slip.column}: {slip.message}", "comma") for slip in self._slips
+        ]
+        return forgiven + list(lint(self.noun, is_replay=self.is_replay))
+
+
+class _Kind(NamedTuple):
+    """A kind of document: ``family`` is its capsule without version, or empty when it has none."""
+
+    family: str
+    code: str
+    read: Callable[[Reading, Any, Place], Any]
+    check: Callable[[Any], list[Finding]] | None = None
+
+
+def _check_formula_file(noun: FormulaFile) -> list[Finding]:
+    return check_formula(noun.formula, ((ROOT, "formula"), "formula.v1"))
+
+
+def _check_plot_file(noun: Plot) -> list[Finding]:
+    return check_plot(noun, (ROOT, "plot.v1"))
+
+
+_FORMULA: Final = _Kind("", "formula-invalid", read_formula_file, _check_formula_file)
+_PLOT: Final = _Kind("plot", "plot-invalid", read_plot, _check_plot_file)
+_REPLAY: Final = _Kind("plot", "catalog-invalid", read_plot, _check_plot_file)
+_MODULE: Final = _Kind("module", "module-invalid", read_module)
+_CATALOG_MODULE: Final = _Kind("catalogmodule", "catalog-invalid", read_catalog_module)
+_MIRRORS: Final = _Kind("catalogmirrors", "catalog-invalid", read_mirrors)
+_RELEASE: Final = _Kind("", "catalog-invalid", read_release)
+_MIRRORING: Final = _Kind("mirroring", "catalog-invalid", read_mirroring)
+_RUN_RECORD: Final = _Kind("", "serialization", read_run_record)
+
+_FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, _MIRRORING)}
+# documents without a capsule of their own are known by a member they must have
+_SIGNS: Final = {"formula": _FORMULA, "releaseName": _RELEASE, "items": _RELEASE, "formulaID": _RUN_RECORD}
+_CAPSULES: Final[dict[type, str]] = {
+    Plot: "plot.v1",
+    Module: "module.v1",
+    CatalogModule: "catalogmodule.v1",
+    Mirrors: "catalogmirrors.v1",
+    Mirroring: "mirroring.v1",
+}
+
+Noun = FormulaFile | Plot | Module | CatalogModule | Mirrors | Release | Mirroring | RunRecord
+
+
+def load_document(data: bytes, name: str) -> Loaded[Any]:
+    """Any document, known by its capsule."""
+    return _load(data, name, None)
+
+
+def load_formula(data: bytes, name: str) -> Loaded[FormulaFile]:
+    return _load(data, name, _FORMULA)
+
+
+def load_plot(data: bytes, name: str) -> Loaded[Plot]:
+    return _load(data, name, _PLOT)
+
+
+def load_replay(data: bytes, name: str) -> Loaded[Plot]:
+    """A plot of a catalog: its faults are the catalog's."""
+    return _load(data, name, _REPLAY)
+
+
+def load_module(data: bytes, name: str) -> Loaded[Module]:
+    return _load(data, name, _MODULE)
+
+
+def load_catalog_module(data: bytes, name: str) -> Loaded[CatalogModule]:
+    return _load(data, name, _CATALOG_MODULE)
+
+
+def load_release(data: bytes, name: str) -> Loaded[Release]:
+    return _load(data, name, _RELEASE)
+
+
+def load_mirrors(data: bytes, name: str) -> Loaded[Mirrors]:
+    return _load(data, name, _MIRRORS)
+
+
+def load_mirroring(data: bytes, name: str) -> Loaded[Mirroring]:
+    return _load(data, name, _MIRRORING)
+
+
+def load_run_record(data: bytes, name: str) -> Loaded[RunRecord]:
+    return _load(data, name, _RUN_RECORD)
+
+
+def dump(noun: Noun | Formula | PlotResults) -> bytes:
+    """Canonical bytes: in its capsule where the document has one, struct fields in schema order, maps as they were."""
+    serial = noun.to_serial()
+    if isinstance(noun, Formula):
+        serial = {"formula": {"formula.v1": serial}}
+    capsule = _CAPSULES.get(type(noun))
+    return layout({capsule: serial} if capsule else serial)
+
+
+def fmt(data: bytes, name: str = "document") -> bytes:
+    """The document in canonical form: the same meaning, the same id. Commas are put right; dangling pipes stay."""
+    return dump(_read(data, name, None)[0])
+
+
+def _load(data: bytes, name: str, kind: _Kind | None) -> Loaded[Any]:
+    noun, kind, slips = _read(data, name, kind)
+    if kind.check is not None and (findings := kind.check(noun)):
+        raise invalid_document(kind.code, name, findings)
+    return Loaded(noun, slips, is_replay=kind is _REPLAY)
+
+
+def _read(data: bytes, name: str, kind: _Kind | None) -> tuple[Any, _Kind, list[Slip]]:
+    """The noun by its schema alone."""
+    value = read_plain(data)
+    slips: list[Slip] = []
+    is_careful = value is None
+    if is_careful:
+        value, slips = read_careful(data, name)
+    try:
+        noun, kind = _read_value(value, name, kind)
+    except Invalid:
+        # the text's own faults come first, and only the careful reader can tell where they are
+        if not is_careful:
+            read_careful(data, name)
+        raise
+    return noun, kind, slips
+
+
+def _read_value(value: Any, name: str, kind: _Kind | None) -> tuple[Any, _Kind]:
+    kind = kind or _recognise(value, name)
+    reading = Reading()
+    place: Place = ROOT
+    if kind.family:
+        value, place = _open_capsule(reading, value, kind, name)
+    noun = kind.read(reading, value, place)
+    if reading.findings:
+        raise invalid_document(kind.code, name, reading.findings)
+    return noun, kind
+
+
+def _recognise(value: Any, name: str) -> _Kind:
+    for key in value if isinstance(value, dict) else ():
+        if kind := _SIGNS.get(key) or _FAMILIES.get(_family(key)):
+            return kind
+    raise Invalid(
+        "serialization",
+        f"{name}: no document of ours: a capsule is wanted, such as plot.v1, module.v1, or formula",
+        document=name,
+        path="",
+        reason="capsule",
+    )
+
+
+def _family(key: str) -> str:
+    """``plot`` of ``plot.v1``, ``plot.v2``, ...; empty for another key."""
+    family, _, version = key.rpartition(".v")
+    return family if version.isdecimal() else ""
+
+
+def _open_capsule(reading: Reading, value: Any, kind: _Kind, name: str) -> tuple[Any, Place]:
+    capsule = f"{kind.family}.v1"
+    if isinstance(value, dict) and capsule not in value:
+        for key in value:
+            if _family(key) == kind.family:
+                raise Invalid(
+                    "datatoonew",
+                    f"{name}: {key} is newer than this warpforge, which knows {capsule}",
+                    document=name,
+                    path="",
+                    reason="version",
+                    version=key,
+                )
+    members = reading.fields(value, ROOT, frozenset((capsule,)), frozenset())
+    if reading.findings and capsule not in members:
+        raise invalid_document(kind.code, name, reading.findings)
+    return members[capsule], (ROOT, capsule)
