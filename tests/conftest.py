@@ -1,0 +1,54 @@
+"""Fixtures of the whole suite: worlds, and a busybox ware made with the product's own commands."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from rootfs import make_rootfs
+from support.world import World
+
+
+class Busybox(NamedTuple):
+    """A root workspace whose catalog ``test`` knows busybox, to be copied into a world."""
+
+    ware: str
+    template: Path
+
+
+BUSYBOX = "warpsys.org/busybox:v1.35.0:amd64-static"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    """An empty world: no workspace but an empty home."""
+    return World(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def needs_box() -> None:
+    """Boxes must be possible here: their absence fails a test, for set-up could have installed what is missing."""
+    if shutil.which("bwrap") is None:
+        pytest.fail("bwrap is not installed: `make setup` installs it")
+
+
+@pytest.fixture(scope="session")
+def busybox(needs_box: None, tmp_path_factory: pytest.TempPathFactory) -> Busybox:
+    """busybox, packed and put into a catalog once for every test of this process."""
+    base = tmp_path_factory.mktemp("busybox")
+    make_rootfs(base / "rootfs")
+    made = World(base / "world")
+    made.root_workspace()
+    ware = made.run("ware", "pack", base / "rootfs").out.strip()
+    made.run("catalog", "init", "test")
+    made.run("catalog", "--name", "test", "add", "ware", BUSYBOX, ware)
+    return Busybox(ware, made.root)
+
+
+@pytest.fixture
+def box_world(busybox: Busybox, world: World) -> World:
+    """A world that is a root workspace with busybox in its warehouse and catalog."""
+    world.adopt(busybox.template)
+    return world
