@@ -1,1 +1,19 @@
-""""""
+"""Wares at rest, and what was learned from making them.
+
+The words, each a module:
+
+warehouse    packed wares, named by their hash: truth
+shelf        unpacked wares, ready to be a lower layer of a box: derived, trusted only by its stamp
+duals        the ``ztar`` hash of every ware whose own id says less than its tree: truth
+memo         RunRecords by FormulaId, so that a result is computed once: truth
+runs         the run log: one line for every execution, and what it said: history
+index        sizes, last use and the ingest cache: derived, rebuilt whenever in doubt
+staging      where one process writes before anything has its final name
+debris       what dead processes left behind
+pins         what running processes need kept
+finding      something that is not as it should be; told once, never in the way
+store        all of these over one directory
+
+Writing goes bytes, name, index, then whoever points at it; deleting goes the other way.
+Whether something is there is decided by files alone.
+"""

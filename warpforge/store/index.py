@@ -1,0 +1,149 @@
+"""The index: what is costly to find out again, in LMDB. Derived: nothing is believed because it is written here.
+
+Sizes of wares, the last run of a formula, and the ingest cache. Writes are kept back and go out in one transaction
+(at close, or when many wait), so a command that only reads never asks for the writer's lock.
+A file that is damaged, torn or of another version is set aside and begun anew; ``reindex`` fills it.
+Trouble with the index is a finding and never an error: the files it describes are still there.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, Final, TypeVar
+
+from warpforge.model.atoms import WareId
+
+from .facts import WareFacts
+from .finding import Finding, Findings
+from .index_file import IndexFile, is_harmless, release, share
+from .layout import Layout
+
+T = TypeVar("T")
+
+_MANY: Final = 512  # waiting writes that are worth a transaction
+_LONGEST_KEY: Final = 500  # LMDB's own limit is 511 bytes
+
+
+class Index:
+    """Keys ``w:<ware>``, ``f:<formula>``, ``i:<sha256 of path>``; values in JSON. Threads may share one."""
+
+    def __init__(self, layout: Layout, findings: Findings) -> None:
+        self._layout = layout
+        self._findings = findings
+        self._waiting: dict[bytes, bytes | None] = {}
+        self._mutex = threading.RLock()
+        self._file: IndexFile | None = None
+
+    def ware(self, ware: WareId) -> WareFacts | None:
+        """What was seen when this ware was stored."""
+        value = self._get(_ware_key(ware))
+        return None if value is None else WareFacts(*value)
+
+    def put_ware(self, ware: WareId, facts: WareFacts) -> None:
+        """Note a stored ware."""
+        self._put(_ware_key(ware), list(facts))
+
+    def forget_ware(self, ware: WareId) -> None:
+        """A ware is no longer in the warehouse."""
+        self._put(_ware_key(ware), None)
+
+    def wares(self) -> Iterator[tuple[WareId, WareFacts]]:
+        """Every ware that is noted, sorted."""
+        self.flush()
+        for key, raw in self._guarded(lambda file: file.scan(b"w:")) or ():
+            yield WareId.parse(key[2:].decode()), WareFacts(*_decode(raw))
+
+    def last_run(self, formula_id: str) -> str | None:
+        """The id of the last run of a formula."""
+        value = self._get(b"f:" + formula_id.encode())
+        return None if value is None else str(value)
+
+    def put_last_run(self, formula_id: str, run_id: str) -> None:
+        """Note the last run of a formula."""
+        self._put(b"f:" + formula_id.encode(), run_id)
+
+    def ingest_get(self, path: str | bytes, signature: bytes) -> WareId | None:
+        """The ware that this path was, if its stat signature is still the same."""
+        value = self._get(_ingest_key(path))
+        if value is None or value[0] != signature.hex():
+            return None
+        return WareId.parse(value[1])
+
+    def ingest_put(self, path: str | bytes, signature: bytes, ware: WareId) -> None:
+        """Note what a path was ingested as. ``signature``: bytes that differ whenever the tree may differ."""
+        self._put(_ingest_key(path), [signature.hex(), str(ware)])
+
+    def flush(self) -> None:
+        """Write what waits, in one transaction."""
+        with self._mutex:
+            waiting, self._waiting = self._waiting, {}
+            if waiting:
+                self._guarded(lambda file: file.write(waiting))
+
+    def begin_anew(self) -> None:
+        """Set the index aside."""
+        with self._mutex:
+            self._waiting.clear()
+            self._guarded(lambda file: file.begin_anew())
+
+    def close(self) -> None:
+        """Write what waits and let go; may be called again, and the index may be used again."""
+        with self._mutex:
+            self.flush()
+            file, self._file = self._file, None
+            if file is not None:
+                release(file)
+
+    def _get(self, key: bytes) -> Any:
+        with self._mutex:
+            if key in self._waiting:
+                raw = self._waiting[key]
+            else:
+                raw = self._guarded(lambda file: file.get(key)) if len(key) <= _LONGEST_KEY else None
+        return None if raw is None else _decode(raw)
+
+    def _put(self, key: bytes, value: Any) -> None:
+        if len(key) > _LONGEST_KEY:
+            return
+        with self._mutex:
+            self._waiting[key] = None if value is None else _encode(value)
+            if len(self._waiting) >= _MANY:
+                self.flush()
+
+    def _guarded(self, work: Callable[[IndexFile], T]) -> T | None:
+        import lmdb
+
+        if self._file is None:
+            layout = self._layout
+            self._file = share(layout.index, layout.lock("index", "writer"), layout.quarantine)
+        try:
+            return work(self._file)
+        except (OSError, MemoryError, lmdb.Error) as error:
+            if not is_harmless(error):
+                message = f"the index cannot be used ({error}); nothing but time is lost"
+                self._findings.add(Finding("index", "index", "store", "io", message, self._layout.index))
+            return None
+
+
+def _ware_key(ware: WareId) -> bytes:
+    return f"w:{ware}".encode()
+
+
+def _ingest_key(path: str | bytes) -> bytes:
+    from hashlib import sha256
+
+    return b"i:" + sha256(os.fsencode(path)).digest()
+
+
+def _encode(value: Any) -> bytes:
+    import msgspec
+
+    return msgspec.json.encode(value)
+
+
+def _decode(raw: bytes) -> Any:
+    import msgspec
+
+    return msgspec.json.decode(raw)

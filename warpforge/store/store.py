@@ -1,0 +1,231 @@
+"""The store of one workspace: everything in this package over one directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from warpforge.errors import Unable
+from warpforge.fsx.atomic import make_dirs, write_atomic
+from warpforge.fsx.locks import Busy, Lock
+from warpforge.model.atoms import WareId
+
+from .debris import sweep
+from .duals import Duals
+from .facts import WareFacts
+from .finding import Finding, Findings, storing
+from .layout import FORMAT, Layout
+from .memo import Memo
+from .pins import Pin
+from .shelf import Shelf
+from .staging import Staging
+from .warehouse import Warehouse
+
+if TYPE_CHECKING:
+    from .index import Index
+    from .runs import Runs
+
+GC_PATIENCE: Final = 60.0  # seconds that a command waits for a garbage collection to end
+
+
+class Store:
+    """Wares, memos and runs below a workspace's internal directory.
+
+    ``warehouse``: a directory that stands in for the warehouse, for this command. ``owner``: uid and gid that run
+    the boxes, when that is not us. Making one reads one small file and writes nothing.
+    Errors: ``store`` (version) for a store that another version of this program wrote.
+    """
+
+    def __init__(
+        self,
+        internal: str | os.PathLike[str],
+        *,
+        warehouse: str | os.PathLike[str] | None = None,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        self.layout: Final = Layout(os.path.abspath(internal))
+        self.staging: Final = Staging(self.layout.tmp, self._mark)
+        self._findings = Findings()
+        self._check_format()
+        stand_in = None if warehouse is None else os.path.abspath(warehouse)
+        own = f"{self.layout.internal}/warehouse"
+        self.warehouse: Final = Warehouse(
+            own,
+            None if stand_in == own else stand_in,
+            self.staging,
+            self._findings,
+            self._record,
+            self.layout.quarantine,
+        )
+        self.shelf: Final = Shelf(self.layout, self.staging, owner)
+        self.duals: Final = Duals(self.layout, self.staging)
+        self.memo: Final = Memo(self.layout, self.staging, self._findings)
+
+    @property
+    def internal(self) -> Path:
+        """The directory of the store."""
+        return Path(self.layout.internal)
+
+    @cached_property
+    def index(self) -> Index:
+        """The index; LMDB is opened when something is first asked or written."""
+        from .index import Index
+
+        return Index(self.layout, self._findings)
+
+    @cached_property
+    def runs(self) -> Runs:
+        """The run log."""
+        from .runs import Runs
+
+        return Runs(self.layout, self.staging, lambda formula_id, run_id: self.index.put_last_run(formula_id, run_id))
+
+    def has(self, ware: WareId) -> bool:
+        """Whether a ware's bytes are here, packed or unpacked."""
+        return self.warehouse.has(ware) or self.shelf.has(ware)
+
+    def findings(self) -> list[Finding]:
+        """What was not as it should be since the last call, each thing once."""
+        return self._findings.take()
+
+    def use(self) -> Lock:
+        """Hold this (``with store.use():``) while wares are resolved and used: no garbage is collected meanwhile.
+
+        What dead processes left is swept first. Errors: ``store`` (busy).
+        """
+        self.sweep()
+        return self._gc_lock(shared=True, timeout=GC_PATIENCE)
+
+    def exclusive(self, timeout: float | None = 0) -> Lock:
+        """Hold this while deleting: nobody uses the store meanwhile. Errors: ``store`` (busy)."""
+        with storing(f"cannot lock {self.layout.internal}"):
+            make_dirs(self.layout.locks, sync=False)
+        return self._gc_lock(shared=False, timeout=timeout)
+
+    def single_flight(
+        self,
+        key: str | WareId,
+        *,
+        timeout: float | None = None,
+        on_wait: Callable[[list[int]], None] | None = None,
+    ) -> Lock:
+        """One at a time for a formula id or a ware, over all processes and threads. Look again once you hold it.
+
+        ``on_wait`` is told the holders' pids if we have to wait. Errors on entering: ``store`` (busy, pid).
+        """
+        kind = "ware" if isinstance(key, WareId) else "formula"
+        with storing(f"cannot lock {key}"):
+            make_dirs(self.layout.locks, sync=False)
+        return StoreLock(self.layout.lock(kind, str(key)), str(key), timeout=timeout, on_wait=on_wait)
+
+    def pin(self) -> Pin:
+        """Keep wares from garbage collection while we run. Errors: ``store``."""
+        return Pin(self.layout.roots)
+
+    def sweep(self) -> int:
+        """Remove what dead processes left behind; returns how many things. Nothing of a live process is touched."""
+        return sweep(self.layout.tmp) + sweep(self.layout.roots)
+
+    def reindex(self) -> int:
+        """Write the index anew from the files; returns the number of wares. The ingest cache is forgotten."""
+        index = self.index
+        index.begin_anew()
+        count = 0
+        for ware, path in self.warehouse.wares():
+            with suppress(OSError):
+                index.put_ware(ware, WareFacts(packed_bytes=os.lstat(path).st_size))
+                count += 1
+        seen: set[str] = set()
+        for entry in self.runs.entries():
+            if entry.formula_id and entry.formula_id not in seen:
+                seen.add(entry.formula_id)
+                index.put_last_run(entry.formula_id, entry.id)
+        index.flush()
+        return count
+
+    def close(self) -> None:
+        """Write what waits for the index and remove what is still staged; may be called again."""
+        if "index" in self.__dict__:
+            self.index.close()
+        self.warehouse.close()
+        self.staging.close()
+
+    def _record(self, ware: WareId, facts: WareFacts) -> None:
+        self.index.put_ware(ware, facts)
+
+    def _gc_lock(self, *, shared: bool, timeout: float | None) -> Lock:
+        path = self.layout.lock("gc", "store")
+        return StoreLock(path, "the store", shared=shared, timeout=timeout, optional=shared)
+
+    def _check_format(self) -> None:
+        try:
+            with open(self.layout.format, "rb") as file:
+                text = file.read(64)
+        except FileNotFoundError:
+            return
+        except NotADirectoryError:
+            return
+        if text.strip() != str(FORMAT).encode():
+            found = text.strip().decode("ascii", "backslashreplace") or "nothing"
+            raise Unable(
+                "store",
+                f"{self.layout.internal} has store format {found}, this program knows {FORMAT}: "
+                "use the one that wrote it",
+                reason="version",
+                path=self.layout.internal,
+            )
+
+    def _mark(self) -> None:
+        """Write the format beside the first thing that we write."""
+        if not os.path.exists(self.layout.format):
+            write_atomic(self.layout.format, f"{FORMAT}\n".encode(), sync=False)
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class StoreLock(Lock):
+    """A lock whose refusal is the code ``store`` with reason busy and the holder's pid."""
+
+    __slots__ = ("_what",)
+
+    def __init__(
+        self,
+        path: str,
+        what: str,
+        *,
+        shared: bool = False,
+        timeout: float | None = None,
+        on_wait: Callable[[list[int]], None] | None = None,
+        optional: bool = False,
+    ) -> None:
+        super().__init__(path, shared=shared, timeout=timeout, on_wait=on_wait, optional=optional)
+        self._what = what
+
+    def acquire(self) -> None:
+        try:
+            with storing(f"cannot lock {self._what}"):
+                super().acquire()
+        except Unable as error:
+            busy = error.__cause__
+            if not isinstance(busy, Busy):
+                raise
+            pids = ", ".join(map(str, busy.pids)) or "unknown"
+            raise Unable(
+                "store",
+                f"{self._what} is in use by another process (pid {pids}): wait for it, or end it",
+                cause=busy,
+                reason="busy",
+                pid=pids,
+                path=self.path,
+            ) from busy
