@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from warpforge.errors import Invalid
+from warpforge.model.atoms import Pipe
+from warpforge.model.findings import ROOT, Finding, Place, pointer
+from warpforge.model.plot import Plot, Step
 
 
 def order(needs: Mapping[str, Iterable[str]]) -> list[str]:
@@ -39,3 +42,24 @@ def _cycle(open_: list[str], again: str) -> Invalid:
     ring = [*open_[open_.index(again) :], again]
     text = " -> ".join(ring)
     return Invalid("plot-invalid", f"steps need each other in a ring: {text}", reason="cycle", cycle=text)
+
+
+def rings(plot: Plot) -> list[Finding]:
+    """A finding for every (sub)plot whose steps need each other in a ring; pointers start at the file's root."""
+    found: list[Finding] = []
+    todo: list[tuple[Place, Plot]] = [((ROOT, "plot.v1"), plot)]
+    while todo:
+        at, here = todo.pop()
+        try:
+            order({name: siblings(step) for name, step in here.steps.items()})
+        except Invalid as error:
+            found.append(Finding(pointer((at, "steps")), error.message, error.reason))
+        for name, step in here.steps.items():
+            if isinstance(step.body, Plot):
+                todo.append(((((at, "steps"), name), step.spelling), step.body))
+    return found
+
+
+def siblings(step: Step) -> list[str]:
+    """The steps beside it that a step pipes from."""
+    return [e.basis.step for e in step.body.inputs.values() if isinstance(e.basis, Pipe) and e.basis.step]

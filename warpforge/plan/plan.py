@@ -13,9 +13,9 @@ from typing import NamedTuple
 from warpforge.errors import Invalid
 from warpforge.model.atoms import Candidate, CatalogRef, FilterMap, Ingest, Literal, Mount, Pipe, Secret, WareId
 from warpforge.model.formula import Formula, FormulaInput
-from warpforge.model.plot import Plot, PlotBasis, Protoformula, Step
+from warpforge.model.plot import Plot, PlotBasis, Protoformula
 
-from .order import order
+from .order import order, siblings
 
 StepPath = tuple[str, ...]
 Result = WareId | Literal
@@ -117,7 +117,7 @@ class Plan:
             scope = open_.pop()
             self._scopes[scope.path] = scope
             subplots = []
-            for name in order({name: _siblings(step) for name, step in scope.plot.steps.items()}):
+            for name in order({name: siblings(step) for name, step in scope.plot.steps.items()}):
                 body = scope.plot.steps[name].body
                 path = (*scope.path, name)
                 if isinstance(body, Plot):
@@ -202,7 +202,7 @@ class Plan:
             raise Invalid("plot-invalid", f"{what}: the secret {end.name} cannot be part of a formula", reason="secret")
         if not isinstance(end, Pipe):
             return end
-        found = self._results[(*at.path, end.step)].get(end.label)
+        found = self._results.get((*at.path, end.step), {}).get(end.label)
         if found is None:
             raise Invalid(
                 "plot-invalid",
@@ -227,8 +227,3 @@ def _follow(scope: _Scope, basis: PlotBasis) -> Iterator[tuple[_Scope, PlotBasis
                 raise Invalid("plot-invalid", f"a plot's own input cannot be a pipe: {basis}", reason="pipe")
             scope = scope.parent
         yield scope, basis
-
-
-def _siblings(step: Step) -> list[str]:
-    """The steps beside it that a step pipes from."""
-    return [e.basis.step for e in step.body.inputs.values() if isinstance(e.basis, Pipe) and e.basis.step]

@@ -1,0 +1,67 @@
+"""``warpforge check FILE...``: everything that is wrong with documents, each finding with its JSON pointer."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.files import read_document
+from warpforge.errors import Invalid, WarpforgeError
+from warpforge.model.findings import Finding, invalid_document
+from warpforge.model.plot import Plot
+from warpforge.model.serial import Loaded, dump, load_document
+from warpforge.plan.order import rings
+
+
+@click.command(cls=Command, name="check")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@pass_common
+def check(common: Common, files: tuple[str, ...]) -> None:
+    """Check documents: formulas, plots, modules, releases, mirrors, replays and the rest.
+
+    Says all that is wrong at once, each with its JSON pointer; warnings do not fail. FILE may be - for standard
+    input. With --verbose the canonical form of a right document is printed.
+    """
+    errors = [error for file in files if (error := _check(common, file))]
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        for error in errors:
+            print(f"error: {printable(error.message)}", file=sys.stderr)
+        code = errors[0].code.removeprefix("warpforge-error-")
+        raise Invalid(code, f"{len(errors)} of {len(files)} documents are not right", cause=errors[0])
+
+
+def _check(common: Common, file: str) -> WarpforgeError | None:
+    data = read_document(file)
+    try:
+        loaded = load_document(data, file)
+        if isinstance(loaded.noun, Plot) and (found := rings(loaded.noun)):
+            raise invalid_document("plot-invalid", file, found)
+    except Invalid as error:
+        _tell(common, file, getattr(error, "findings", ()), "error")
+        return error
+    _tell(common, file, loaded.warnings, "warning")
+    _show(common, loaded)
+    return None
+
+
+def _tell(common: Common, file: str, findings: Any, level: str) -> None:
+    if common.json:
+        for finding in findings:
+            print(to_json({"finding": {"document": file, "level": level, **finding.to_serial()}}))
+    elif level == "warning" and not common.quiet:
+        for finding in findings:
+            _warn(file, finding)
+
+
+def _warn(file: str, finding: Finding) -> None:
+    print(f"warning: {printable(f'{file}: {finding}')}", file=sys.stderr)
+
+
+def _show(common: Common, loaded: Loaded[Any]) -> None:
+    if common.verbose and not common.json:
+        sys.stdout.write(dump(loaded.noun).decode())

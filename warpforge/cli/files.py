@@ -1,0 +1,32 @@
+"""Documents named on the command line: read whole, ``-`` is standard input."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+from warpforge.errors import Missing, Unable
+
+STDIN: Final = "-"
+
+
+def read_document(path: str) -> bytes:
+    """The bytes of one document, at most one more than a document may have. Errors: ``missing``, ``io``."""
+    from warpforge.model.jsontext import SIZE_LIMIT
+
+    if path == STDIN:
+        return sys.stdin.buffer.read(SIZE_LIMIT + 1)
+    try:
+        with open(path, "rb") as file:
+            return file.read(SIZE_LIMIT + 1)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Missing("missing", f"{path}: there is no such file", cause=error, path=path) from error
+    except IsADirectoryError as error:
+        hint = next((name for name in ("plot.wf", "module.wf") if os.path.exists(os.path.join(path, name))), None)
+        advice = f"; did you mean {os.path.join(path, hint)}?" if hint else ""
+        raise Missing(
+            "missing", f"{path} is a directory, a document is wanted{advice}", cause=error, path=path
+        ) from error
+    except OSError as error:
+        raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error
