@@ -1,1 +1,10 @@
-""""""
+"""Catalogs on disk: names that people can say, and what they stand for.
+
+catalog   a directory of modules; ``<module>/_module.json _mirrors.json _releases/<name>.json _replays/<id>.json``
+layer     catalogs that stand beside each other; a nearer layer shadows a farther one
+pin       what a reference stands for now: a ware, and where that was read
+lookup    from references to pins, over layers
+edit      a module's directory built beside the old one and swapped for it
+
+A release is only believed when its id is the one that its module names; so is a replay.
+"""

@@ -50,6 +50,7 @@ class Store:
     ) -> None:
         self.layout: Final = Layout(os.path.abspath(internal))
         self.staging: Final = Staging(self.layout.tmp, self._mark)
+        self.owner: Final = owner
         self._findings = Findings()
         self._check_format()
         stand_in = None if warehouse is None else os.path.abspath(warehouse)
@@ -122,6 +123,13 @@ class Store:
         with storing(f"cannot lock {key}"):
             make_dirs(self.layout.locks, sync=False)
         return StoreLock(self.layout.lock(kind, str(key)), str(key), timeout=timeout, on_wait=on_wait)
+
+    def scratch(self, hint: str) -> str:
+        """A fresh private directory for anything that takes files to do; it is gone when the store is closed."""
+        path = self.staging.new(hint)
+        with storing(f"cannot make {path}"):
+            os.mkdir(path, 0o700)
+        return path
 
     def pin(self) -> Pin:
         """Keep wares from garbage collection while we run. Errors: ``store``."""

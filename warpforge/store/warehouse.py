@@ -21,7 +21,7 @@ from warpforge.model.atoms import WareId
 
 from .facts import WareFacts
 from .finding import Finding, Findings, is_unwritable, quarantine, storing
-from .layout import is_storable, packed
+from .layout import is_inside, is_storable, packed
 from .staging import StagedFile, Staging
 
 _DAY: Final = 86400.0
@@ -77,6 +77,7 @@ class Warehouse:
         self._findings = findings
         self._recorded = recorded
         self._quarantine = quarantine_dir
+        self._refused: set[str] = set()  # bad wares that could not be moved away
 
     def has(self, ware: WareId) -> bool:
         """Whether a ware lies here."""
@@ -113,12 +114,16 @@ class Warehouse:
     def quarantine(self, ware: WareId, why: str) -> None:
         """Take a ware that is not what its name says out of the way, so that it can be had anew. Nothing is deleted.
 
-        Where the warehouse is read-only the ware stays, and the finding says so.
+        Where the warehouse is read-only the ware stays, and is not looked at again by this process.
         """
         path = self._locate(ware)
         if path is None:
             return
-        moved = quarantine(self._quarantine, path, "ware")
+        moved = ""
+        if is_inside(path, self.own) or self.writable() != self.own:
+            moved = quarantine(self._quarantine, path, "ware")
+        if not moved:
+            self._refused.add(path)
         self._findings.add(Finding("ware", str(ware), "ware-corrupt", "", f"ware {ware}: {why}", moved or path))
 
     def wares(self) -> Iterator[tuple[WareId, str]]:
@@ -142,7 +147,7 @@ class Warehouse:
                 status = os.lstat(path) if directory == self.own else os.stat(path)
             except OSError:
                 continue
-            if stat.S_ISREG(status.st_mode) and status.st_size:
+            if stat.S_ISREG(status.st_mode) and status.st_size and path not in self._refused:
                 if directory == self.own:
                     _touch_when_stale(path, status)
                 return path

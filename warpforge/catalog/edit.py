@@ -1,0 +1,234 @@
+"""Edits: a module's directory is built beside the old one and swapped for it, so that all of it changes or nothing.
+
+One writer at a time for a catalog. What a killed writer left in ``.tmp`` is removed by the next one.
+Modules that lie below the edited one in the tree are carried along as hard links: their files never change in place.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import UNSET
+
+from warpforge.errors import Failed, Invalid, Unable, store_error
+from warpforge.fsx.atomic import exchange, fsync_dir, make_dirs, random_name, rename_noreplace, write_new
+from warpforge.fsx.locks import Busy, Lock
+from warpforge.fsx.remove import remove_tree
+from warpforge.model.atoms import CatalogRef, WarehouseAddr, WareId
+from warpforge.model.catalog import CatalogModule, Mirrors, Release
+from warpforge.model.ident import plot_id, release_id
+from warpforge.model.names import is_catalog_name
+from warpforge.model.plot import Plot
+from warpforge.model.serial import dump
+
+from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, Catalog
+
+PATIENCE: Final = 60.0  # seconds to wait for another writer
+_STAGING: Final = ".tmp"
+
+
+class ModuleEdit:
+    """A module as it is, and as it is to be: change the fields, write() does the rest."""
+
+    def __init__(self, catalog: Catalog, module: str) -> None:
+        self._catalog = catalog
+        known = catalog.module(module)
+        self.module = known or CatalogModule(module, {}, {})
+        self.mirrors = catalog.mirrors(module)
+        self._releases: dict[str, Release] = {}
+        self._replays: dict[str, Plot] = {}
+
+    def release(self, name: str) -> Release | None:
+        """A release as it is to be."""
+        return self._releases.get(name) or self._catalog.release(self.module.name, name)
+
+    def put_release(self, release: Release) -> None:
+        """Add or replace a release."""
+        self._releases[release.name] = release
+        releases = {**self.module.releases, release.name: release_id(release)}
+        self.module = msgspec.structs.replace(self.module, releases=releases)
+
+    def put_replay(self, plot: Plot) -> str:
+        """Add a replayable plot; returns its id, which a release names in its metadata."""
+        name = plot_id(plot)
+        self._replays[name] = plot
+        return name
+
+    def add_mirror(self, address: WarehouseAddr, *, ware: WareId) -> None:
+        """Note that a ware may be had at an address."""
+        mirrors = self.mirrors or Mirrors()
+        by_ware = {} if mirrors.by_ware is UNSET else dict(mirrors.by_ware)
+        by_ware[ware] = tuple(dict.fromkeys((*by_ware.get(ware, ()), address)))
+        self.mirrors = msgspec.structs.replace(mirrors, by_ware=by_ware)
+
+    def add_module_mirror(self, address: WarehouseAddr, *, packtype: str) -> None:
+        """Note that all wares of this module and packtype may be had at an address."""
+        mirrors = self.mirrors or Mirrors()
+        by_module = {} if mirrors.by_module is UNSET else dict(mirrors.by_module)
+        packtypes = dict(by_module.get(self.module.name, {}))
+        packtypes[packtype] = tuple(dict.fromkeys((*packtypes.get(packtype, ()), address)))
+        by_module[self.module.name] = packtypes
+        self.mirrors = msgspec.structs.replace(mirrors, by_module=by_module)
+
+    def files(self) -> dict[str, bytes]:
+        """The files that are new or changed, by their names below the module's directory."""
+        files = {MODULE_FILE: dump(self.module)}
+        files |= {f"{RELEASES_DIR}/{name}.json": dump(release) for name, release in self._releases.items()}
+        files |= {f"{REPLAYS_DIR}/{name}.json": dump(plot) for name, plot in self._replays.items()}
+        if self.mirrors is not None:
+            files[MIRRORS_FILE] = dump(self.mirrors)
+        return files
+
+
+def init_catalog(catalogs_dir: Path, name: str) -> Catalog:
+    """Make an empty catalog. Errors: ``catalog-name``, ``already-exists``, ``store``."""
+    if not is_catalog_name(name):
+        raise Invalid(
+            "catalog-name",
+            f"not a catalog name: {name!r}; one is letters, digits and - _ . + ~, at most 127",
+            catalog=name,
+        )
+    path = catalogs_dir / name
+    try:
+        make_dirs(catalogs_dir)
+        os.mkdir(path)
+        fsync_dir(catalogs_dir)
+    except FileExistsError as error:
+        raise Failed("already-exists", f"there is a catalog {name} already", cause=error, path=path) from error
+    except OSError as error:
+        raise store_error(error, f"cannot make catalog {name}") from error
+    return Catalog(path)
+
+
+def add_item(
+    catalog: Catalog,
+    ref: CatalogRef,
+    ware: WareId,
+    *,
+    address: WarehouseAddr | None = None,
+    module_address: WarehouseAddr | None = None,
+    force: bool = False,
+) -> None:
+    """Publish a ware under a name, with an address for it alone or for its module's packtype.
+
+    Errors: ``already-exists`` when the name stands for something and not ``force``; ``catalog-invalid``; ``store``.
+    """
+    with edit(catalog, ref.module) as module:
+        release = module.release(ref.release) or Release(ref.release, {}, {})
+        if ref.item in release.items and not force:
+            raise Failed(
+                "already-exists",
+                f"{ref} is in catalog {catalog.name} already, as {release.items[ref.item]}: use --force to replace it",
+                catalogRef=ref,
+                wareId=release.items[ref.item],
+            )
+        module.put_release(msgspec.structs.replace(release, items={**release.items, ref.item: ware}))
+        if address is not None:
+            module.add_mirror(address, ware=ware)
+        if module_address is not None:
+            module.add_module_mirror(module_address, packtype=ware.packtype)
+
+
+@contextmanager
+def edit(catalog: Catalog, module: str) -> Iterator[ModuleEdit]:
+    """Change a module: what the body leaves is written, all at once, unless it raises.
+
+    Errors: ``store`` (full, readonly, io, busy), and those of reading.
+    """
+    with _writing(catalog):
+        changed = ModuleEdit(catalog, module)
+        yield changed
+        with _as_store(f"cannot write module {module} of catalog {catalog.name}"):
+            _swap(catalog.path, module, changed.files())
+
+
+def lock_path(catalog: Path) -> Path:
+    """The lock of a catalog's writers, beside the tree, so that a repository in it never sees it."""
+    if catalog.parent.name == "catalogs":
+        return catalog.parent.parent / "locks" / f"catalogs-{catalog.name}"
+    return catalog.parent / "locks" / f"catalog-{catalog.name}"
+
+
+@contextmanager
+def _writing(catalog: Catalog) -> Iterator[None]:
+    path = lock_path(catalog.path)
+    with _as_store(f"cannot lock catalog {catalog.name}"):
+        make_dirs(path.parent, sync=False)
+        lock = Lock(path, timeout=PATIENCE)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _swap(catalog: Path, module: str, files: dict[str, bytes]) -> None:
+    """Build the module's directory anew and put it in place. Raises OSError."""
+    staging = catalog / _STAGING
+    remove_tree(-100, os.fspath(staging), missing_ok=True)
+    make_dirs(staging, sync=False)
+    goal = catalog / module
+    fresh = staging / random_name()
+    if goal.is_dir():
+        _link_tree(goal, fresh, {*files})
+    else:
+        os.mkdir(fresh)
+    for name, data in files.items():
+        make_dirs((fresh / name).parent, sync=False)
+        write_new(fresh / name, data)
+    for directory in (fresh, fresh / RELEASES_DIR, fresh / REPLAYS_DIR):
+        if directory.is_dir():
+            fsync_dir(directory)
+    make_dirs(goal.parent)
+    if goal.is_dir():
+        exchange(fresh, goal)
+    else:
+        rename_noreplace(fresh, goal)
+    fsync_dir(goal.parent)
+    with suppress(OSError):  # the change is made; what stays here the next writer removes
+        remove_tree(-100, os.fspath(staging))
+
+
+def _link_tree(old: Path, new: Path, without: set[str]) -> None:
+    """The tree once more, its files as hard links (or copies where links cannot be made), but for some."""
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
+        os.mkdir(new / below)
+        with os.scandir(old / below) as entries:
+            for entry in entries:
+                name = f"{below}/{entry.name}" if below else entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(name)
+                elif name not in without:
+                    _link(old / name, new / name)
+        os.chmod(new / below, stat.S_IMODE(os.stat(old / below).st_mode))
+
+
+def _link(old: Path, new: Path) -> None:
+    try:
+        os.link(old, new, follow_symlinks=False)
+    except OSError:
+        if old.is_symlink():
+            os.symlink(os.readlink(old), new)
+        else:
+            write_new(new, old.read_bytes())
+
+
+@contextmanager
+def _as_store(what: str) -> Iterator[None]:
+    try:
+        yield
+    except Busy as busy:
+        pids = ", ".join(map(str, busy.pids)) or "unknown"
+        raise Unable(
+            "store", f"{what}: another process (pid {pids}) is writing", cause=busy, reason="busy", pid=pids
+        ) from busy
+    except OSError as error:
+        raise store_error(error, what) from error

@@ -1,0 +1,175 @@
+"""Reading one catalog. Every id is verified on every read.
+
+A writer swaps a whole module at once, so a reader may meet a module of before and a release of after: whoever sees
+a mismatch reads once more.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+from warpforge.errors import Invalid, Unable
+from warpforge.model.catalog import CatalogModule, Mirrors, Release
+from warpforge.model.ident import plot_id, release_id
+from warpforge.model.names import is_module_name
+from warpforge.model.plaintext import read_plain
+from warpforge.model.plot import Plot
+from warpforge.model.serial import load_catalog_module, load_mirrors, load_release, load_replay
+
+T = TypeVar("T")
+
+MODULE_FILE: Final = "_module.json"
+MIRRORS_FILE: Final = "_mirrors.json"
+RELEASES_DIR: Final = "_releases"
+REPLAYS_DIR: Final = "_replays"
+_LARGE: Final = 1 << 15  # bytes of a module from which on one release is looked up without reading all others
+
+
+class Catalog:
+    """One catalog tree. Module names given to it are valid; nothing is kept between calls."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Final = path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def module(self, module: str) -> CatalogModule | None:
+        """A module's releases. Errors: ``catalog-invalid``, ``serialization``, ``datatoonew``, ``io``."""
+        path = self._file(module, MODULE_FILE)
+        data = _read(path)
+        if data is None:
+            return None
+        noun = load_catalog_module(data, path).noun
+        if noun.name != module:
+            raise _refuse(f"{path} is the module {noun.name}, not {module}", "name", path, module=module)
+        return noun
+
+    def release(self, module: str, release: str) -> Release | None:
+        """One release, which has the id that its module names. Errors: as ``module``; ``catalog-invalid`` (hash)."""
+        return _again_when_torn(lambda: self._release(module, release))
+
+    def replay(self, module: str, plot: str) -> Plot | None:
+        """The plot with this id. Errors: as ``module``; ``catalog-invalid`` (hash)."""
+        path = self._file(module, REPLAYS_DIR, plot)
+        data = _read(path)
+        if data is None:
+            return None
+        noun = load_replay(data, path).noun
+        if (found := plot_id(noun)) != plot:
+            raise _torn(path, plot, found, module)
+        return noun
+
+    def mirrors(self, module: str) -> Mirrors | None:
+        """Where a module's wares may be had. Errors: as ``module``."""
+        path = self._file(module, MIRRORS_FILE)
+        data = _read(path)
+        return None if data is None else load_mirrors(data, path).noun
+
+    def modules(self) -> Iterator[str]:
+        """The names of all modules, sorted. Errors: ``io``."""
+        waiting = [""]
+        while waiting:
+            module = waiting.pop()
+            try:
+                with os.scandir(self.path / module) as entries:
+                    found = sorted(entry.name for entry in entries if _is_part(entry))
+            except OSError as error:
+                raise _unreadable(self.path / module, error) from error
+            if module and os.path.isfile(self._file(module, MODULE_FILE)):
+                yield module
+            waiting += [f"{module}/{name}" if module else name for name in reversed(found)]
+
+    def _release(self, module: str, release: str) -> Release | None:
+        wanted = self._release_id(module, release)
+        if wanted is None:
+            return None
+        path = self._file(module, RELEASES_DIR, release)
+        data = _read(path)
+        if data is None:
+            raise _torn(path, wanted, "missing", module)
+        noun = load_release(data, path).noun
+        if (found := release_id(noun)) != wanted:
+            raise _torn(path, wanted, found, module)
+        if noun.name != release:
+            raise _refuse(f"{path} is the release {noun.name}, not {release}", "name", path, module=module)
+        return noun
+
+    def _release_id(self, module: str, release: str) -> str | None:
+        path = self._file(module, MODULE_FILE)
+        data = _read(path)
+        if data is None:
+            return None
+        if len(data) > _LARGE and (releases := _releases_of(data, module)) is not None:
+            return releases.get(release)
+        noun = self.module(module)
+        return None if noun is None else noun.releases.get(release)
+
+    def _file(self, module: str, *names: str) -> str:
+        *directories, name = names
+        if directories:
+            name += ".json"
+        return "/".join((os.fspath(self.path), module, *directories, name))
+
+
+def _releases_of(data: bytes, module: str) -> dict[str, str] | None:
+    """The releases in a large module that is plainly well-formed; None to have it read with care."""
+    value = read_plain(data)
+    try:
+        capsule = value["catalogmodule.v1"]
+        releases = capsule["releases"]
+        is_plain = (
+            value.keys() == {"catalogmodule.v1"}
+            and capsule.keys() == {"name", "releases", "metadata"}
+            and capsule["name"] == module
+            and type(releases) is dict
+        )
+    except (TypeError, KeyError, AttributeError):
+        return None
+    return releases if is_plain else None
+
+
+def _again_when_torn(read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except Invalid as error:
+        if error.reason != "hash":
+            raise
+    return read()
+
+
+def _is_part(entry: os.DirEntry[str]) -> bool:
+    return is_module_name(entry.name) and entry.is_dir()
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return file.readall()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str | Path, error: OSError) -> Unable:
+    return Unable("io", f"cannot read {path}: {error.strerror}", cause=error, path=path)
+
+
+def _torn(path: str, wanted: str, found: str, module: str) -> Invalid:
+    return _refuse(
+        f"{path}: its id is {found}, the catalog names {wanted}: it was changed; restore it from where it came",
+        "hash",
+        path,
+        module=module,
+        expected=wanted,
+        actual=found,
+    )
+
+
+def _refuse(message: str, reason: str, path: str, **details: str) -> Invalid:
+    return Invalid("catalog-invalid", message, cause=None, reason=reason, path=path, **details)
