@@ -1,0 +1,209 @@
+"""``make demo``: two modules built in sealed boxes, answered from the memo, and built again.
+
+1. The distribution's busybox becomes a root file system; the quickstart module runs in it.
+2. A C compiler and LMDB's sources become wares; a real program is compiled and run. Its hash is published in catalogs/.
+3. Both again: the run log shows that nothing ran.
+4. Both by force: the same hashes.
+
+Everything happens in a new workspace below the temporary directory; only downloads and unpacked inputs are kept, under
+build/demo. Each claim is checked: the exit status is 1 when one does not hold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+from demo_inputs import LMDB, ZIG, fetch, lmdb_tree, zig_tree
+from rootfs import busybox_release, find_busybox, make_rootfs
+
+PROJECT = Path(__file__).parents[1]
+KEPT = PROJECT / "build" / "demo"
+WARPFORGE = Path(sys.executable).parent / "warpforge"
+MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
+SHIPPED = "warpforge"  # the catalog under catalogs/
+LOCAL = "local"  # the catalog that the demo makes
+PUBLISHED = "warpforge.demo/lmdb:v1:program"
+
+
+class Ran(NamedTuple):
+    """What one ``warpforge run`` did: steps that ran in a box, steps answered by the memo, output of the actions."""
+
+    ran: list[str]
+    remembered: list[str]
+    said: str
+    results: dict[str, str]
+    seconds: float
+
+
+def say(text: str = "") -> None:
+    print(text, flush=True)
+
+
+def stop(text: str) -> NoReturn:
+    sys.exit(f"demo: {text}")
+
+
+def expect(is_so: bool, claim: str) -> None:  # noqa: FBT001 (reads as a sentence)
+    if not is_so:
+        stop(f"this should have held, and does not: {claim}")
+
+
+class Workspace:
+    """A new root workspace, with a home of its own, and the command line run in it."""
+
+    def __init__(self, base: Path) -> None:
+        self.root = base / "workspace"
+        (self.root / ".warpforge").mkdir(parents=True)
+        (self.root / ".warpforge" / "root").touch()
+        home = base / "home"
+        home.mkdir()
+        self._environment = {**os.environ, "HOME": str(home)}
+        for name in [name for name in os.environ if name.startswith("WARPFORGE_")]:
+            del self._environment[name]
+
+    def call(self, *args: str | Path, cwd: str = ".") -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [WARPFORGE, *args],
+            cwd=self.root / cwd,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            words = " ".join(map(str, args))
+            stop(f"warpforge {words} exited with {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def get(self, *args: str | Path, cwd: str = ".") -> str:
+        """What a command printed."""
+        return self.call(*args, cwd=cwd).stdout.strip()
+
+    def executions(self) -> int:
+        """How many executions the run log holds."""
+        return len(self.get("--json", "log").splitlines())
+
+    def run(self, module: str, *flags: str) -> Ran:
+        start = time.monotonic()
+        done = self.call("--json", "run", *flags, module)
+        seconds = time.monotonic() - start
+        lines: list[dict[str, Any]] = [json.loads(line) for line in done.stdout.splitlines()]
+        finished = [line["finished"] for line in lines if "finished" in line]
+        said = [json.loads(line).get("output", "") for line in done.stderr.splitlines() if line.startswith("{")]
+        return Ran(
+            ran=[step["step"] for step in finished if not step["hit"]],
+            remembered=[step["step"] for step in finished if step["hit"]],
+            said="".join(said),
+            results=[line["plotresults"] for line in lines if "plotresults" in line][-1],
+            seconds=seconds,
+        )
+
+    def release(self, reference: str, tree: Path) -> str:
+        """Pack a tree and put it into the local catalog."""
+        ware = self.get("ware", "pack", tree)
+        self.call("catalog", "--name", LOCAL, "add", "ware", reference, ware)
+        return ware
+
+
+def quickstart(workspace: Workspace, base: Path) -> str:
+    """A module directory as the product writes it, on a busybox of this machine."""
+    item = f"{MACHINES.get(platform.machine(), platform.machine())}-static"
+    release = busybox_release(find_busybox())
+    make_rootfs(base / "rootfs")
+    workspace.call("catalog", "init", LOCAL)
+    ware = workspace.release(f"warpsys.org/busybox:{release}:{item}", base / "rootfs")
+    say(f"   busybox {release} is {ware}")
+    module = workspace.root / "hello"
+    module.mkdir()
+    workspace.call("quickstart", "warpforge.demo/hello", cwd="hello")
+    plot = module / "plot.wf"
+    # the plot is written for the busybox of Debian 12 on x86_64; another distribution has another
+    plot.write_text(plot.read_text().replace("v1.35.0:amd64-static", f"{release}:{item}"))
+    return "hello"
+
+
+def real_program(workspace: Workspace) -> str:
+    """The LMDB module, its compiler and sources in the warehouse, as the shipped catalog names them."""
+    files = fetch(KEPT / "downloads")
+    shutil.copytree(PROJECT / "catalogs" / SHIPPED, workspace.root / ".warpforge" / "catalogs" / SHIPPED)
+    shutil.copytree(PROJECT / "fixtures" / "lmdb", workspace.root / "lmdb")
+    trees = {
+        "ziglang.org/zig:v0.13.0:amd64-linux": zig_tree(files[ZIG], KEPT / "zig-0.13.0"),
+        "lmdb.tech/lmdb:v0.9.31:src": lmdb_tree(files[LMDB], KEPT / "lmdb-0.9.31"),
+    }
+    for reference, tree in trees.items():
+        ware = workspace.get("ware", "pack", tree)
+        published = workspace.get("catalog", "show", reference)
+        expect(ware == published, f"{tree.name} is packed as {published}, the id in catalogs/ (it is {ware})")
+        say(f"   {tree.name} is {ware}, as published")
+    return "lmdb"
+
+
+def show(workspace: Workspace, base: Path, ran: Ran) -> None:
+    for label, ware in ran.results.items():
+        say(f"   {label} is {ware}")
+    if ran.said:
+        say("".join(f"   | {line}\n" for line in ran.said.splitlines()).rstrip())
+
+
+def main() -> int:
+    base = Path(tempfile.mkdtemp(prefix="warpforge-demo-"))
+    try:
+        return demo(Workspace(base), base)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def demo(workspace: Workspace, base: Path) -> int:
+    say("1  The quickstart module, on a root file system made from busybox")
+    modules = [quickstart(workspace, base)]
+    first = {"hello": workspace.run("hello")}
+    show(workspace, base, first["hello"])
+    expect(first["hello"].ran == ["hello-world"], "the step hello-world ran in a box")
+    expect("hello world" in first["hello"].said, "the action said hello world")
+
+    say("2  A C compiler and a C library: compiled and run in boxes with no network")
+    if platform.machine() == "x86_64":
+        modules.append(real_program(workspace))
+        first["lmdb"] = ran = workspace.run("lmdb")
+        show(workspace, base, ran)
+        expect(ran.ran == ["build", "try"], "the steps build and try ran in boxes")
+        expect("1000 records in order" in ran.said, "the program that was built works")
+        published = workspace.get("catalog", "show", PUBLISHED)
+        expect(ran.results["program"] == published, f"the program is {published}, the id in catalogs/")
+        say(f"   built in {ran.seconds:.0f} s; the program's hash is the published one")
+    else:
+        say(f"   left out: the compiler and the published hashes are for x86_64, this is {platform.machine()}")
+
+    say("3  Both again")
+    executions = workspace.executions()
+    for module in modules:
+        again = workspace.run(module)
+        expect(not again.ran, f"no step of {module} runs again")
+        expect(again.results == first[module].results, f"{module} has the same results")
+        say(f"   {module}: {len(again.remembered)} from the memo, {len(again.ran)} ran, {again.seconds:.2f} s")
+    expect(workspace.executions() == executions, "the run log has no new execution")
+    say(f"   the run log still has {executions} executions")
+
+    say("4  Both by force")
+    for module in modules:
+        forced = workspace.run(module, "--force")
+        expect(forced.ran == first[module].ran, f"every step of {module} ran")
+        expect(forced.results == first[module].results, f"{module} has the same results")
+        say(f"   {module}: {len(forced.ran)} ran, {forced.seconds:.1f} s, the same hashes")
+    expect(workspace.executions() > executions, "the run log has the new executions")
+    say("All of it held.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
