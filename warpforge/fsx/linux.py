@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
-from typing import Final
+
+TYPE_CHECKING = False  # the helper of a box imports this: typing and platform cost milliseconds
+if TYPE_CHECKING:
+    from typing import Final
 
 AT_FDCWD: Final = -100
 RENAME_NOREPLACE: Final = 1
@@ -29,7 +31,7 @@ _NUMBERS: Final = {
     "move_mount": (429, 429),
     "pidfd_open": (434, 434),
 }
-_COLUMN: Final = 1 if platform.machine() in ("aarch64", "arm64") else 0
+_COLUMN: Final = 1 if os.uname().machine in ("aarch64", "arm64") else 0
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long

@@ -1,0 +1,158 @@
+"""The box made by bubblewrap."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+from warpforge.sandbox.client import ZygoteClient
+from warpforge.sandbox.failures import missing_bwrap
+from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Probe
+from warpforge.sandbox.seccomp import make_filter
+from warpforge.sandbox.session import Session
+from warpforge.sandbox.spec import BUILD_UID, BoxSpec, Mount, Outcome
+from warpforge.sandbox.wire import Order
+
+_USUAL: Final = "/usr/bin:/usr/local/bin:/bin:/run/current-system/sw/bin"
+_RESOLV_CONF: Final = "/etc/resolv.conf"
+# where distributions keep the bundle; in the box it lies at the first of them
+_CERTIFICATES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+)
+
+_zygote = ZygoteClient()
+
+
+class Bwrap:
+    """The back-end ``bwrap``.
+
+    ``search``: directories in which to look for the program, as PATH has them. ``build_uid``: under root, the uid and
+    gid that boxes run under. ``overlay``: False copies trees instead, as on machines where overlays do not work.
+    """
+
+    name: Final = "bwrap"
+
+    def __init__(self, *, search: str = _USUAL, build_uid: int = BUILD_UID, overlay: bool = True) -> None:
+        self._search = search
+        self._build_uid = build_uid
+        self._overlay = overlay
+
+    @property
+    def owner(self) -> tuple[int, int] | None:
+        """Under root the uid and gid that must own the shelf; else None: the caller's own."""
+        return (self._build_uid, self._build_uid) if os.geteuid() == 0 else None
+
+    def warm(self) -> None:
+        """Start the helper's zygote in the background; worth it as soon as it is known that something will run."""
+        _zygote.warm()
+
+    def probe(self) -> Probe:
+        """Make a real trivial box, once for each process."""
+        from warpforge.sandbox.probe import probe
+
+        return probe(self)
+
+    def find_program(self) -> str | None:
+        """Where bwrap is."""
+        for directory in self._search.split(":"):
+            path = os.path.join(directory, "bwrap")
+            if directory and os.access(path, os.X_OK):
+                return path
+        return None
+
+    def run(
+        self,
+        spec: BoxSpec,
+        tmp: str | os.PathLike[str],
+        *,
+        on_output: OnOutput | None = None,
+        on_gather: OnGather | None = None,
+        cancel: Cancel | None = None,
+    ) -> Outcome:
+        """As ``Sandbox.run``."""
+        program = self.find_program()
+        if program is None:
+            raise missing_bwrap()
+        work = make_work(os.fsencode(os.path.abspath(tmp)), self.owner)
+        session = Session(spec, on_output, on_gather)
+        try:
+            order = make_order(spec, work, self.owner, program, overlay=self._overlay)
+            _zygote.ask(work, session.helper_descriptors)
+            session.give(order)
+            outcome = session.wait(cancel)
+        finally:
+            session.close()
+            _remove(work)
+        self._overlay = self._overlay and outcome.facts.overlay
+        return outcome
+
+
+def make_order(
+    spec: BoxSpec, work: bytes, owner: tuple[int, int] | None, program: str, *, overlay: bool = True
+) -> Order:
+    """The spec as the helper gets it; reads the host's resolver and certificates when it has the network."""
+    mounts = [*spec.mounts, *(_network_mounts() if spec.network else ())]
+    mounts.sort(key=lambda m: m.at.split(b"/") if m.at != b"/" else [])
+    return Order(
+        work=work,
+        owner=owner,
+        mounts=tuple((m.at, m.kind, m.source, m.mode) for m in mounts),
+        argv=spec.argv,
+        env=spec.env,
+        cwd=spec.cwd,
+        hostname=spec.hostname,
+        network=spec.network,
+        gathers=spec.gathers,
+        gather_failed=spec.gather_failed,
+        gather_limit=spec.gather_limit,
+        deadline=float(spec.deadline),
+        overlay=overlay,
+        rlimits=spec.rlimits,
+        bwrap=os.fsencode(program),
+        seccomp=make_filter(os.uname().machine),
+    )
+
+
+def make_work(tmp: bytes, owner: tuple[int, int] | None) -> bytes:
+    """A new work directory ``run-<pid>-<start time>-<random>``: debris of a dead process is known by its name."""
+    name = b"run-%d-%d-%s" % (os.getpid(), find_start_time(os.getpid()), os.urandom(6).hex().encode())
+    work = os.path.join(tmp, name)
+    os.mkdir(work, 0o700)
+    if owner is not None:
+        os.chown(work, *owner)
+    return work
+
+
+def find_start_time(pid: int) -> int:
+    """When a process started, in clock ticks since boot: field 22 of proc(5)'s stat."""
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        return int(file.read().rpartition(b")")[2].split()[19])
+
+
+def _network_mounts() -> list[Mount]:
+    """Private copies of what a program needs to find and trust hosts."""
+    mounts = []
+    for at, candidates in ((_RESOLV_CONF, (_RESOLV_CONF,)), (_CERTIFICATES[0], _CERTIFICATES)):
+        for candidate in candidates:
+            try:
+                with open(candidate, "rb") as file:
+                    mounts.append(Mount(at.encode(), "bytes", file.read()))
+                break
+            except OSError:
+                continue
+    return mounts
+
+
+def _remove(work: bytes) -> None:
+    """The helper has emptied it, or was killed: then there is more to do."""
+    try:
+        os.rmdir(work)
+    except FileNotFoundError:
+        pass
+    except OSError:
+        from warpforge.sandbox.zygote import remove_work
+
+        remove_work(work)

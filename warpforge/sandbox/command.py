@@ -1,0 +1,143 @@
+"""Why a command could not be executed, looked up before the box starts, inside the box's root.
+
+A back-end says only "exit status 1" for a missing interpreter, which is also what a failing action says.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+
+from warpforge.fsx.linux import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+
+_INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+_UNSEEN = (b"/proc/", b"/dev/", b"/sys/")  # mounted later, by the back-end
+_MACHINES = {"x86_64": 62, "aarch64": 183}  # e_machine of the ELF header
+_PT_INTERP = 3
+
+
+class NotExecutable(Exception):
+    """``reason``: missing, denied or format; the text names the file."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+        self.text = text
+
+
+def check_command(root_fd: int, name: bytes, search: bytes, cwd: bytes) -> None:
+    """Raise NotExecutable if executing ``name`` is bound to fail; search as execvp(3) does."""
+    if b"/" in name:
+        _check_file(root_fd, _absolute(name, cwd))
+        return
+    refused: NotExecutable | None = None
+    for directory in search.split(b":"):
+        path = _absolute((directory or b".") + b"/" + name, cwd)
+        try:
+            _check_file(root_fd, path)
+            return
+        except NotExecutable as error:
+            if error.reason == "format":
+                raise
+            refused = error if error.reason == "denied" or refused is None else refused
+    if refused is None or refused.reason == "missing":
+        raise NotExecutable("missing", f"{_show(name)}: not found in PATH")
+    raise refused
+
+
+def _check_file(root_fd: int, path: bytes) -> None:
+    if path.startswith(_UNSEEN):
+        return
+    head = _read_head(root_fd, path)
+    if head[:2] == b"#!":
+        words = head[2:].split(b"\n", 1)[0].split()
+        if not words:
+            raise NotExecutable("format", f"{_show(path)}: names no interpreter")
+        _check_present(root_fd, path, words[0], "interpreter")
+    elif head[:4] == b"\x7fELF":
+        _check_elf(root_fd, path, head)
+    else:
+        raise NotExecutable("format", f"{_show(path)}: exec format error, neither a program nor a script with #!")
+
+
+def _read_head(root_fd: int, path: bytes) -> bytes:
+    """The first bytes of an executable regular file."""
+    try:
+        place = openat2(root_fd, path, os.O_PATH, resolve=_INSIDE)
+    except OSError as error:
+        reason = "missing" if error.errno in (errno.ENOENT, errno.ENOTDIR) else "denied"
+        raise NotExecutable(reason, f"{_show(path)}: {_lower(error)}") from None
+    try:
+        mode = os.fstat(place).st_mode
+        if not stat.S_ISREG(mode) or not mode & 0o111:
+            raise NotExecutable("denied", f"{_show(path)}: permission denied, not an executable file")
+        fd = os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise NotExecutable("denied", f"{_show(path)}: {_lower(error)}") from None
+    finally:
+        os.close(place)
+    try:
+        return os.read(fd, 4096)
+    finally:
+        os.close(fd)
+
+
+def _check_elf(root_fd: int, path: bytes, head: bytes) -> None:
+    """The machine and the loader; whatever is unusual is left to the kernel."""
+    if len(head) < 64 or head[4:6] != b"\x02\x01":
+        raise NotExecutable("format", f"{_show(path)}: exec format error, not a 64-bit program of this machine")
+    machine = struct.unpack_from("<H", head, 18)[0]
+    if machine != _MACHINES.get(os.uname().machine, machine):
+        raise NotExecutable("format", f"{_show(path)}: exec format error, made for another machine")
+    start, size, count = struct.unpack_from("<Q", head, 32)[0], *struct.unpack_from("<HH", head, 54)
+    for number in range(count):
+        at = start + number * size
+        if at + 56 > len(head):
+            return
+        kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", head, at)
+        if kind == _PT_INTERP and offset + length <= len(head):
+            _check_present(root_fd, path, head[offset : offset + length].rstrip(b"\0"), "loader")
+
+
+def _check_present(root_fd: int, path: bytes, needed: bytes, role: str) -> None:
+    if needed.startswith(_UNSEEN) or not needed.startswith(b"/"):
+        return
+    try:
+        os.close(openat2(root_fd, needed, os.O_PATH, resolve=_INSIDE))
+    except OSError as error:
+        raise NotExecutable("missing", f"{_show(path)}: its {role} {_show(needed)}: {_lower(error)}") from None
+
+
+def _absolute(path: bytes, cwd: bytes) -> bytes:
+    return path if path.startswith(b"/") else cwd.rstrip(b"/") + b"/" + path
+
+
+def _show(path: bytes) -> str:
+    return os.fsdecode(path)
+
+
+def _lower(error: OSError) -> str:
+    return (error.strerror or "refused").lower()
+
+
+def find_home(root_fd: int) -> bytes:
+    """The home of uid 0 as the box's own /etc/passwd names it, else ``/``."""
+    try:
+        fd = openat2(root_fd, b"/etc/passwd", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, resolve=_INSIDE)
+    except OSError:
+        return b"/"
+    try:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return b"/"
+        text = os.read(fd, 1 << 20)
+    except OSError:
+        return b"/"
+    finally:
+        os.close(fd)
+    for line in text.split(b"\n"):
+        words = line.split(b":")
+        if len(words) >= 6 and words[2] == b"0":
+            return words[5] or b"/"
+    return b"/"

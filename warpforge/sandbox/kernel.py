@@ -1,0 +1,96 @@
+"""The system calls that make a box, as thin functions that raise OSError.
+
+Constants are from linux/mount.h, linux/sched.h, linux/prctl.h and linux/keyctl.h.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from warpforge.fsx.linux import check, libc, syscall
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_NOEXEC = 0x8
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+MOUNT_ATTR_NOEXEC = 0x8
+MOUNT_ATTR_IDMAP = 0x00100000
+OPEN_TREE_CLONE = 1
+AT_RECURSIVE = 0x8000
+AT_EMPTY_PATH = 0x1000
+MOVE_MOUNT_F_EMPTY_PATH = 0x4
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+KEYCTL_JOIN_SESSION_KEYRING = 1
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def mount(source: bytes | None, target: bytes, kind: bytes | None, flags: int, options: bytes | None = None) -> None:
+    """mount(2)."""
+    check(libc.mount(source, target, kind, ctypes.c_ulong(flags), options), target)
+
+
+def unmount(target: bytes) -> None:
+    """umount2(2), lazily: the whole tree below goes with it."""
+    check(libc.umount2(target, MNT_DETACH), target)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    check(libc.unshare(ctypes.c_int(flags)))
+
+
+def prctl(option: int, value: int) -> None:
+    """prctl(2) with one argument."""
+    zero = ctypes.c_ulong(0)
+    check(libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero))
+
+
+def join_session_keyring() -> None:
+    """Leave the caller's session keyring for a new, empty one. A kernel without keys has nothing to hide."""
+    try:
+        syscall("keyctl", KEYCTL_JOIN_SESSION_KEYRING, None)
+    except OSError:
+        pass
+
+
+def open_tree(path: bytes) -> int:
+    """A detached copy of the mounts at ``path``, with those below it; the descriptor is close-on-exec."""
+    at_fdcwd = -100
+    return syscall("open_tree", at_fdcwd, path, OPEN_TREE_CLONE | AT_RECURSIVE | os.O_CLOEXEC)
+
+
+def move_mount(tree_fd: int, target: bytes) -> None:
+    """Attach a detached mount at ``target``."""
+    syscall("move_mount", tree_fd, b"", -100, target, MOVE_MOUNT_F_EMPTY_PATH)
+
+
+def set_mount(dir_fd: int, path: bytes, attributes: int, *, userns_fd: int = 0) -> None:
+    """mount_setattr(2) on the mount at ``path`` (or on ``dir_fd`` itself when it is empty) and all below it.
+
+    Attributes are only ever added, so flags that the mount already has stay.
+    """
+    attr = _MountAttr(attributes, 0, 0, userns_fd)
+    syscall("mount_setattr", dir_fd, path, AT_RECURSIVE | (0 if path else AT_EMPTY_PATH), attr, ctypes.sizeof(attr))

@@ -1,0 +1,189 @@
+"""The box's root, put together: overlays, private copies and host mounts, each at its place.
+
+Runs inside the helper's user and mount namespaces; the names are those of ``sources``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from warpforge.sandbox.copying import copy_file, copy_tree
+from warpforge.sandbox.kernel import (
+    MOUNT_ATTR_NODEV,
+    MOUNT_ATTR_NOEXEC,
+    MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+    MS_BIND,
+    MS_NODEV,
+    MS_NOSUID,
+    MS_REC,
+    mount,
+    set_mount,
+    unmount,
+)
+from warpforge.sandbox.place import Point, Refused, Stubs, find_place, make_plain_directory
+from warpforge.sandbox.sources import TREES, Source
+from warpforge.sandbox.wire import Order
+
+ENGINE_DIR = b"/.warpforge.container"  # the scripts: written as one tree and mounted as one
+ENGINE_POINTS = (b"proc", b"dev", b"sys")
+STAMP = 1262304000  # 2010-01-01, the time of everything that the engine makes
+_NO_OVERLAY = (errno.EINVAL, errno.EPERM, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOSYS)
+_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
+
+
+class MountFailed(Exception):
+    """A mount that could not be made: at which path of the box, and the refusal or OSError behind it."""
+
+    def __init__(self, at: bytes, cause: Exception) -> None:
+        super().__init__(at, cause)
+        self.at = at
+        self.cause = cause
+
+
+class Root:
+    """The merged root at m/root, and what was mounted in it, in order."""
+
+    def __init__(self, order: Order, sources: dict[int, Source]) -> None:
+        self._order = order
+        self._sources = sources
+        self._stubs = Stubs()
+        self._points: list[Point] = []
+        self._overlays = 0
+        self.overlay = order.overlay
+        self.fd = -1
+
+    def build(self) -> None:
+        """Steps 4 and 5: the root, then every mount in order, then the engine's own. Raises MountFailed."""
+        numbers = list(range(len(self._order.mounts)))
+        if numbers and self._order.mounts[0][0] == b"/":
+            self._guarded(b"/", lambda: self._mount_on(numbers.pop(0), b"m/root"))
+        else:
+            self._guarded(b"/", lambda: self._mount_tree(b"m/empty", b"m/root"))
+        self.fd = os.open(b"m/root", _DIRECTORY)
+        engine_made = self._write_files()
+        for number in numbers:
+            at = self._order.mounts[number][0]
+            if not at.startswith(ENGINE_DIR + b"/"):
+                self._guarded(at, lambda number=number: self._mount_at(number))
+        if engine_made:
+            self._guarded(ENGINE_DIR, self._mount_engine_dir)
+        for name in ENGINE_POINTS:
+            self._guarded(b"/" + name, lambda name=name: self._make_engine_point(name))
+
+    def strip(self) -> None:
+        """Take away everything mounted below the root, and the stubs that are still as they were made."""
+        while self._points:
+            point = self._points.pop()
+            try:
+                unmount(point.path)
+            finally:
+                os.close(point.parent_fd)
+        self._stubs.remove_untouched()
+
+    def _guarded(self, at: bytes, action: object) -> None:
+        try:
+            action()  # type: ignore[operator]
+        except (OSError, Refused) as error:
+            raise MountFailed(at, error) from error
+
+    def _mount_at(self, number: int) -> None:
+        at = self._order.mounts[number][0]
+        point = find_place(self.fd, at, self._stubs, directory=self._sources[number].directory)
+        self._mount_on(number, point.path)
+        self._points.append(point)
+
+    def _mount_on(self, number: int, target: bytes) -> None:
+        kind = self._order.mounts[number][1]
+        source = self._sources[number]
+        if not source.directory and (source.fd >= 0 or kind == "bytes"):
+            mount(b"m/files/%d" % number, target, None, MS_BIND)
+        elif kind in TREES:
+            self._mount_tree(source.path, target)
+        else:
+            mount(source.path, target, None, MS_BIND | MS_REC)
+
+    def _mount_tree(self, lower: bytes, target: bytes) -> None:
+        """A writable view of ``lower``: an overlay, or a copy where overlays do not work."""
+        number, self._overlays = self._overlays, self._overlays + 1
+        if self.overlay:
+            try:
+                _mount_overlay(lower, b"u%d" % number, b"w%d" % number, target)
+                return
+            except OSError as error:
+                if number or error.errno not in _NO_OVERLAY:
+                    raise
+                self.overlay = False
+        name = b"c%d" % number
+        copy_tree(lower, name)
+        mount(name, target, None, MS_BIND)
+        set_mount(-100, target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
+    def _write_files(self) -> bool:
+        """Write the private copies and show them at m/files; True when some are the engine's own."""
+        wanted = [
+            (number, entry)
+            for number, entry in enumerate(self._order.mounts)
+            if entry[1] == "bytes" or self._sources[number].fd >= 0
+        ]
+        if not wanted:
+            return False
+        os.mkdir("f", 0o755)
+        engine_made = False
+        for number, (at, _, content, mode) in wanted:
+            name = b"f/%d" % number
+            if at.startswith(ENGINE_DIR + b"/"):
+                engine_made = True
+                name = b"f/engine" + at[len(ENGINE_DIR) :]
+                os.makedirs(os.path.dirname(name), 0o755, exist_ok=True)
+            source = self._sources[number]
+            if source.fd >= 0:
+                copy_file(source.fd, name)
+            else:
+                _write(name, content, mode)
+        if self.overlay:
+            # an overlay only so that the box's mount table does not tell where the work directory lies
+            _mount_overlay(b"m/empty", b"f", b"wf", b"m/files")
+        else:
+            mount(b"f", b"m/files", None, MS_BIND)
+        return engine_made
+
+    def _mount_engine_dir(self) -> None:
+        point = find_place(self.fd, ENGINE_DIR, self._stubs, directory=True)
+        mount(b"m/files/engine", point.path, None, MS_BIND)
+        self._points.append(point)
+
+    def _make_engine_point(self, name: bytes) -> None:
+        point = make_plain_directory(self.fd, name, self._stubs)
+        if name != b"sys":
+            os.close(point.parent_fd)
+            return
+        mount(b"m/empty", point.path, None, MS_BIND)
+        attributes = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC
+        set_mount(-100, point.path, attributes)
+        self._points.append(point)
+
+
+def _mount_overlay(lower: bytes, upper: bytes, work: bytes, target: bytes) -> None:
+    """An overlay of one lower layer. The merged root shows the upper's attributes, so it gets the lower's first."""
+    status = os.stat(lower)
+    if upper != b"f":
+        os.mkdir(upper, 0o700)
+    os.mkdir(work, 0o700)
+    os.chmod(upper, status.st_mode & 0o7777)
+    os.utime(upper, ns=(status.st_atime_ns, status.st_mtime_ns))
+    options = b"lowerdir=%s,upperdir=%s,workdir=%s,userxattr,volatile" % (lower, upper, work)
+    mount(b"overlay", target, b"overlay", MS_NOSUID | MS_NODEV, options)
+
+
+def _write(name: bytes, content: bytes, mode: int) -> None:
+    fd = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        view = memoryview(content)
+        while view:
+            view = view[os.write(fd, view) :]
+        os.fchmod(fd, mode)
+        os.utime(fd, (STAMP, STAMP))
+    finally:
+        os.close(fd)

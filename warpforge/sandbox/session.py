@@ -1,0 +1,239 @@
+"""One run as the engine sees it: pipes pumped, frames read, trees handed on, whatever happens cleaned up."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+
+from warpforge.errors import Failed, WarpforgeError
+from warpforge.fsx.stream import receive
+from warpforge.sandbox import wire
+from warpforge.sandbox.failures import find_exec_error, helper_died, make_backend_failure, make_failure
+from warpforge.sandbox.protocol import Cancel, Entries, OnGather, OnOutput
+from warpforge.sandbox.spec import BoxSpec, Facts, Gathered, Outcome
+from warpforge.sandbox.wire import Frames, Order
+
+_CHUNK = 1 << 16
+_PIPE_BYTES = 1 << 20
+_STDERR_KEPT = 4096
+_F_SETPIPE_SZ = 1031
+
+
+class Session:
+    """The engine's ends of one run: the channel, the action's output, the gathered trees."""
+
+    def __init__(self, spec: BoxSpec, on_output: OnOutput | None, on_gather: OnGather | None) -> None:
+        self._spec = spec
+        self._on_output = on_output
+        self._on_gather = on_gather
+        self._channel, self._theirs = socket.socketpair()
+        self._pipes: dict[int, str] = {}
+        self._helper_fds = [self._theirs.fileno()]
+        for name in ("out", "err"):
+            read, write = os.pipe()
+            self._pipes[read] = name
+            self._helper_fds.append(write)
+        self._trees, write = os.pipe()
+        self._helper_fds.append(write)
+        _widen(self._trees)
+        self._frames = Frames()
+        self._stderr = b""
+        self._passed = 0
+        self._truncated = False
+        self._ended: list[str] = []  # fields of the EXIT frame
+        self._gathered: dict[int, Gathered] = {}
+        self._spoilt: Failed | None = None
+
+    @property
+    def helper_descriptors(self) -> list[int]:
+        """What the helper gets: channel, stdout, stderr, trees."""
+        return self._helper_fds
+
+    def give(self, order: Order) -> None:
+        """Called once the helper has its descriptors: close ours of them, hand it its order."""
+        self._theirs.close()
+        for fd in self._helper_fds[1:]:
+            os.close(fd)
+        self._helper_fds = []
+        try:
+            self._channel.sendall(wire.pack_order(order))
+        except OSError:
+            raise helper_died() from None
+
+    def wait(self, cancel: Cancel | None) -> Outcome:
+        """Pump until the helper has deleted everything. Raises as ``Sandbox.run`` says."""
+        poll = select.poll()
+        channel = self._channel.fileno()
+        for fd in (channel, *self._pipes):
+            poll.register(fd, select.POLLIN)
+        if cancel is not None:
+            poll.register(cancel.fd, select.POLLIN)
+        while True:
+            for fd, _ in poll.poll():
+                if fd in self._pipes:
+                    if not self._pump(fd):
+                        poll.unregister(fd)
+                        os.close(fd)
+                        del self._pipes[fd]
+                elif fd == channel:
+                    facts = self._listen(poll)
+                    if facts is not None:
+                        return self._make_outcome(facts)
+                elif cancel is not None and fd == cancel.fd:
+                    poll.unregister(fd)
+                    self._channel.sendall(wire.frame(wire.KILL, b""))
+
+    def close(self) -> None:
+        """End the run whatever its state, and wait until the helper is gone."""
+        for fd in (*self._pipes, *self._helper_fds[1:]):
+            os.close(fd)
+        self._pipes = {}
+        self._helper_fds = []
+        self._theirs.close()
+        if self._trees >= 0:
+            os.close(self._trees)
+            self._trees = -1
+        try:
+            self._channel.shutdown(socket.SHUT_WR)
+            while self._channel.recv(_CHUNK):
+                pass
+        except OSError:
+            pass
+        self._channel.close()
+
+    def _pump(self, fd: int) -> bool:
+        """Hand on what is there; False at the end of that pipe."""
+        data = os.read(fd, _CHUNK)
+        if not data:
+            return False
+        name = self._pipes[fd]
+        if name == "err" and len(self._stderr) < _STDERR_KEPT:
+            self._stderr += data[:_STDERR_KEPT]
+        limit = self._spec.output_limit
+        if limit and self._passed + len(data) > limit:
+            self._truncated = True
+            data = data[: max(0, limit - self._passed)]
+        self._passed += len(data)
+        if data and self._on_output is not None:
+            self._on_output(name, data)
+        return True
+
+    def _listen(self, poll: select.poll) -> dict[str, str] | None:
+        """Deal with what the helper says; the facts when that was its last word."""
+        data = self._channel.recv(_CHUNK)
+        if not data:
+            raise helper_died()
+        self._frames.feed(data)
+        while (found := self._frames.take()) is not None:
+            kind, payload = found
+            words = [os.fsdecode(word) for word in payload.split(b"\0")]
+            if kind == wire.EXIT:
+                self._drain(poll)
+                self._ended = words
+                self._check_backend()
+            elif kind == wire.GATHER:
+                self._gather(int(words[0]), words[1], words[2])
+            elif kind == wire.FAIL:
+                self._drain(poll)
+                raise make_failure(words[0], int(words[1]), words[2], words[3])
+            elif kind == wire.DONE:
+                return dict(word.split("=", 1) for word in words)
+        return None
+
+    def _drain(self, poll: select.poll) -> None:
+        """All writers are gone: read the pipes to their ends."""
+        for fd in list(self._pipes):
+            while self._pump(fd):
+                pass
+            poll.unregister(fd)
+            os.close(fd)
+            del self._pipes[fd]
+
+    def _check_backend(self) -> None:
+        """Tell bwrap's own failure from the command's."""
+        if self._ended[1] != "backend":
+            return
+        stderr = self._stderr.decode(errors="replace")
+        found = find_exec_error(stderr)
+        if found is None:
+            raise make_backend_failure(stderr, self._ended[2])
+        self._ended[0:3] = [str(found[1]), found[0], stderr.strip().removeprefix("bwrap: execvp ")]
+
+    def _gather(self, index: int, status: str, text: str) -> None:
+        path = self._spec.gathers[index]
+        self._gathered[index] = Gathered(path, status, text)
+        if status != "ok":
+            return
+        entries = receive(self._trees)
+        try:
+            if self._on_gather is not None:
+                self._on_gather(index, entries)
+            for _ in entries:
+                pass  # whatever the callback left
+        except (OSError, WarpforgeError) as error:
+            spoilt = self._find_spoilt(path)
+            if spoilt is not None:
+                raise spoilt from error
+            raise
+        self._channel.sendall(wire.frame(wire.NEXT, b""))
+
+    def _find_spoilt(self, path: bytes) -> Failed | None:
+        """The helper's reason for having cut a tree short, if it gave one (it does so before it cuts)."""
+        try:
+            self._frames.feed(self._channel.recv(_CHUNK, socket.MSG_DONTWAIT))
+        except OSError:
+            return None
+        found = self._frames.take()
+        if found is None or found[0] != wire.SPOILT:
+            return None
+        _, why, text, where = (os.fsdecode(word) for word in found[1].split(b"\0"))
+        shown = os.fsdecode(path)
+        code = "action-limit" if why == "limit" else "output-invalid"
+        return Failed(
+            code,
+            f"output {shown}: {text}: {where}",
+            reason="disk" if why == "limit" else why,
+            path=shown,
+            entry=where,
+        )
+
+    def _make_outcome(self, facts: dict[str, str]) -> Outcome:
+        code, reason, text, stopped, seconds = self._ended
+        number = int(code)
+        return Outcome(
+            exit_code=number if not stopped else 137,
+            signal=9 if stopped else number - 128 if 128 < number < 160 else 0,
+            exec_error=reason,
+            text=text if reason else "",
+            stopped=stopped,
+            seconds=float(seconds),
+            gathered=tuple(self._gathered[index] for index in sorted(self._gathered)),
+            truncated=self._truncated,
+            facts=Facts(
+                sandbox="bwrap",
+                overlay=facts["overlay"] == "1",
+                idmap=facts["idmap"] == "1",
+                seccomp=True,
+                network=self._spec.network,
+                limits=_name_limits(self._spec),
+            ),
+        )
+
+
+def _name_limits(spec: BoxSpec) -> tuple[str, ...]:
+    named = {"time": spec.deadline, "output": spec.output_limit, "gather": spec.gather_limit}
+    return (*(name for name, value in named.items() if value), "open-files")
+
+
+def _widen(fd: int) -> None:
+    """A larger pipe: trees go through it by the megabyte. Not every user may have one."""
+    import fcntl
+
+    try:
+        fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_BYTES)
+    except OSError:
+        pass
+
+
+__all__ = ["Entries", "Session"]

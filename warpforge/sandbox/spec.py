@@ -1,0 +1,175 @@
+"""What a box is made of, and how it ended: frozen values, no I/O.
+
+All paths of the box are absolute and canonical; a path may be given as text or bytes and is kept as bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal
+
+import msgspec
+
+from warpforge.errors import Unable
+
+Kind = Literal["overlay", "file", "bytes", "host-ro", "host-rw", "host-overlay"]
+
+ENGINE_DIR: Final = "/.warpforge.container"
+SCRIPT_DIR: Final = ENGINE_DIR + "/script"
+HOSTNAME: Final = "runc"
+OPEN_FILES: Final = 1024
+# Under root every box runs as this uid and gid, and the shelf belongs to it. It needs no line in /etc/passwd; it lies
+# in the range that Debian leaves to the administrator and is not 65534, which daemons share.
+BUILD_UID: Final = 59876
+_ENGINE_POINTS: Final = (b"/proc", b"/dev", b"/sys")
+_RLIMIT_CORE: Final = 4
+_RLIMIT_NOFILE: Final = 7
+
+
+class Mount(msgspec.Struct, frozen=True):
+    """One thing at one path.
+
+    ``kind``: "overlay" a tree of the shelf, writable as an overlay; "file" a private copy of a file of the shelf;
+    "bytes" a file with this content and mode, mtime 1262304000; "host-ro", "host-rw", "host-overlay" something of
+    the host. ``source``: its path, or the content for "bytes".
+    """
+
+    at: bytes
+    kind: Kind
+    source: bytes
+    mode: int = 0o644
+
+
+class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One run. Made by ``make_spec``, which sorts and checks.
+
+    ``argv`` empty: no process, the gathers are read from the inputs as mounted. ``env`` is the whole environment, but
+    for HOME when it lacks it (the root ware's /etc/passwd decides). ``deadline``: seconds, 0 for none.
+    ``output_limit``: bytes of stdout and stderr together that are handed on; ``gather_limit``: bytes of all gathered
+    files; 0 for none. ``gather_failed``: gather although the exit code is not 0.
+    """
+
+    mounts: tuple[Mount, ...] = ()
+    argv: tuple[bytes, ...] = ()
+    env: tuple[tuple[bytes, bytes], ...] = ()
+    cwd: bytes = b"/"
+    hostname: bytes = HOSTNAME.encode()
+    network: bool = False
+    gathers: tuple[bytes, ...] = ()
+    gather_failed: bool = False
+    gather_limit: int = 0
+    output_limit: int = 0
+    deadline: float = 0.0
+    rlimits: tuple[tuple[int, int, int], ...] = (
+        (_RLIMIT_CORE, 0, 0),
+        (_RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
+    )
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Which protections and limits were really in force."""
+
+    sandbox: str
+    overlay: bool
+    idmap: bool
+    seccomp: bool
+    network: bool
+    limits: tuple[str, ...] = ()
+
+
+class Gathered(msgspec.Struct, frozen=True):
+    """One output: ``status`` is ok, missing, type, limit or escape; ``text`` says what is wrong, for people."""
+
+    path: bytes
+    status: str
+    text: str = ""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """How a run ended.
+
+    ``exit_code``: the action's, 128 + n for signal n as a shell has it (then ``signal`` is n, else 0).
+    ``exec_error``: "" or why the command could not be executed: missing, denied, format, too-long; with ``text``.
+    ``stopped``: "" or why it was killed: time, cancelled, output. ``gathered``: one for each gather, in their order;
+    empty when nothing was to be gathered. ``truncated``: output beyond the limit was dropped.
+    """
+
+    exit_code: int
+    signal: int = 0
+    exec_error: str = ""
+    text: str = ""
+    stopped: str = ""
+    seconds: float = 0.0
+    gathered: tuple[Gathered, ...] = ()
+    truncated: bool = False
+    facts: Facts
+
+
+def make_mount(at: str | bytes, kind: Kind, source: str | bytes | os.PathLike[str], mode: int = 0o644) -> Mount:
+    """A mount at a canonical path."""
+    if isinstance(source, os.PathLike):
+        source = os.fspath(source)
+    return Mount(make_path(at), kind, source if isinstance(source, bytes) else os.fsencode(source), mode)
+
+
+def make_path(path: str | bytes) -> bytes:
+    """A box path in its canonical spelling. Raises ValueError unless it is absolute and without ``..`` and NUL."""
+    raw = path if isinstance(path, bytes) else os.fsencode(path)
+    names = [name for name in raw.split(b"/") if name not in (b"", b".")]
+    if not raw.startswith(b"/") or b".." in names or b"\0" in raw:
+        raise ValueError(f"not an absolute canonical path: {path!r}")
+    return b"/" + b"/".join(names)
+
+
+def make_env(variables: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """The action's environment: what every action sees, overridden by the formula's ``$VAR`` inputs.
+
+    Raises ValueError for a name or value that no environment can hold.
+    """
+    env = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "TERM": "xterm",
+        **variables,
+    }
+    for name, value in env.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise ValueError(f"not possible in an environment: {name!r}")
+    return tuple((os.fsencode(name), os.fsencode(value)) for name, value in sorted(env.items()))
+
+
+def make_spec(
+    *,
+    mounts: Iterable[Mount] = (),
+    argv: Iterable[str | bytes] = (),
+    variables: Mapping[str, str] | None = None,
+    cwd: str | bytes = "/",
+    gathers: Iterable[str | bytes] = (),
+    **options: object,
+) -> BoxSpec:
+    """A checked, sorted spec; ``options`` are further fields of BoxSpec.
+
+    Raises Unable sandbox-unsafe (reason mountpoint) for a mount where the engine mounts, ValueError for other nonsense.
+    """
+    ordered = tuple(sorted(mounts, key=lambda m: m.at.split(b"/") if m.at != b"/" else []))
+    for mount in ordered:
+        if mount.at in _ENGINE_POINTS or mount.at.startswith(tuple(point + b"/" for point in _ENGINE_POINTS)):
+            raise Unable(
+                "sandbox-unsafe",
+                f"nothing can be mounted at {os.fsdecode(mount.at)}: the engine mounts there; choose another path",
+                reason="mountpoint",
+                path=os.fsdecode(mount.at),
+            )
+        if mount.kind == "file" and mount.at == b"/":
+            raise ValueError("a file cannot be the root")
+    command = tuple(a if isinstance(a, bytes) else os.fsencode(a) for a in argv)
+    if any(b"\0" in argument for argument in command):
+        raise ValueError("a command cannot hold NUL")
+    return BoxSpec(
+        mounts=ordered,
+        argv=command,
+        env=make_env(variables or {}),
+        cwd=make_path(cwd),
+        gathers=tuple(make_path(path) for path in gathers),
+        **options,  # type: ignore[arg-type]
+    )

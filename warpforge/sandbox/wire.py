@@ -1,0 +1,131 @@
+"""What engine, zygote and helper say to each other.
+
+Engine to zygote: one datagram for each run, the path of its work directory, with four descriptors:
+the run's channel, the action's stdout and stderr, and the pipe for gathered trees.
+Engine to helper, on the channel: one ORDER, NEXT after each tree, perhaps KILL; the end of the channel means KILL too.
+Helper to engine: frames of one letter, the payload's length (4 bytes, little endian) and fields parted by NUL.
+They are parsed by splitting only: the helper runs under another uid than a root engine.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import struct
+
+ORDER = b"O"  # engine: what to run
+KILL = b"K"  # engine: stop it
+NEXT = b"N"  # engine: that tree is taken, send the next
+EXIT = b"X"  # helper: the action ended: exit code, exec failure's reason, its text, why it was stopped, seconds
+GATHER = b"G"  # helper: index, "ok" (the tree follows on the gather pipe) or why not, text
+SPOILT = b"E"  # helper: the tree being sent is cut short: index, why, text
+FAIL = b"F"  # helper: the box could not be made: step, errno, text
+DONE = b"D"  # helper: all is deleted: the facts as name=value
+
+_HEAD = struct.Struct("<cI")
+
+
+class Order:
+    """One run, as the helper needs it. Paths are bytes; ``owner`` is the build uid and gid under root, else None."""
+
+    __slots__ = (
+        "argv",
+        "bwrap",
+        "cwd",
+        "deadline",
+        "env",
+        "gather_failed",
+        "gather_limit",
+        "gathers",
+        "hostname",
+        "mounts",
+        "network",
+        "overlay",
+        "owner",
+        "rlimits",
+        "seccomp",
+        "work",
+    )
+    work: bytes
+    owner: tuple[int, int] | None
+    mounts: tuple[tuple[bytes, str, bytes, int], ...]  # at, kind, source or content, mode
+    argv: tuple[bytes, ...]
+    env: tuple[tuple[bytes, bytes], ...]
+    cwd: bytes
+    hostname: bytes
+    network: bool
+    gathers: tuple[bytes, ...]
+    gather_failed: bool  # gather also when the exit code is not 0
+    gather_limit: int  # bytes of all gathered files together; 0: none
+    deadline: float  # seconds; 0: none
+    overlay: bool  # try overlays at all
+    rlimits: tuple[tuple[int, int, int], ...]  # resource, soft, hard
+    bwrap: bytes
+    seccomp: bytes
+
+    def __init__(self, **values: object) -> None:
+        for name in self.__slots__:
+            setattr(self, name, values[name])
+
+
+def pack_order(order: Order) -> bytes:
+    """An order as bytes. Both ends are this program under this interpreter, and only the engine writes them."""
+    return frame(ORDER, marshal.dumps({name: getattr(order, name) for name in order.__slots__}))
+
+
+def parse_order(payload: bytes) -> Order:
+    """The order in one frame's payload."""
+    return Order(**marshal.loads(payload))
+
+
+def frame(kind: bytes, payload: bytes) -> bytes:
+    """One frame as bytes."""
+    return _HEAD.pack(kind, len(payload)) + payload
+
+
+def fields(kind: bytes, *values: bytes | str | int | float) -> bytes:
+    """One frame of fields as bytes."""
+    texts = [v if isinstance(v, bytes) else str(v).encode("utf-8", "surrogateescape") for v in values]
+    return frame(kind, b"\0".join(text.replace(b"\0", b"?") for text in texts))
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything, or raise OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+class Frames:
+    """Frames out of a stream of bytes, whatever the pieces it comes in."""
+
+    def __init__(self) -> None:
+        self._data = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        """More bytes have come."""
+        self._data += data
+
+    def take(self) -> tuple[bytes, bytes] | None:
+        """The next whole frame: kind and payload."""
+        if len(self._data) < _HEAD.size:
+            return None
+        kind, length = _HEAD.unpack_from(self._data)
+        end = _HEAD.size + length
+        if len(self._data) < end:
+            return None
+        payload = bytes(self._data[_HEAD.size : end])
+        del self._data[:end]
+        return kind, payload
+
+
+def read_frame(fd: int, frames: Frames) -> tuple[bytes, bytes] | None:
+    """Wait for one whole frame; None at the end of the stream."""
+    while True:
+        found = frames.take()
+        if found is not None:
+            return found
+        data = os.read(fd, 1 << 16)
+        if not data:
+            return None
+        frames.feed(data)

@@ -1,0 +1,104 @@
+"""The zygote: a small process that forks one helper for each run.
+
+The engine has threads and an open LMDB, so it must not fork, and a fresh Python for each run costs 11 ms and more.
+It is started once with an empty environment, as ``python -I -S``: descriptor 0 is a socket to the engine, 1 a pidfd
+of the engine. It ends when the engine has ended and its last helper is gone; whatever a killed helper left of its
+work directory it deletes (under root the helper itself could not remove that directory's name).
+"""
+
+from __future__ import annotations
+
+import _socket  # the public socket costs milliseconds more, most of it for enumerations
+import os
+import select
+import struct
+
+from warpforge.fsx.remove import remove_tree
+from warpforge.sandbox import helper
+
+_RIGHTS = struct.Struct("4i")  # the descriptors of one run
+_LONGEST_PATH = 8192
+
+
+def main() -> None:
+    """Serve until the engine is gone."""
+    engine, engine_pidfd = os.dup(0), os.dup(1)
+    null = os.open("/dev/null", os.O_RDWR)
+    for number in range(3):
+        os.dup2(null, number)
+    os.close(null)
+    os.umask(0o022)
+    os.chdir("/")
+    Zygote(_socket.socket(fileno=engine), engine_pidfd).serve()
+
+
+class Zygote:
+    """The loop: a datagram makes a helper, a helper's end makes a clean-up."""
+
+    def __init__(self, engine: _socket.socket, engine_pidfd: int) -> None:
+        self._engine = engine
+        self._engine_pidfd = engine_pidfd
+        self._own_pidfd = os.pidfd_open(os.getpid())
+        self._helpers: dict[int, tuple[int, bytes]] = {}  # pidfd -> pid, work
+
+    def serve(self) -> None:
+        """Fork and bury until the engine is gone and no helper is left."""
+        poll = select.poll()
+        for fd in (self._engine.fileno(), self._engine_pidfd):
+            poll.register(fd, select.POLLIN)
+        open_for_work = True
+        while open_for_work or self._helpers:
+            for fd, _ in poll.poll():
+                if fd in self._helpers:
+                    poll.unregister(fd)
+                    self._bury(fd)
+                elif open_for_work and (fd == self._engine_pidfd or not self._accept(poll)):
+                    open_for_work = False
+                    poll.unregister(self._engine.fileno())
+                    poll.unregister(self._engine_pidfd)
+
+    def _accept(self, poll: select.poll) -> bool:
+        """Start one helper; False when the engine has closed its end."""
+        space = _socket.CMSG_SPACE(_RIGHTS.size)
+        work, ancillary, _, _ = self._engine.recvmsg(_LONGEST_PATH, space, _socket.MSG_CMSG_CLOEXEC)
+        if not work:
+            return False
+        descriptors = list(_RIGHTS.unpack(ancillary[0][2]))
+        pid = os.fork()
+        if pid == 0:
+            helper.run(descriptors, (self._engine_pidfd, self._own_pidfd))  # never returns
+        for fd in descriptors:
+            os.close(fd)
+        pidfd = os.pidfd_open(pid)
+        self._helpers[pidfd] = (pid, work)
+        poll.register(pidfd, select.POLLIN)
+        return True
+
+    def _bury(self, pidfd: int) -> None:
+        """Reap one helper and delete what is left of its work directory."""
+        pid, work = self._helpers.pop(pidfd)
+        os.close(pidfd)
+        os.waitpid(pid, 0)
+        remove_work(work)
+
+
+def remove_work(work: bytes) -> None:
+    """Delete a work directory; that it is gone already, or goes at the same time, is fine."""
+    try:
+        os.rmdir(work)
+        return
+    except FileNotFoundError:
+        return
+    except OSError:
+        pass
+    parent, name = os.path.split(work)
+    try:
+        parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        remove_tree(parent_fd, name)
+    except OSError:
+        pass  # debris: the next start of the engine finds it by its name
+    finally:
+        os.close(parent_fd)
