@@ -1,0 +1,449 @@
+"""Writing a tree to disk: by descriptors of directories, never through a symlink, a few files at a time in threads.
+
+A directory is made 0700 and gets its mode and time when nothing more can come into it. Files and pieces of large
+files are gathered into batches that threads write; a batch's directories stay open until the batch is done.
+In an ordered archive a directory is finished when it is left; otherwise all are at the end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import deque
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from warpforge.errors import Failed, WarpforgeError, store_error
+from warpforge.fsx.descent import DIRECTORY, HELD, Descent
+from warpforge.fsx.remove import remove_tree
+
+from . import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from warpforge.fsx.tree import Content, Entry
+
+    from .fileset import ContentHash
+
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_BATCH: Final = 1 << 20  # bytes in a batch
+_FILES: Final = 128  # files in a batch
+_DIRECTORIES: Final = 48  # directories that a batch may leave
+_AHEAD: Final = 4  # batches on their way
+_THREADS: Final = 2
+_PIECE: Final = 1 << 20
+
+
+class _File(NamedTuple):
+    """A small file to be written whole."""
+
+    dir_fd: int
+    name: bytes
+    mode: int
+    time: int  # nanoseconds
+    data: bytes
+
+
+class _Piece(NamedTuple):
+    """A stretch of a large file that is open already."""
+
+    fd: int
+    offset: int
+    data: bytes
+
+
+class _Closing(NamedTuple):
+    """A descriptor to close after its batch, with the attributes to set before."""
+
+    fd: int
+    mode: int | None
+    time: int
+
+
+class _Batch:
+    __slots__ = ("closing", "done", "error", "size", "work")
+
+    def __init__(self) -> None:
+        self.work: list[_File | _Piece] = []
+        self.closing: list[_Closing] = []
+        self.size = 0
+        self.error: BaseException | None = None
+        self.done = threading.Lock()
+        self.done.acquire()
+
+
+class Extractor:
+    """Writes one tree as ``name`` below ``parent_fd``; a context manager: on any error nothing is left there.
+
+    ``owner``: (uid, gid) that everything is given to, for root. ``ordered``: entries come in canonical order.
+    Errors: ``already-exists``, ``ware-invalid`` (duplicate, link, path, name), ``store``.
+    """
+
+    def __init__(self, parent_fd: int, name: bytes, owner: tuple[int, int] | None, *, ordered: bool) -> None:
+        self._parent_fd = parent_fd
+        self._name = name
+        self._owner = owner
+        self._ordered = ordered
+        self._descent: Descent | None = None
+        self._paths: list[bytes] = []  # of the directories we stand in, the root left out
+        self._last: list[tuple[int, int]] = []  # their mode and time, the root's too
+        self._current: bytes | None = None
+        self._made = False
+        self._batch = _Batch()
+        self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
+        self._order: deque[_Batch] = deque()
+        self._threads = [threading.Thread(target=self._run, name=f"write-{n}", daemon=True) for n in range(_THREADS)]
+
+    def __enter__(self) -> Extractor:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        for batch in (*self._order, self._batch):
+            for closing in batch.closing:
+                os.close(closing.fd)
+        if self._descent is not None:
+            self._descent.close()
+        if kind is not None and self._made:
+            remove_tree(self._parent_fd, self._name, missing_ok=True)
+
+    # what an archive holds
+
+    def directory(self, entry: Entry, *, again: bool = False) -> None:
+        """A directory; ``again``: it may be there already."""
+        try:
+            if not entry.path:
+                if not again or self._descent is None:
+                    self._root()
+                    self._last.append((entry.mode, _time(entry)))
+                return
+            self._stand_in(entry.path.rpartition(b"/")[0], entry.path)
+            self._make(entry.path, again=again)
+            if self._ordered:
+                self._enter(entry.path)
+                self._last.append((entry.mode, _time(entry)))
+        except OSError as error:
+            raise self._fault(error, entry.path) from error
+
+    def file(self, entry: Entry, data: bytes) -> None:
+        """A file that is small enough to be handed over whole."""
+        if not entry.path:
+            self._lone_file(entry, data)
+            return
+        parent, _, name = entry.path.rpartition(b"/")
+        if parent != self._current:
+            self._go(parent, entry.path)
+        assert self._descent is not None
+        self._batch.work.append(_File(self._descent.fd, name, entry.mode, _time(entry), data))
+        self._batch.size += len(data)
+        if self._batch.size >= _BATCH or len(self._batch.work) >= _FILES:
+            self._submit()
+
+    def large_file(self, entry: Entry, content: Content, digesting: ContentHash) -> None:
+        """A file that comes in pieces, hashed on the way. The caller checks that its size is right."""
+        try:
+            fd = self._create(entry)
+        except OSError as error:
+            raise self._fault(error, entry.path) from error
+        offset = 0
+        try:
+            while data := content.read(_PIECE):
+                self._batch.work.append(_Piece(fd, offset, data))
+                self._batch.size += len(data)
+                offset += len(data)
+                if self._batch.size >= _BATCH:
+                    self._submit()
+                digesting.update(data)
+        finally:
+            self._batch.closing.append(_Closing(fd, entry.mode, _time(entry)))
+
+    def copy(self, entry: Entry, source: bytes) -> None:
+        """A file with the content of one that was written before."""
+        self._drain()
+        try:
+            origin = self._reopen(source)
+            try:
+                fd = self._create(entry)
+                self._batch.closing.append(_Closing(fd, entry.mode, _time(entry)))
+                while os.sendfile(fd, origin, None, 1 << 24):
+                    pass
+            finally:
+                os.close(origin)
+        except OSError as error:
+            raise self._fault(error, entry.path) from error
+        self._submit()
+
+    def other(self, entry: Entry) -> None:
+        """A symlink or a fifo. Errors: ``ware-invalid``, reason type, for a device."""
+        if entry.kind not in "Lp":
+            raise faults.invalid("type", entry.path, "a device is never created")
+        parent, _, name = entry.path.rpartition(b"/")
+        if parent != self._current:
+            self._go(parent, entry.path)
+        assert self._descent is not None
+        fd = self._descent.fd
+        try:
+            if entry.kind == "L":
+                os.symlink(entry.link, name, dir_fd=fd)
+            else:
+                os.mkfifo(name, 0o600, dir_fd=fd)
+                # fresh and ours: it cannot be a symlink
+                os.chmod(name, entry.mode, dir_fd=fd)
+            if self._owner is not None:
+                os.chown(name, *self._owner, dir_fd=fd, follow_symlinks=False)
+            os.utime(name, ns=(_time(entry),) * 2, dir_fd=fd, follow_symlinks=False)
+        except OSError as error:
+            raise self._fault(error, entry.path) from error
+
+    def finish(self, directories: Iterable[Entry] = ()) -> None:
+        """Wait for everything, then finish the directories: in an unordered archive those given, in canonical order."""
+        try:
+            if self._descent is not None:
+                self._climb(0)
+                self._drain()
+                if self._ordered:
+                    fd = self._descent.fd
+                    self._settle(_Closing(fd, *self._last.pop()))
+                    self._descent.fd = -1
+            else:
+                self._drain()
+            for entry in directories:
+                self._finish_directory(entry)
+            if self._descent is not None and self._descent.fd >= 0:
+                self._climb(0)
+                self._drain()
+                self._settle(_Closing(self._descent.fd, *self._last.pop()))
+                self._descent.fd = -1
+        except OSError as error:
+            raise self._fault(error, b"") from error
+
+    # where we stand
+
+    def _root(self) -> None:
+        try:
+            os.mkdir(self._name, 0o700, dir_fd=self._parent_fd)
+        except FileExistsError:
+            raise self._exists() from None
+        self._made = True
+        self._descent = Descent(os.open(self._name, DIRECTORY, dir_fd=self._parent_fd))
+        self._current = b""
+
+    def _go(self, parent: bytes, path: bytes) -> None:
+        try:
+            self._stand_in(parent, path)
+        except OSError as error:
+            raise self._fault(error, path) from error
+
+    def _stand_in(self, parent: bytes, path: bytes) -> None:
+        """Make ``parent`` the current directory; in an unordered archive it may have to be made."""
+        if self._descent is None:
+            if self._ordered:
+                raise faults.corrupt("the root does not come first", path)
+            self._root()
+            self._last.append((0o755, 0))
+        if parent == self._current:
+            return
+        level = 0
+        for standing in self._paths:
+            if parent != standing and not parent.startswith(standing + b"/"):
+                break
+            level += 1
+        self._climb(level)
+        at = self._paths[-1] if self._paths else b""
+        rest = parent[len(at) :].lstrip(b"/")
+        if rest and self._ordered:
+            raise faults.corrupt("its parent directory is missing or out of order", path)
+        for name in rest.split(b"/") if rest else ():
+            at = at + b"/" + name if at else name
+            self._make(at, again=True)
+            self._enter(at)
+
+    def _make(self, path: bytes, *, again: bool) -> None:
+        assert self._descent is not None
+        name = path.rpartition(b"/")[2]
+        try:
+            os.mkdir(name, 0o700, dir_fd=self._descent.fd)
+        except FileExistsError:
+            if not again:
+                raise
+
+    def _enter(self, path: bytes) -> None:
+        assert self._descent is not None
+        if self._descent.depth >= HELD - 2:
+            self._drain()  # a far directory is about to be closed: nothing may be on its way to it
+        self._descent.enter(path.rpartition(b"/")[2])
+        self._paths.append(path)
+        self._current = path
+
+    def _climb(self, level: int) -> None:
+        """Go up until ``level`` directories lie between us and the root."""
+        assert self._descent is not None
+        while len(self._paths) > level:
+            if self._descent.depth >= HELD - 2:
+                self._drain()
+            fd = self._descent.leave()
+            mode, time = self._last.pop() if self._ordered else (None, 0)
+            self._batch.closing.append(_Closing(fd, mode, time))
+            if len(self._batch.closing) >= _DIRECTORIES:
+                self._submit()
+            self._paths.pop()
+        self._current = self._paths[-1] if self._paths else b""
+
+    def _finish_directory(self, entry: Entry) -> None:
+        """One directory of an unordered archive, when all is written: go there, and remember what it shall be."""
+        if not entry.path:
+            self._last[0] = (entry.mode, _time(entry))
+            self._ordered = True  # from here on directories come in order and are finished when they are left
+            return
+        self._stand_in(entry.path.rpartition(b"/")[0], entry.path)
+        self._enter(entry.path)
+        self._last.append((entry.mode, _time(entry)))
+
+    # files
+
+    def _create(self, entry: Entry) -> int:
+        if not entry.path:
+            try:
+                fd = os.open(self._name, _CREATE, 0o600, dir_fd=self._parent_fd)
+            except FileExistsError:
+                raise self._exists() from None
+            self._made = True
+            return fd
+        parent, _, name = entry.path.rpartition(b"/")
+        if parent != self._current:
+            self._stand_in(parent, entry.path)
+        assert self._descent is not None
+        return os.open(name, _CREATE, 0o600, dir_fd=self._descent.fd)
+
+    def _lone_file(self, entry: Entry, data: bytes) -> None:
+        try:
+            fd = self._create(entry)
+            self._batch.closing.append(_Closing(fd, entry.mode, _time(entry)))
+        except OSError as error:
+            raise self._fault(error, entry.path) from error
+        self._batch.work.append(_Piece(fd, 0, data))
+        self._submit()
+
+    def _reopen(self, path: bytes) -> int:
+        """Open a file that we wrote, for reading."""
+        if not path:
+            return os.open(self._name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self._parent_fd)
+        *parents, name = path.split(b"/")
+        descent = Descent(os.open(self._name, DIRECTORY, dir_fd=self._parent_fd))
+        try:
+            for parent in parents:
+                descent.enter(parent)
+            try:
+                return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descent.fd)
+            except PermissionError:
+                mode = os.stat(name, dir_fd=descent.fd, follow_symlinks=False).st_mode & 0o7777
+                os.chmod(name, 0o600, dir_fd=descent.fd)
+                fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descent.fd)
+                os.fchmod(fd, mode)
+                return fd
+        finally:
+            descent.close()
+
+    # batches
+
+    def _submit(self) -> None:
+        batch = self._batch
+        if not batch.work and not batch.closing:
+            return
+        self._batch = _Batch()
+        self._order.append(batch)
+        self._queue.put(batch)
+        while len(self._order) > _AHEAD or (self._order and not self._order[0].done.locked()):
+            self._reap()
+
+    def _drain(self) -> None:
+        """Wait until everything handed over so far is on disk."""
+        self._submit()
+        while self._order:
+            self._reap()
+
+    def _reap(self) -> None:
+        """The eldest batch: wait for it, then finish the directories and large files that ended with it."""
+        batch = self._order[0]
+        with batch.done:
+            pass
+        if batch.error is not None:
+            if isinstance(batch.error, OSError):
+                raise self._fault(batch.error, batch.error.filename or b"") from batch.error
+            raise batch.error
+        while batch.closing:
+            self._settle(batch.closing.pop(0))
+        self._order.popleft()
+
+    def _settle(self, closing: _Closing) -> None:
+        try:
+            if closing.mode is not None:
+                if self._owner is not None:
+                    os.fchown(closing.fd, *self._owner)
+                os.fchmod(closing.fd, closing.mode)
+                os.utime(closing.fd, ns=(closing.time, closing.time))
+        finally:
+            os.close(closing.fd)
+
+    def _run(self) -> None:
+        while (batch := self._queue.get()) is not None:
+            try:
+                _write_all(batch.work, self._owner)
+            except BaseException as error:
+                batch.error = error
+            finally:
+                batch.work = []
+                batch.done.release()
+
+    # faults
+
+    def _exists(self) -> Failed:
+        shown = faults.printable(self._name)
+        return Failed("already-exists", f"{shown} is there already: unpack elsewhere, or remove it", path=shown)
+
+    def _fault(self, error: OSError, path: bytes) -> WarpforgeError:
+        if error.errno == errno.EEXIST:
+            return faults.invalid("duplicate", path, "comes twice")
+        if error.errno in (errno.ELOOP, errno.ENOTDIR):
+            return faults.invalid("path", path, "lies below something that is no directory")
+        if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
+            return faults.invalid("name", path, f"this file system cannot hold the name ({error.strerror})")
+        return store_error(error, f"{faults.printable(path) or '.'} could not be unpacked")
+
+
+def _write_all(work: list[_File | _Piece], owner: tuple[int, int] | None) -> None:
+    """The hot loop: five system calls a file."""
+    open_, write, fchmod, utime, close = os.open, os.write, os.fchmod, os.utime, os.close
+    for item in work:
+        if isinstance(item, _File):
+            dir_fd, name, mode, time, data = item
+            fd = open_(name, _CREATE, 0o600, dir_fd=dir_fd)
+            try:
+                if data and (written := write(fd, data)) != len(data):
+                    _write_at(fd, data, written)
+                if owner is not None:
+                    os.fchown(fd, *owner)
+                fchmod(fd, mode)
+                utime(fd, ns=(time, time))
+            finally:
+                close(fd)
+        else:
+            _write_at(item.fd, item.data, 0, item.offset)
+
+
+def _write_at(fd: int, data: bytes, done: int, offset: int = 0) -> None:
+    """Write what is left of ``data``, whose first byte belongs at ``offset``; a full disk says so by itself."""
+    view = memoryview(data)
+    while done < len(data):
+        done += os.pwrite(fd, view[done:], offset + done)
+
+
+def _time(entry: Entry) -> int:
+    return entry.mtime * 1_000_000_000 + entry.mtime_ns

@@ -1,0 +1,309 @@
+"""The tree hash: the identity of a ware, computed while its nodes stream by in canonical order.
+
+Over CBOR written key by key in a fixed order (the original's, whose ids depend on it; names are raw bytes in texts):
+
+    file   H( map2 "m" META "h" bytes(H(content)) )       directory  H( map2 "m" META "l" [_ bytes(child) ... ] )
+    other  H( map1 "m" META )                             META       n t p u g [l] [dM dm] m mn [x]
+
+Two flavours: SHA384, where symlinks, fifos and devices are not handed to their parent (a flaw of the original
+that its ids depend on), and BLAKE3, where every node counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import base58
+from blake3 import blake3
+
+from . import faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from warpforge.fsx.tree import Entry
+
+    from .filters import Attributes
+
+_BATCH: Final = 4096  # children kept one by one before they are joined: bounds memory
+_LATEST: Final = 1 << 40  # seconds: beyond it a time is nonsense
+
+
+class Hasher(Protocol):
+    """What hashlib and blake3 have in common."""
+
+    def update(self, data: bytes, /) -> object: ...
+
+    def digest(self) -> bytes: ...
+
+
+class Flavour(NamedTuple):
+    """A hash function, and whether every node counts."""
+
+    new: Callable[..., Hasher]
+    size: int
+    covers_all: bool
+
+    @property
+    def head(self) -> bytes:
+        """The CBOR head of one digest."""
+        return _head(2, self.size)
+
+
+SHA384: Final = Flavour(hashlib.sha384, 48, covers_all=False)
+BLAKE3: Final = Flavour(blake3, 32, covers_all=True)
+
+
+def _head(major: int, value: int) -> bytes:
+    """The head of one CBOR item (RFC 8949, 3)."""
+    for width, info in ((1, 24), (2, 25), (4, 26), (8, 27)):
+        if value < 24:
+            return bytes((major << 5 | value,))
+        if value < 1 << 8 * width:
+            return bytes((major << 5 | info,)) + value.to_bytes(width, "big")
+    raise OverflowError(value)
+
+
+def _text(value: bytes) -> bytes:
+    return _head(3, len(value)) + value
+
+
+def _integer(value: int) -> bytes:
+    return _head(0, value) if value >= 0 else _head(1, -1 - value)
+
+
+_TEXT_HEADS: Final = [_head(3, size) for size in range(256)]
+
+
+class Look(NamedTuple):
+    """The CBOR of a node around its name."""
+
+    before: bytes
+    after: bytes
+
+
+def make_look(entry: Entry, attributes: Attributes) -> Look:
+    """The node's metadata as CBOR, all but its name. Errors: ``ware-invalid``, reason metadata."""
+    mode, uid, gid, mtime, mtime_ns = attributes
+    if not (0 <= uid < 1 << 32 and 0 <= gid < 1 << 32):
+        raise faults.invalid("metadata", entry.path, "uid and gid are numbers from 0 to 4294967295")
+    if not -_LATEST < mtime < _LATEST:
+        raise faults.invalid("metadata", entry.path, "its time is beyond all sense")
+    keys = 7
+    parts = [b"\x61t\x61", entry.kind.encode(), b"\x61p", _integer(mode), b"\x61u", _integer(uid)]
+    parts += [b"\x61g", _integer(gid)]
+    if entry.kind == "L":
+        keys += 1
+        parts += [b"\x61l", _text(entry.link)]
+    if entry.kind in "Dc":
+        keys += 2
+        parts += [b"\x62dM", _integer(entry.device[0]), b"\x62dm", _integer(entry.device[1])]
+    parts += [b"\x61m", _integer(mtime), b"\x62mn", _integer(mtime_ns)]
+    if entry.xattrs:
+        keys += 1
+        parts += [b"\x61x", _head(5, len(entry.xattrs))]
+        parts += [_text(key) + _text(value) for key, value in sorted(entry.xattrs.items())]
+    outer = b"\xa2\x61m" if entry.kind in "fd" else b"\xa1\x61m"
+    return Look(outer + _head(5, keys) + b"\x61n", b"".join(parts))
+
+
+class _Directory:
+    """A directory whose children are still coming."""
+
+    __slots__ = ("children", "joined", "last", "meta", "prefix", "shadows")
+
+    def __init__(self, prefix: bytes, meta: bytes) -> None:
+        self.prefix = prefix
+        self.meta = meta
+        self.children: list[bytes] = []
+        self.joined: list[bytes] = []
+        self.last = b""  # sort key of the latest child
+        self.shadows: list[bytes] = []  # earlier children that are no directories and may share a name with a later one
+
+    def copy(self) -> _Directory:
+        other = _Directory(self.prefix, self.meta)
+        other.children, other.joined = self.children.copy(), self.joined.copy()
+        other.last, other.shadows = self.last, self.shadows.copy()
+        return other
+
+
+class TreeHash:
+    """One tree hash in the making: ``add`` every node in canonical order, the root first, then ``finish``."""
+
+    __slots__ = ("_all", "_digest", "_head", "_new", "_stack")
+
+    def __init__(self, flavour: Flavour) -> None:
+        self._new = flavour.new
+        self._all = flavour.covers_all
+        self._head = flavour.head
+        self._stack: list[_Directory] = []
+        self._digest = b""
+
+    def fork(self) -> TreeHash:
+        """A second hash that has seen the same nodes so far."""
+        other = TreeHash.__new__(TreeHash)
+        other._new, other._all, other._head, other._digest = self._new, self._all, self._head, self._digest
+        other._stack = [directory.copy() for directory in self._stack]
+        return other
+
+    def add(self, path: bytes, kind: str, look: Look, digest: bytes | None) -> None:
+        """One node; ``digest`` is the hash of a file's content.
+
+        Errors: ``ware-corrupt`` for a node out of order or without its parent, ``ware-invalid`` for a repeated one.
+        """
+        stack = self._stack
+        if not path or not stack:
+            self._add_root(path, kind, look, digest)
+            return
+        directory = stack[-1]
+        while not path.startswith(directory.prefix):
+            self._close()
+            directory = stack[-1]
+        name = path[len(directory.prefix) :]
+        before, after = look
+        if kind == "f":
+            self._place(directory, name, name, path)
+            meta = before + (_TEXT_HEADS[len(name)] if len(name) < 256 else _head(3, len(name))) + name + after
+            directory.children.append(self._new(meta + b"\x61h" + self._head + digest).digest())  # type: ignore[operator]
+        elif kind == "d":
+            self._place(directory, name + b"/", name, path)
+            stack.append(_Directory(path + b"/", before + _text(name) + after))
+        else:
+            self._place(directory, name, name, path)
+            if self._all:
+                directory.children.append(self._new(before + _text(name) + after).digest())
+
+    def _add_root(self, path: bytes, kind: str, look: Look, digest: bytes | None) -> None:
+        if path:
+            raise faults.corrupt("the root does not come first, or is a file with something below it", path)
+        if self._stack or self._digest:
+            raise faults.invalid("duplicate", path, "the root comes twice")
+        meta = look.before + b"\x61." + look.after
+        if kind == "d":
+            self._stack.append(_Directory(b"", meta))
+        elif kind == "f" and digest is not None:
+            self._digest = self._new(meta + b"\x61h" + self._head + digest).digest()
+        else:
+            raise faults.invalid("type", path, "a ware is a directory or a single file")
+
+    def _place(self, directory: _Directory, key: bytes, name: bytes, path: bytes) -> None:
+        """Check one child against its elder siblings."""
+        if b"/" in name:
+            raise faults.corrupt("its parent directory is missing or out of order", path)
+        if key <= directory.last:
+            if key == directory.last:
+                raise faults.invalid("duplicate", path, "comes twice")
+            raise faults.corrupt("not in canonical order", path)
+        directory.last = key
+        # "a" and "a/" do not sort next to each other, but every child between them begins with "a"
+        shadows = directory.shadows
+        while shadows and not name.startswith(shadows[-1]):
+            shadows.pop()
+        if key is name:
+            shadows.append(name)
+        elif shadows and shadows[-1] == name:
+            raise faults.invalid("duplicate", path, "is a directory and something else")
+        if len(directory.children) >= _BATCH:
+            directory.joined.append(self._head + self._head.join(directory.children))
+            directory.children.clear()
+
+    def _close(self) -> None:
+        directory = self._stack.pop()
+        hasher = self._new(directory.meta + b"\x61l\x9f")
+        for part in directory.joined:
+            hasher.update(part)
+        if directory.children:
+            hasher.update(self._head + self._head.join(directory.children))
+        hasher.update(b"\xff")
+        digest = hasher.digest()
+        if self._stack:
+            self._stack[-1].children.append(digest)
+        else:
+            self._digest = digest
+
+    def finish(self) -> str:
+        """The hash of the whole tree, in base58. Errors: ``ware-corrupt`` when there was no node at all."""
+        while self._stack:
+            self._close()
+        if not self._digest:
+            raise faults.corrupt("holds no entry at all")
+        return base58.b58encode(self._digest).decode()
+
+
+class Digests(NamedTuple):
+    """The hashes of one content: by the packtype's flavour, and by the dual's where that is another."""
+
+    own: bytes
+    dual: bytes
+
+
+class Fileset:
+    """The hashes of one tree: by its packtype's flavour, and beside it the dual, which every node enters."""
+
+    __slots__ = ("_dual", "_looks", "_own", "entries", "flavour")
+
+    def __init__(self, flavour: Flavour) -> None:
+        self.flavour = flavour
+        self._own = TreeHash(flavour)
+        self._dual = None if flavour.covers_all else TreeHash(BLAKE3)
+        self._looks: dict[tuple[str, Attributes], Look] = {}
+        self.entries = 0
+
+    def fork(self) -> Fileset:
+        """A second fileset that has seen the same nodes so far."""
+        other = Fileset(self.flavour)
+        other._own = self._own.fork()
+        other._dual = None if self._dual is None else self._dual.fork()
+        other.entries = self.entries
+        return other
+
+    def digest(self, content: bytes) -> Digests:
+        """The hashes of a whole content."""
+        own = self.flavour.new(content).digest()
+        return Digests(own, own if self._dual is None else BLAKE3.new(content).digest())
+
+    def digesting(self) -> ContentHash:
+        """For a content that comes in pieces."""
+        return ContentHash(self.flavour)
+
+    def add(self, entry: Entry, attributes: Attributes, digests: Digests | None) -> None:
+        """One node in canonical order, with its attributes after the filters, and its content's hashes."""
+        key = (entry.kind, attributes)
+        look = self._looks.get(key)
+        if look is None or entry.xattrs:
+            look = make_look(entry, attributes)
+            if entry.kind in "fdp" and not entry.xattrs:
+                if len(self._looks) > _BATCH:
+                    self._looks.clear()
+                self._looks[key] = look
+        self.entries += 1
+        self._own.add(entry.path, entry.kind, look, None if digests is None else digests.own)
+        if self._dual is not None:
+            self._dual.add(entry.path, entry.kind, look, None if digests is None else digests.dual)
+
+    def finish(self) -> tuple[str, str]:
+        """The tree hash, and the dual's (the same one where the flavour covers all)."""
+        own = self._own.finish()
+        return own, own if self._dual is None else self._dual.finish()
+
+
+class ContentHash:
+    """The hashes of a content that comes in large pieces."""
+
+    __slots__ = ("_dual", "_own")
+
+    def __init__(self, flavour: Flavour) -> None:
+        self._own = flavour.new()
+        self._dual = None if flavour.covers_all else BLAKE3.new()
+
+    def update(self, data: bytes) -> None:
+        """One more piece."""
+        self._own.update(data)
+        if self._dual is not None:
+            self._dual.update(data)
+
+    def finish(self) -> Digests:
+        """All of it."""
+        own = self._own.digest()
+        return Digests(own, own if self._dual is None else self._dual.digest())

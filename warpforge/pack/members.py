@@ -1,0 +1,378 @@
+"""Reading tar: the members of an archive, in its own order, as entries with their contents.
+
+Read are v7, ustar, PAX (path linkpath size mtime uid gid SCHILY.xattr.*; other keys ignored) and GNU long names and
+base-256 numbers. Strict on checksums, padding and the end: a zero block, then zeros only. ``canonical`` (ztar) also
+refuses every spelling but ours. Sources: POSIX.1-2017 pax; GNU tar manual, "Basic Tar Format".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+from zlib import adler32
+
+from warpforge.fsx.tree import Entry
+
+from . import faults
+from .headers import BLOCK, PADDING, check_name
+from .limits import COMPONENT
+from .numbers import parse_decimal, parse_number, parse_records, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from warpforge.fsx.tree import Content
+
+    from .limits import Limits
+
+SMALL: Final = 2 << 20  # contents up to this size come as one piece
+_CHAIN: Final = 16  # headers that may stand in front of one member
+_EXTRA: Final = 1 << 20  # bytes that they may hold in all
+_KINDS: Final = {
+    b"0": "f",
+    b"\0": "f",
+    b"7": "f",
+    b"1": "h",
+    b"2": "L",
+    b"3": "c",
+    b"4": "D",
+    b"5": "d",
+    b"6": "p",
+}
+_CACHED: Final = 4096
+_XATTR: Final = b"SCHILY.xattr."
+_ZEROS: Final = bytes(BLOCK)
+
+
+class Member(NamedTuple):
+    """One member: its entry, its content (a small one whole), and for a hardlink the path of its target."""
+
+    entry: Entry
+    content: bytes | Content | None
+    target: bytes | None = None
+
+
+class _Rest(NamedTuple):
+    """What the second part of a header says: from the type on."""
+
+    kind: str  # an entry's kind, "h" for a hardlink, or the type itself for a header in front of a member
+    link: bytes
+    prefix: bytes
+    device: tuple[int, int]
+    old: bool  # a v7 type: a name that ends in "/" is a directory
+
+
+class _Extra:
+    """What the headers in front of a member say."""
+
+    __slots__ = ("chained", "link", "name", "records", "size")
+
+    def __init__(self) -> None:
+        self.records: dict[bytes, bytes] = {}
+        self.name: bytes | None = None
+        self.link: bytes | None = None
+        self.chained = 0
+        self.size = 0
+
+
+class MemberReader:
+    """Iterates the members of a tar stream. A content is to be read before the next member is asked for."""
+
+    def __init__(self, pieces: Iterator[bytes], limits: Limits, *, canonical: bool) -> None:
+        self._pieces = pieces
+        self._limits = limits
+        self._canonical = canonical
+        self._held = b""
+        self._at = 0
+        self._owners: dict[bytes, tuple[int, int, int]] = {}
+        self._times: dict[bytes, int] = {}
+        self._rests: dict[bytes, _Rest] = {}
+
+    def __iter__(self) -> Iterator[Member]:
+        """Errors: ``ware-corrupt``, ``ware-invalid``, ``ware-limit``."""
+        extra: _Extra | None = None
+        count = 0
+        entries_limit = self._limits.entries
+        while True:
+            header = self._header()
+            if header is None:
+                if extra is not None:
+                    raise faults.corrupt("ends after a header that announces a member")
+                return
+            tail = header[156:]
+            rest = self._rests.get(tail) or self._read_rest(tail)
+            if len(rest.kind) > 1:
+                if rest.kind == "skip":
+                    self._extra_data(parse_number(header[124:136]))
+                    continue
+                extra = extra or _Extra()
+                self._read_extra(extra, rest.kind, parse_number(header[124:136]))
+                continue
+            member = self._member(header, rest, extra)
+            extra = None
+            count += 1
+            if entries_limit is not None and count > entries_limit:
+                raise faults.over_limit("entries", f"more than {entries_limit} entries")
+            yield member
+            if type(member.content) is _Content:
+                member.content.finish()
+
+    def _header(self) -> bytes | None:
+        """The next header, its checksum verified; None at the end."""
+        at = self._at
+        header = self._held[at : at + BLOCK]
+        if len(header) == BLOCK:
+            self._at = at + BLOCK
+        else:
+            header = self._take(BLOCK, b"the archive ends without its end block: it may be cut")
+        checksum = header[148:156]
+        # Adler-32's lower half is one more than the sum of up to 256 bytes; the checksum counts itself as blanks
+        total = (
+            (adler32(header[:148]) & 0xFFFF) + (adler32(header[156:412]) & 0xFFFF) + (adler32(header[412:]) & 0xFFFF)
+        )
+        if checksum == b"%06o\0 " % (total + 253):
+            return header
+        if header == _ZEROS:
+            self._end()
+            return None
+        signed = sum(b - 256 if b > 127 else b for b in header[:148] + header[156:]) + 256
+        if parse_number(checksum) not in (total + 253, signed):
+            raise faults.corrupt("a header's checksum is wrong: not a tar, or damaged")
+        return header
+
+    def _end(self) -> None:
+        """Behind the zero block: nothing but zeros."""
+        rest = self._held[self._at :]
+        while True:
+            if rest.strip(b"\0"):
+                raise faults.corrupt("something follows the end of the archive")
+            rest = next(self._pieces, b"")
+            if not rest:
+                return
+
+    def _take(self, size: int, why: bytes = b"") -> bytes:
+        """Exactly the next bytes; they are bounded by the caller."""
+        while len(self._held) - self._at < size:
+            more = next(self._pieces, b"")
+            if not more:
+                raise faults.corrupt(why.decode() or "the archive ends inside a member: it was cut")
+            self._held, self._at = self._held[self._at :] + more, 0
+        data = self._held[self._at : self._at + size]
+        self._at += size
+        return data
+
+    def some(self, size: int) -> bytes:
+        """Between 1 and ``size`` bytes of a content."""
+        if self._at == len(self._held):
+            self._held, self._at = next(self._pieces, b""), 0
+            if not self._held:
+                raise faults.corrupt("the archive ends inside a member: it was cut")
+        whole = not self._at and len(self._held) <= size
+        data = self._held if whole else self._held[self._at : self._at + size]
+        self._at += len(data)
+        return data
+
+    def pad(self, size: int) -> None:
+        """Pass over the zeros behind a content of this size."""
+        padding = PADDING[size % BLOCK]
+        if padding and self._take(len(padding)) != padding:
+            raise faults.corrupt("the padding of a member is not zeros")
+
+    def _member(self, header: bytes, rest: _Rest, extra: _Extra | None) -> Member:
+        raw = header[:100].rstrip(b"\0")
+        if b"\0" in raw:
+            raw = raw[: raw.index(b"\0")]
+        if rest.prefix:
+            raw = rest.prefix + b"/" + raw
+        kind, link = rest.kind, rest.link
+        field = header[124:136]
+        size = int(field[:11], 8) if field[11] == 0 and field[:11].isdigit() else parse_number(field)
+        owner = self._owners.get(header[100:124]) or self._read_owner(header[100:124])
+        mtime = self._times.get(header[136:148])
+        if mtime is None:
+            mtime = self._read_time(header[136:148])
+        mode, uid, gid = owner
+        mtime_ns = 0
+        xattrs: dict[bytes, bytes] = {}
+        if extra is not None:
+            raw = raw if extra.name is None else extra.name
+            link = link if extra.link is None else extra.link
+            records = extra.records
+            if records:
+                raw = records.get(b"path", raw)
+                link = records.get(b"linkpath", link)
+                if b"size" in records:
+                    size = parse_decimal(records[b"size"], raw)
+                if b"uid" in records:
+                    uid = parse_decimal(records[b"uid"], raw)
+                if b"gid" in records:
+                    gid = parse_decimal(records[b"gid"], raw)
+                if b"mtime" in records:
+                    mtime, mtime_ns = parse_time(records[b"mtime"], raw)
+                xattrs = {k.removeprefix(_XATTR): v for k, v in records.items() if k.startswith(_XATTR)}
+        if rest.old and raw[-1:] == b"/":
+            kind = "d"
+        path = self._path(raw, kind)
+        if kind != "f":
+            return self._no_file(Entry(path, kind, mode, uid, gid, mtime, mtime_ns, 0, link, rest.device, xattrs))
+        if size < 0:
+            raise faults.invalid("metadata", path, "a negative size")
+        entry = Entry(path, "f", mode, uid, gid, mtime, mtime_ns, size)
+        if xattrs:
+            entry.xattrs = xattrs
+        if size > SMALL:
+            bound = self._limits.unpacked
+            if bound is not None and size > bound:
+                raise faults.over_limit("bytes", f"says it holds {size} bytes: more than {bound}")
+            return Member(entry, _Content(self, size))
+        if not size:
+            return Member(entry, b"")
+        at = self._at
+        end = at + size
+        padded = end + -size % BLOCK
+        if padded <= len(self._held):
+            content = self._held[at:end]
+            if self._held[end:padded] != PADDING[size % BLOCK]:
+                raise faults.corrupt("the padding of a member is not zeros", path)
+            self._at = padded
+        else:
+            content = self._take(size)
+            self.pad(size)
+        return Member(entry, content)
+
+    def _no_file(self, entry: Entry) -> Member:
+        """A member without content, whatever its size field says."""
+        if entry.kind == "h":
+            if self._canonical:
+                raise faults.corrupt("a hardlink has no place in a ztar", entry.path)
+            check_name(entry.path, entry.link)
+            try:
+                target = _fold(entry.link)
+            except ValueError:
+                raise faults.invalid("link", entry.path, "a hardlink to outside of the ware") from None
+            entry.kind, entry.link = "f", b""
+            return Member(entry, None, target)
+        if entry.kind == "L":
+            if not entry.link:
+                raise faults.invalid("name", entry.path, "a symlink to nothing")
+            check_name(entry.path, entry.link)
+        else:
+            entry.link = b""
+        return Member(entry, None)
+
+    def _path(self, raw: bytes, kind: str) -> bytes:
+        """A member's name as a canonical path."""
+        slash = raw[-1:] == b"/"
+        path = raw[:-1] if slash else raw
+        if not raw:
+            raise faults.invalid("name", raw, "a member without a name")
+        if b"//" in path or b"./" in path or path[:1] == b"/" or path[-1:] in b"./" or b"\0" in path:
+            try:
+                path = _fold(raw)
+            except ValueError:
+                raise faults.invalid("path", raw, "a member outside of the ware") from None
+            check_name(path, b"")
+        if slash and kind != "d":
+            raise faults.invalid("name", raw, "the name of a directory on something else")
+        if len(path) > COMPONENT and any(len(name) > COMPONENT for name in path.split(b"/")):
+            raise faults.invalid("name", path, f"a name of more than {COMPONENT} bytes")
+        self._limits.check_path(path)
+        if self._canonical and raw != (path or b".") + (b"/" if kind == "d" else b""):
+            raise faults.corrupt("not spelled as in a ztar", raw)
+        return path
+
+    def _read_owner(self, field: bytes) -> tuple[int, int, int]:
+        owner = parse_number(field[:8]) & 0o7777, parse_number(field[8:16]), parse_number(field[16:])
+        if len(self._owners) > _CACHED:
+            self._owners.clear()
+        self._owners[field] = owner
+        return owner
+
+    def _read_time(self, field: bytes) -> int:
+        if len(self._times) > _CACHED:
+            self._times.clear()
+        self._times[field] = mtime = parse_number(field)
+        return mtime
+
+    def _read_rest(self, tail: bytes) -> _Rest:
+        """From the type on: ``tail[0]`` is byte 156 of the header."""
+        flag = tail[:1]
+        kind = _KINDS.get(flag)
+        link = tail[1:101].partition(b"\0")[0]
+        prefix = b""
+        if tail[101:107] == b"ustar\0":  # GNU's magic has blanks, v7 has none: neither knows a prefix
+            prefix = tail[189:344].partition(b"\0")[0]
+        if kind is None:
+            kind = self._in_front(flag)
+        device = (parse_number(tail[173:181]), parse_number(tail[181:189])) if kind in ("c", "D") else (0, 0)
+        rest = _Rest(kind, link, prefix, device, flag == b"\0")
+        if len(self._rests) > _CACHED:
+            self._rests.clear()
+        self._rests[tail] = rest
+        return rest
+
+    def _in_front(self, flag: bytes) -> str:
+        """The role of a header that is no member."""
+        role = {b"x": "pax", b"g": "skip", b"L": "name", b"K": "link"}.get(flag)
+        if role is None:
+            raise faults.invalid("type", b"", f"a member of type {flag!r}: only files, directories and links are known")
+        if self._canonical and role != "pax":
+            raise faults.corrupt(f"a header of type {flag!r} has no place in a ztar")
+        return role
+
+    def _read_extra(self, extra: _Extra, role: str, size: int) -> None:
+        extra.chained += 1
+        extra.size += size
+        if extra.chained > _CHAIN or extra.size > _EXTRA:
+            raise faults.over_limit("header", "too much in front of one member")
+        data = self._extra_data(size)
+        if role == "pax":
+            records = parse_records(data)
+            for key in records:
+                if key.startswith(b"GNU.sparse."):
+                    raise faults.invalid("type", records.get(b"path", b""), "sparse files are not read: pack it dense")
+            for key in (b"path", b"linkpath"):
+                if key in records and (not records[key] or b"\0" in records[key]):
+                    raise faults.invalid("name", records[key], f"an impossible {key.decode()}")
+            extra.records.update(records)
+        elif role == "name":
+            extra.name = data.partition(b"\0")[0]
+        else:
+            extra.link = data.partition(b"\0")[0]
+
+    def _extra_data(self, size: int) -> bytes:
+        if not 0 <= size <= _EXTRA:
+            raise faults.over_limit("header", f"a header of {size} bytes")
+        data = self._take(size)
+        self.pad(size)
+        return data
+
+
+class _Content:
+    """A large content, read piece by piece."""
+
+    __slots__ = ("_left", "_reader", "_size")
+
+    def __init__(self, reader: MemberReader, size: int) -> None:
+        self._reader = reader
+        self._size = self._left = size
+
+    def read(self, size: int, /) -> bytes:
+        if not self._left:
+            return b""
+        data = self._reader.some(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+    def finish(self) -> None:
+        """Pass over what was not read, and the padding."""
+        while self.read(SMALL):
+            pass
+        self._reader.pad(self._size)
+
+
+def _fold(raw: bytes) -> bytes:
+    """A path without empty and "." components. Raises ValueError for one that leaves the tree."""
+    names = [name for name in raw.split(b"/") if name not in (b"", b".")]
+    if raw[:1] == b"/" or b".." in names:
+        raise ValueError(raw)
+    return b"/".join(names)

@@ -1,0 +1,329 @@
+"""The packer of tarballs: what ``tar`` and ``ztar`` share, and what every ware at rest is."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING, Final
+
+from warpforge.model.atoms import WareId
+
+from . import faults
+from .ahead import Ahead
+from .collect import Collected, Node
+from .decode import Packed, decode
+from .extract import Extractor
+from .fileset import Fileset
+from .headers import BLOCK, END, PADDING, Template, check_name, make_header, make_template
+from .manifest import Line
+from .members import MemberReader
+from .packer import Place, Sum, Unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+    from warpforge.fsx.tree import Content, Entry
+
+    from .fileset import Digests, Flavour
+    from .filters import Attributes, Filters
+    from .frames import FrameWriter
+    from .limits import Limits
+    from .members import Member
+
+LARGE: Final = 2 << 20  # contents from this size on are packed in frames of their own
+_KEPT: Final = 4096  # templates
+
+
+class Tarball:
+    """A packtype whose wares are tarballs. ``canonical``: its archives are in our own form, and no other is read."""
+
+    recomputes = True
+
+    def __init__(self, packtype: str, flavour: Flavour, *, canonical: bool) -> None:
+        self.packtype = packtype
+        self._flavour = flavour
+        self._canonical = canonical
+
+    def pack(self, entries: Iterable[tuple[Entry, Content | None]], filters: Filters, sink: BinaryIO | None) -> Sum:
+        fileset = Fileset(self._flavour)
+        try:
+            if sink is None:
+                unpacked = _hash_tree(entries, fileset, filters)
+                return self._sum(fileset, unpacked, 0, "")
+            from .frames import FrameWriter
+
+            with FrameWriter(sink) as writer:
+                unpacked = _Writing(fileset, filters, writer).run(entries)
+                writer.finish()
+            return self._sum(fileset, unpacked, writer.size, writer.sha256)
+        except OSError as error:
+            raise faults.unreadable(error) from error
+
+    def scan(self, source: BinaryIO, filters: Filters, limits: Limits) -> Sum:
+        with self._reading(source, limits) as (packed, members):
+            tally = _Tally(Fileset(self._flavour), filters)
+            if self._canonical:
+                _take_ordered(members, tally, None)
+            else:
+                _take_foreign(members, tally, None)
+        return self._sum(tally.filtered, tally.unpacked, packed.size, packed.sha256)
+
+    def unpack(
+        self, source: BinaryIO, place: Place, filters: Filters, expect: WareId | None, limits: Limits
+    ) -> Unpacked:
+        with self._reading(source, limits) as (packed, members):
+            original = Fileset(self._flavour)
+            tally = _Tally(original, filters, original)
+            with Extractor(place.parent_fd, place.name, place.owner, ordered=self._canonical) as extractor:
+                if self._canonical:
+                    _take_ordered(members, tally, extractor)
+                else:
+                    _take_foreign(members, tally, extractor)
+                found = self._sum(original, tally.unpacked, packed.size, packed.sha256)
+                if expect is not None and found.ware != expect:
+                    raise faults.mismatch(str(expect), str(found.ware))
+                if tally.filtered is original:
+                    return Unpacked(found, found.ware)
+                return Unpacked(found, WareId(self.packtype, tally.filtered.finish()[0]))
+
+    def lines(self, source: BinaryIO, limits: Limits) -> Iterator[Line]:
+        with self._reading(source, limits) as (_, members), closing(Collected()) as collected:
+            fileset = Fileset(self._flavour)
+            for node in _collect(members, fileset, collected):
+                yield Line(node.entry, None if node.digests is None else node.digests.dual)
+
+    @contextmanager
+    def _reading(self, source: BinaryIO, limits: Limits) -> Iterator[tuple[Packed, MemberReader]]:
+        packed = Packed(source)
+        with closing(Ahead(decode(packed, limits))) as pieces:
+            yield packed, MemberReader(pieces, limits, canonical=self._canonical)
+
+    def _sum(self, fileset: Fileset, unpacked: int, packed: int, sha256: str) -> Sum:
+        own, dual = fileset.finish()
+        return Sum(WareId(self.packtype, own), f"ztar:{dual}", fileset.entries, unpacked, packed, sha256)
+
+
+# packing
+
+
+def _hash_tree(entries: Iterable[tuple[Entry, Content | None]], fileset: Fileset, filters: Filters) -> int:
+    """Hash a tree without writing it; returns the bytes of its contents."""
+    unpacked = 0
+    for entry, content in entries:
+        if filters.drops(entry):
+            continue
+        check_name(entry.path, entry.link)
+        attributes = filters.attributes(entry)
+        digests = None
+        if content is not None:
+            digesting = fileset.digesting()
+            for piece in _pieces(entry, content):
+                digesting.update(piece)
+            digests = digesting.finish()
+            unpacked += entry.size
+        fileset.add(entry, (*attributes[:4], 0), digests)
+    return unpacked
+
+
+class _Writing:
+    """Hash a tree and write it, in one pass; a small file costs as few steps as possible."""
+
+    def __init__(self, fileset: Fileset, filters: Filters, writer: FrameWriter) -> None:
+        self._fileset = fileset
+        self._filters = filters
+        self._writer = writer
+        self._templates: dict[tuple[str, Attributes], Template] = {}
+
+    def run(self, entries: Iterable[tuple[Entry, Content | None]]) -> int:
+        """Returns the bytes of all contents."""
+        unpacked = 0
+        write, add, digest, filters = self._writer.write, self._fileset.add, self._fileset.digest, self._filters
+        for entry, content in entries:
+            if filters.drops(entry):
+                continue
+            attributes = filters.attributes(entry)
+            if attributes[4]:
+                attributes = (*attributes[:4], 0)
+            if self._writer.held >= LARGE:
+                self._writer.cut()
+            header = self._header(entry, attributes)
+            if content is None:
+                add(entry, attributes, None)
+                write(header)
+                continue
+            size = entry.size
+            unpacked += size
+            if size >= LARGE:
+                write(header)
+                add(entry, attributes, self._large(entry, content))
+                continue
+            data = content.read(size) if size else b""
+            if len(data) != size:
+                data = data.join((b"", *_pieces(entry, content, size - len(data))))
+            add(entry, attributes, digest(data))
+            write(header)
+            if size:
+                write(data)
+                write(PADDING[size % BLOCK])
+        write(END)
+        return unpacked
+
+    def _header(self, entry: Entry, attributes: Attributes) -> bytes:
+        key = (entry.kind, attributes)
+        template = self._templates.get(key)
+        if template is None or entry.kind in "LDc":
+            check_name(entry.path, entry.link)
+            template = make_template(entry.kind, attributes, entry.device, entry.link[:100])
+            if len(self._templates) > _KEPT:
+                self._templates.clear()
+            self._templates[key] = template
+        return make_header(entry, template)
+
+    def _large(self, entry: Entry, content: Content) -> Digests:
+        """A content in frames of its own, so that the frames around it can be read without it."""
+        writer = self._writer
+        digesting = self._fileset.digesting()
+        writer.cut()
+        for piece in _pieces(entry, content, full=LARGE):
+            writer.write(piece)
+            if len(piece) == LARGE:
+                writer.cut()
+            digesting.update(piece)
+        writer.write(PADDING[entry.size % BLOCK])
+        return digesting.finish()
+
+
+def _pieces(entry: Entry, content: Content, left: int | None = None, *, full: int = LARGE) -> Iterator[bytes]:
+    """A content in pieces of exactly ``full`` bytes, the last one shorter. Raises OSError when it is too short."""
+    left = entry.size if left is None else left
+    while left:
+        want = min(full, left)
+        piece = content.read(want)
+        if len(piece) < want:
+            parts = [piece]
+            while piece and (missing := want - sum(map(len, parts))):
+                piece = content.read(missing)
+                parts.append(piece)
+            piece = b"".join(parts)
+            if len(piece) < want:
+                raise OSError(0, "is shorter than it said", entry.path)
+        left -= want
+        yield piece
+
+
+# reading
+
+
+class _Tally:
+    """The hashes of a tree as it comes and as the filters leave it; the second begins where they first differ.
+
+    Without an ``original`` only the filtered tree is hashed.
+    """
+
+    def __init__(self, filtered: Fileset, filters: Filters, original: Fileset | None = None) -> None:
+        self.filtered = filtered
+        self.filters = filters
+        self.original = original
+        self.unpacked = 0
+
+    def add(self, entry: Entry, digests: Digests | None) -> Entry | None:
+        """One node in canonical order; returns what the filters leave of it."""
+        original = self.original
+        kept = None if self.filters.drops(entry) else self.filters.apply(entry)
+        if kept is not entry and self.filtered is original:
+            self.filtered = original.fork()
+        if original is not None and original is not self.filtered:
+            original.add(entry, _attributes(entry), digests)
+        if kept is not None:
+            self.filtered.add(kept, _attributes(kept), digests)
+        self.unpacked += entry.size
+        return kept
+
+
+def _attributes(entry: Entry) -> Attributes:
+    return entry.mode, entry.uid, entry.gid, entry.mtime, entry.mtime_ns
+
+
+def _take_ordered(members: Iterable[Member], tally: _Tally, extractor: Extractor | None) -> None:
+    """An archive in canonical order: every node is hashed and written as it comes."""
+    fileset = tally.filtered
+    for entry, content, _ in members:
+        if entry.kind == "f":
+            if isinstance(content, bytes):
+                kept = tally.add(entry, fileset.digest(content))
+                if extractor is not None and kept is not None:
+                    extractor.file(kept, content)
+                continue
+            assert content is not None
+            kept = tally.filters.apply(entry)
+            digesting = fileset.digesting()
+            _take_large(kept, content, digesting, extractor)
+            tally.add(entry, digesting.finish())
+            continue
+        kept = tally.add(entry, None)
+        if extractor is not None and kept is not None:
+            _take_other(kept, extractor, again=False)
+    if extractor is not None:
+        extractor.finish()
+
+
+def _take_large(entry: Entry, content: Content, digesting: object, extractor: Extractor | None) -> None:
+    from .fileset import ContentHash
+
+    assert isinstance(digesting, ContentHash)
+    if extractor is not None:
+        extractor.large_file(entry, content, digesting)
+        return
+    while data := content.read(1 << 20):
+        digesting.update(data)
+
+
+def _take_other(entry: Entry, extractor: Extractor, *, again: bool) -> None:
+    if entry.kind == "d":
+        extractor.directory(entry, again=again)
+    else:
+        extractor.other(entry)
+
+
+def _take_foreign(members: Iterable[Member], tally: _Tally, extractor: Extractor | None) -> None:
+    """An archive in any order: nodes are written as they come, and hashed when all are there."""
+    filters = tally.filters
+    with closing(Collected()) as collected:
+        for node in _collect(members, tally.filtered, collected, filters, extractor):
+            tally.add(node.entry, node.digests)
+        if extractor is not None:
+            directories = (node.entry for node in collected.sorted() if node.entry.kind == "d")
+            extractor.finish(filters.apply(entry) for entry in directories)
+
+
+def _collect(
+    members: Iterable[Member],
+    fileset: Fileset,
+    collected: Collected,
+    filters: Filters | None = None,
+    extractor: Extractor | None = None,
+) -> Iterator[Node]:
+    """Take all members in, writing them to disk on the way, then give them back in canonical order."""
+    for entry, content, target in members:
+        kept = None
+        if filters is not None:
+            kept = None if filters.drops(entry) else filters.apply(entry)
+        collected.place(entry)
+        digests: Digests | None = None
+        if target is not None:
+            origin = collected.link(entry, target)
+            entry.size, digests = origin.entry.size, origin.digests
+            if extractor is not None and kept is not None:
+                extractor.copy(kept, target)
+        elif isinstance(content, bytes):
+            digests = fileset.digest(content)
+            if extractor is not None and kept is not None:
+                extractor.file(kept, content)
+        elif content is not None:
+            digesting = fileset.digesting()
+            _take_large(kept or entry, content, digesting, extractor)
+            digests = digesting.finish()
+        elif extractor is not None and kept is not None:
+            _take_other(kept, extractor, again=True)
+        collected.put(Node(entry, digests))
+    yield from collected.sorted()
