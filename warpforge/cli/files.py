@@ -13,7 +13,7 @@ STDIN: Final = "-"
 
 def read_document(path: str) -> bytes:
     """The bytes of one document, at most one more than a document may have. Errors: ``missing``, ``io``."""
-    from warpforge.model.jsontext import SIZE_LIMIT
+    from warpforge.model.serial import SIZE_LIMIT
 
     if path == STDIN:
         return sys.stdin.buffer.read(SIZE_LIMIT + 1)

@@ -37,7 +37,6 @@ class StepFinished(NamedTuple):
     record: RunRecord
     hit: bool
     seconds: float
-    order: int
 
 
 class StepFailed(NamedTuple):

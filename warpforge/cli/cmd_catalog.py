@@ -1,0 +1,166 @@
+"""``warpforge catalog``: names of releases of wares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import UNSET
+
+from warpforge.catalog.lookup import Lookup
+from warpforge.catalog.tree import Catalog
+from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
+from warpforge.errors import Missing
+from warpforge.model.atoms import CatalogRef, WarehouseAddr
+from warpforge.workspace.find import Stack, find_stack
+
+if TYPE_CHECKING:
+    from warpforge.model.catalog import Mirrors, Release
+
+DEFAULT = "default"
+NAME = click.option("--name", "-n", metavar="CATALOG", help=f"Which catalog; default: {DEFAULT}.")
+
+
+@click.group(cls=Group, name="catalog", no_args_is_help=True)
+@NAME
+@click.option("--force", "-f", is_flag=True, help="Replace what stands for something else.")
+@click.pass_context
+def catalog(context: click.Context, name: str | None, *, force: bool) -> None:
+    """Catalogs give wares names that people can say: module:release:item."""
+    context.meta["catalog-name"] = name
+    context.meta["catalog-force"] = force
+
+
+def _stack(common: Common) -> Stack:
+    return find_stack(common.settings.cwd, common.settings.home)
+
+
+@catalog.command("init")
+@click.argument("name")
+@pass_common
+def init(common: Common, name: str) -> None:
+    """Make an empty catalog in the root workspace."""
+    from warpforge.catalog.edit import init_catalog
+
+    made = init_catalog(_stack(common).root.catalogs_dir, name)
+    common.note(f"made the catalog {name} at {made.path}")
+
+
+@catalog.command("ls")
+@click.argument("module", required=False)
+@pass_common
+def ls(common: Common, module: str | None) -> None:
+    """List catalogs and the references in them; MODULE lists only that one."""
+    for found in Lookup(_stack(common).catalog_layers()).catalogs():
+        rows = list(_references(found, module))
+        if common.json:
+            print(to_json({"catalog": {"name": found.name, "path": str(found.path), "refs": [str(r) for r in rows]}}))
+            continue
+        common.result(printable(f"{found.name}  {found.path}"))
+        for ref in rows:
+            common.result(f"  {ref}")
+
+
+@catalog.command("show")
+@click.argument("ref", metavar="MODULE[:RELEASE[:ITEM]]")
+@pass_common
+def show(common: Common, ref: str) -> None:
+    """Show a module, a release or an item: wares, metadata, mirrors, and where it was found."""
+    module, _, rest = ref.partition(":")
+    release, _, item = rest.partition(":")
+    shown = 0
+    for found in Lookup(_stack(common).catalog_layers()).catalogs():
+        known = found.module(module)
+        for name in known.releases if known else ():
+            noun = found.release(module, name) if release in ("", name) else None
+            if noun is None or (item and item not in noun.items):
+                continue
+            _show(common, found, module, noun, found.mirrors(module), item)
+            shown += 1
+    if not shown:
+        raise Missing("catalog-missing-entry", f"no catalog here has {ref}", catalogRef=ref)
+
+
+@catalog.group("add", no_args_is_help=True)
+def add() -> None:
+    """Publish a ware under a name."""
+
+
+@add.command("tar")
+@click.argument("ref", metavar="MODULE:RELEASE:ITEM")
+@click.argument("address", metavar="ADDR")
+@click.option("--packtype", "-t", default="tar", show_default=True, metavar="PACKTYPE", help="tar or ztar.")
+@NAME
+@click.option("--force", "-f", is_flag=True, help="Replace what the name stands for.")
+@click.pass_context
+@pass_common
+def add_tar(
+    common: Common, context: click.Context, ref: str, address: str, packtype: str, name: str | None, *, force: bool
+) -> None:
+    """Read the archive at ADDR (a file, or a URL), and give its ware the name MODULE:RELEASE:ITEM.
+
+    The bytes are kept in the warehouse; a URL is noted as the ware's mirror.
+    """
+    from warpforge.catalog.edit import add_item
+    from warpforge.cli.keeping import keep_archive
+
+    parsed = CatalogRef.parse(ref)
+    stack = _stack(common)
+    chosen = _catalog(stack, name or context.meta.get("catalog-name"))
+    ware = keep_archive(common, stack, address, packtype)
+    mirror = WarehouseAddr.parse(address) if "://" in address else None
+    add_item(chosen, parsed, ware, address=mirror, force=force or bool(context.meta.get("catalog-force")))
+    if common.json:
+        print(to_json({"added": {"ref": str(parsed), "ware": str(ware), "catalog": chosen.name}}))
+    else:
+        common.note(f"{parsed} is {ware} in the catalog {chosen.name}")
+
+
+def _catalog(stack: Stack, name: str | None) -> Catalog:
+    """The catalog to write to: the named one, else ``default``, which is made when it is not there."""
+    from warpforge.catalog.edit import init_catalog
+
+    directory = stack.root.catalogs_dir
+    path = directory / (name or DEFAULT)
+    if path.is_dir() and path.parent == directory:
+        return Catalog(path)
+    if name is None:
+        return init_catalog(directory, DEFAULT)
+    known = ", ".join(sorted(p.name for p in stack.root.catalogs())) or "none"
+    if not _is_plain(name):
+        refuse_argument(f"not a catalog name: {name!r}")
+    raise Missing("missing", f"there is no catalog {name} (there is: {known}); make it with catalog init", path=path)
+
+
+def _is_plain(name: str) -> bool:
+    from warpforge.model.names import is_catalog_name
+
+    return is_catalog_name(name)
+
+
+def _references(found: Catalog, module: str | None) -> Iterator[CatalogRef]:
+    for name in found.modules() if module is None else [module]:
+        known = found.module(name)
+        for release in known.releases if known else ():
+            noun = found.release(name, release)
+            for item in noun.items if noun else ():
+                yield CatalogRef(name, release, item)
+
+
+def _show(common: Common, found: Catalog, module: str, release: Release, mirrors: Mirrors | None, item: str) -> None:
+    items = {label: ware for label, ware in release.items.items() if item in ("", label)}
+    by_ware = {} if mirrors is None or mirrors.by_ware is UNSET else mirrors.by_ware
+    by_module = {} if mirrors is None or mirrors.by_module is UNSET else mirrors.by_module.get(module, {})
+    if common.json:
+        serial = {"module": module, "catalog": str(found.path), **release.to_serial()}
+        serial["items"] = {label: str(ware) for label, ware in items.items()}
+        print(to_json({"release": serial}))
+        return
+    common.result(f"{module}:{release.name}  in {printable(str(found.path))}")
+    for label, ware in items.items():
+        common.result(f"  {label}  {ware}")
+        for address in (*by_ware.get(ware, ()), *by_module.get(ware.packtype, ())):
+            common.result(f"    mirror {printable(str(address))}")
+    for key, value in release.metadata.items():
+        common.result(f"  {printable(key)}: {printable(value)}")

@@ -1,0 +1,53 @@
+"""``warpforge run``: modules, plots and formulas."""
+
+from __future__ import annotations
+
+import click
+
+from warpforge.cli.app import Command, Common, pass_common
+from warpforge.cli.render import make_reporter
+from warpforge.engine.engine import Engine, Options
+from warpforge.engine.events import Notice
+from warpforge.model.plot import PlotResults
+from warpforge.model.run import RunRecord, spell_result
+from warpforge.workspace.find import Stack, find_stack
+from warpforge.workspace.targets import Target, find_targets
+
+
+@click.command(cls=Command, name="run")
+@click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
+@click.option("--force", "-f", is_flag=True, help="Run again what the memo could answer.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
+@pass_common
+def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | None) -> None:
+    """Run modules, plots and formulas; what was run before is answered from the memo.
+
+    Without arguments the module of this directory is run; DIR/... runs every module at or below DIR.
+    Results are printed on stdout, everything else on stderr.
+    """
+    settings = common.settings
+    options = Options(jobs=jobs or 0, force=force, warehouse=settings.warehouse, run_path=settings.run_path)
+    reporter = make_reporter(common)
+    engines: dict[Stack, Engine] = {}
+    found = find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message)))
+    try:
+        for target in found:
+            stack = find_stack(target.path.parent, settings.home)
+            if stack not in engines:
+                engines[stack] = Engine(stack, reporter, options)
+            result = engines[stack].run(target)
+            if not common.json:
+                reporter.close()
+                _print(common, target, result, many=len(found) > 1)
+    finally:
+        reporter.close()
+        for engine in engines.values():
+            engine.close()
+
+
+def _print(common: Common, target: Target, result: RunRecord | PlotResults, *, many: bool) -> None:
+    """The results, one a line: label and value; a value with line breaks is quoted."""
+    lead = f"{target.path.parent.name}/" if many else ""
+    for label, value in result.results.items():
+        text = spell_result(value)
+        common.result(f"{lead}{label}\t{text.removeprefix('ware:') if text.isprintable() else repr(text)}")

@@ -1,0 +1,193 @@
+"""``warpforge ware``: pack, scan, unpack and show wares."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from warpforge.cli.app import Common, Group, pass_common, refuse_argument, to_json
+from warpforge.errors import Missing, Unable
+from warpforge.model.atoms import WarehouseAddr, WareId
+
+if TYPE_CHECKING:
+    from warpforge.engine.engine import Engine
+    from warpforge.pack.manifest import Line
+
+PACKTYPE = click.option("--packtype", "-t", default="ztar", show_default=True, metavar="PACKTYPE", help="tar or ztar.")
+FILTERS = click.option("--filters", metavar="K=V,...", default="", help="uid gid mtime sticky setid dev mode.")
+
+
+@click.group(cls=Group, name="ware", no_args_is_help=True)
+def ware() -> None:
+    """Wares: file trees named by their hash."""
+
+
+@ware.command("pack")
+@click.argument("directory", metavar="DIR")
+@PACKTYPE
+@FILTERS
+@click.option("--to", metavar="ADDR", help="Also push it there: a directory, file:///... or ca+file:///...")
+@pass_common
+def pack_(common: Common, directory: str, packtype: str, filters: str, to: str | None) -> None:
+    """Pack DIR (or one file) into the warehouse and print its WareId."""
+    from warpforge.engine.supply import facts_of
+    from warpforge.fsx.tree import walk
+    from warpforge.pack.filters import OUTPUT
+    from warpforge.pack.packer import get_packer, pack
+
+    get_packer(packtype)
+    chosen = OUTPUT.parse(filters)
+    with _opened(common) as engine, engine.store.use():
+        parent, name = os.path.split(os.path.realpath(directory))
+        with _directory(parent, directory) as fd, engine.store.warehouse.stage() as staged:
+            seen = pack(walk(fd, os.fsencode(name or ".")), packtype, chosen, staged.file)
+            engine.store.duals.record(seen.ware, seen.dual)
+            staged.commit(seen.ware, facts_of(seen))
+        if to is not None:
+            _push(engine, seen.ware, to)
+    common.result(str(seen.ware))
+
+
+@ware.command("scan")
+@click.argument("source", metavar="FILE|ADDR")
+@PACKTYPE
+@FILTERS
+@pass_common
+def scan_(common: Common, source: str, packtype: str, filters: str) -> None:
+    """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input."""
+    from warpforge.pack.filters import SCAN
+    from warpforge.pack.packer import scan
+
+    chosen = SCAN.parse(filters)
+    with open_archive(source) as stream:
+        common.result(str(scan(stream, packtype, chosen).ware))
+
+
+@ware.command("unpack")
+@click.argument("wareid", metavar="WAREID")
+@click.option("--path", metavar="DIR", default=".", help="Where to put it; default: the working directory.")
+@click.option("--force", is_flag=True, help="Replace what is there: the contents of an existing directory are lost.")
+@FILTERS
+@pass_common
+def unpack_(common: Common, wareid: str, path: str, filters: str, *, force: bool) -> None:
+    """Put the tree of a ware into a directory; one that is not empty is refused without --force."""
+    from warpforge.cli.placing import place
+    from warpforge.pack.filters import INPUT
+
+    chosen = INPUT.parse(filters or ("uid=mine,gid=mine" if os.geteuid() else ""))
+    ware_id = WareId.parse(wareid)
+    with _opened(common) as engine, engine.store.use():
+        place(engine, ware_id, path, chosen, force=force)
+
+
+@ware.command("show")
+@click.argument("what", metavar="WAREID|DIR|FILE")
+@PACKTYPE
+@pass_common
+def show(common: Common, what: str, packtype: str) -> None:
+    """Print the manifest of a tree: type, mode, owner, time, size, content hash and path of every entry.
+
+    WAREID is fetched if need be; FILE is an archive; DIR is read as it is.
+    """
+    with _opened(common) as engine:
+        for line in _lines(engine, what, packtype):
+            common.result(to_json({"entry": _serial(line)}) if common.json else str(line))
+
+
+def _lines(engine: Engine, what: str, packtype: str) -> Iterator[Line]:
+    from warpforge.fsx.tree import walk
+    from warpforge.pack.manifest import make_lines
+    from warpforge.pack.packer import manifest
+
+    if os.path.isdir(what):
+        with _directory(what, what) as fd:
+            yield from make_lines(walk(fd))
+    elif os.path.lexists(what) or ":" not in what or "//" in what:
+        with open_archive(what) as stream:
+            yield from manifest(stream, packtype)
+    else:
+        ware_id = WareId.parse(what)
+        with engine.supply.packed(ware_id) as packed:
+            yield from manifest(packed, engine.supply.at_rest(ware_id)[0])
+
+
+def _serial(line: Line) -> dict[str, object]:
+    entry = line.entry
+    return {
+        "path": os.fsdecode(entry.path).encode("utf-8", "backslashreplace").decode() or ".",
+        "type": entry.kind,
+        "mode": f"{entry.mode:04o}",
+        "uid": entry.uid,
+        "gid": entry.gid,
+        "mtime": entry.mtime,
+        "size": entry.size,
+        **({"link": os.fsdecode(entry.link).encode("utf-8", "backslashreplace").decode()} if entry.link else {}),
+        **({"blake3": line.digest.hex()} if line.digest else {}),
+    }
+
+
+@contextmanager
+def open_archive(source: str) -> Iterator[BinaryIO]:
+    """An archive given as a file, ``-`` or an address. Errors: ``missing``, ``io``, ``fetch``."""
+    if source == "-":
+        yield sys.stdin.buffer
+    elif "://" in source:
+        from warpforge.mirror.protocol import connect
+
+        address = WarehouseAddr.parse(source)
+        if address.is_content_addressed:
+            refuse_argument(f"{source} keeps many wares: name one of them")
+        with connect(address).open(WareId("tar", "-")) as stream:
+            yield stream
+    else:
+        try:
+            file = open(source, "rb")
+        except FileNotFoundError as error:
+            raise Missing("missing", f"{source}: there is no such archive", cause=error, path=source) from error
+        except OSError as error:
+            raise Unable("io", f"{source} cannot be read: {error.strerror}", cause=error, path=source) from error
+        with file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode) and not stat.S_ISFIFO(os.fstat(file.fileno()).st_mode):
+                raise Unable("io", f"{source} is not a file that can be read", path=source)
+            yield file
+
+
+@contextmanager
+def _opened(common: Common) -> Iterator[Engine]:
+    from warpforge.cli.render import make_reporter
+    from warpforge.engine.engine import Engine, Options
+    from warpforge.workspace.find import find_stack
+
+    settings = common.settings
+    with Engine(
+        find_stack(settings.cwd, settings.home), make_reporter(common), Options(warehouse=settings.warehouse)
+    ) as engine:
+        yield engine
+
+
+@contextmanager
+def _directory(path: str, named: str) -> Iterator[int]:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise Missing("missing", f"{named}: there is no such directory", cause=error, path=named) from error
+    except OSError as error:
+        raise Unable("io", f"{named} cannot be read: {error.strerror}", cause=error, path=named) from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def _push(engine: Engine, ware_id: WareId, to: str) -> None:
+    from warpforge.mirror.protocol import connect
+
+    text = to if "://" in to else f"ca+file://{os.path.abspath(to)}"
+    with engine.supply.packed(ware_id) as packed:
+        connect(WarehouseAddr.parse(text)).push(ware_id, packed)

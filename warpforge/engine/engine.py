@@ -1,0 +1,179 @@
+"""The Engine: the composition root, where rooms that do not know each other are handed to one another."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from warpforge.catalog.lookup import Lookup
+from warpforge.engine.events import Notice, Reporter, StepFailed, StepFinished
+from warpforge.engine.execute import ActionFailed, Executor, Job
+from warpforge.engine.ingest import Ingester
+from warpforge.engine.pin import Pinner
+from warpforge.engine.run import PlotRun
+from warpforge.engine.supply import Supply, facts_of
+from warpforge.errors import Missing, Unable, WarpforgeError
+from warpforge.model.atoms import WarehouseAddr, WareId
+from warpforge.model.findings import invalid_document
+from warpforge.model.ident import formula_id
+from warpforge.model.plot import Plot, PlotResults
+from warpforge.model.run import RunRecord
+from warpforge.model.serial import load_formula, load_module, load_plot
+from warpforge.plan.order import rings
+from warpforge.plan.plan import RepackTask
+from warpforge.store.store import Store
+from warpforge.workspace.find import Stack
+from warpforge.workspace.targets import Target
+
+if TYPE_CHECKING:
+    from warpforge.sandbox.bwrap import Bwrap
+    from warpforge.sandbox.protocol import Cancel
+
+# Under root the shelf belongs to the one uid that runs boxes (``sandbox.spec.BUILD_UID``); asked here without
+# importing the sandbox, which a run from the memo never needs.
+BUILD_UID: Final = 59876
+
+
+class Options:
+    """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse."""
+
+    def __init__(
+        self,
+        *,
+        jobs: int = 0,
+        force: bool = False,
+        warehouse: Path | None = None,
+        run_path: Path | None = None,
+    ) -> None:
+        self.jobs = jobs or len(os.sched_getaffinity(0))
+        self.force = force
+        self.warehouse = warehouse
+        self.run_path = run_path
+
+
+class Engine:
+    """Everything over one stack of workspaces. Close it: what waits for the index is written then."""
+
+    def __init__(self, stack: Stack, reporter: Reporter, options: Options | None = None) -> None:
+        self.stack: Final = stack
+        self._reporter = reporter
+        self._options = options or Options()
+        self._context: dict[WareId, WarehouseAddr] = {}
+        self._built: dict[str, PlotResults] = {}
+        owner = (BUILD_UID, BUILD_UID) if os.geteuid() == 0 else None
+        self.store: Final = Store(stack.root.internal, warehouse=self._options.warehouse, owner=owner)
+        self.lookup: Final = Lookup(stack.catalog_layers())
+        self.ingester: Final = Ingester(self.store, reporter)
+        self._pinner = Pinner(self.lookup, self.ingester, self._built)
+        self.supply: Final = Supply(self.store, self._mirrors, reporter, owner)
+        self._executor = Executor(
+            self.store,
+            self.supply,
+            lambda: self._box,
+            reporter,
+            lambda: self._cancel,
+            force=self._options.force,
+            run_path=self._options.run_path,
+        )
+
+    def run(self, target: Target) -> RunRecord | PlotResults:
+        """Run one target: a formula gives its RunRecord, a plot or module its PlotResults."""
+        with self.store.use():
+            try:
+                if target.kind == "formula":
+                    return self._run_formula(target.path)
+                return self._run_plot(target)
+            finally:
+                self._tell_findings()
+
+    def close(self) -> None:
+        """Let go of everything; may be called again."""
+        self.store.close()
+
+    def _run_formula(self, path: Path) -> RunRecord:
+        file = load_formula(_read(path), str(path)).noun
+        if file.context:
+            self._context.update(file.context.warehouses)
+        job = Job((), file.formula, formula_id(file.formula), path.parent)
+        record = self._executor.recall(job)
+        if record is not None:
+            self._reporter.tell(StepFinished((), record, hit=True, seconds=0.0))
+            return record
+        try:
+            return self._executor.execute(job)
+        except WarpforgeError as error:
+            self._reporter.tell(StepFailed((), error, error.record if isinstance(error, ActionFailed) else None))
+            raise
+
+    def _run_plot(self, target: Target) -> PlotResults:
+        name = ""
+        if target.kind == "module":
+            name = load_module(_read(target.path), str(target.path)).noun.name
+        plot = load_plot(_read(target.plot), str(target.plot)).noun
+        if found := rings(plot):
+            raise invalid_document("plot-invalid", str(target.plot), found)
+        results = self._run(plot, target.plot.parent, name)
+        if name:
+            self._built[name] = results
+        return results
+
+    def _run(self, plot: Plot, base: Path, name: str) -> PlotResults:
+        pins = self._pinner.pins(plot, base)
+        running = PlotRun(self._executor, self._repack, self._reporter, self._stop, jobs=self._options.jobs)
+        return running.run(plot, pins, base, name)
+
+    def _repack(self, task: RepackTask) -> WareId:
+        """Pack a ware again through a plot output's filters."""
+        from warpforge.engine.gather import read_filters
+        from warpforge.pack.filters import SCAN
+        from warpforge.pack.packer import repack
+
+        with self.supply.packed(task.ware) as packed, self.store.warehouse.stage() as staged:
+            seen = repack(packed, task.ware.packtype, read_filters(SCAN, task.filters), staged.file)
+            self.store.duals.record(seen.ware, seen.dual)
+            staged.commit(seen.ware, facts_of(seen))
+        return seen.ware
+
+    def _mirrors(self, ware: WareId) -> list[WarehouseAddr]:
+        context = self._context.get(ware)
+        return [*([context] if context else ()), *self._pinner.mirrors(ware)]
+
+    @cached_property
+    def _box(self) -> Bwrap:
+        from warpforge.sandbox.bwrap import Bwrap
+
+        return Bwrap()
+
+    @cached_property
+    def _cancel(self) -> Cancel:
+        from warpforge.sandbox.protocol import Cancel
+
+        return Cancel()
+
+    def _stop(self) -> None:
+        self._cancel.cancel()
+
+    def _tell_findings(self) -> None:
+        for finding in self.store.findings():
+            self._reporter.tell(Notice("warning", finding.message))
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError as error:
+        raise Missing("missing", f"{path}: there is no such file", cause=error, path=path) from error
+    except OSError as error:
+        raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error

@@ -1,0 +1,270 @@
+"""Execute: one formula to its RunRecord, from the memo or in a box.
+
+recall the memo · take the formula's lock, recall once more · furnish · run · gather · record · memoise
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from time import monotonic, time
+from typing import TYPE_CHECKING, NamedTuple
+
+from warpforge.engine.events import Notice, Reporter, StepFinished, StepOutput, StepPath, StepStarted
+from warpforge.errors import Failed, Missing, Unable, WarpforgeError
+from warpforge.model.atoms import Literal, Mount, SandboxPort, WareId
+from warpforge.model.formula import Echo, Exec, Formula, Script
+from warpforge.model.run import RunRecord
+
+if TYPE_CHECKING:
+    from warpforge.engine.supply import Supply
+    from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
+    from warpforge.sandbox.spec import BoxSpec, Gathered, Outcome
+    from warpforge.store.runs import Run
+    from warpforge.store.store import Store
+
+
+class Job(NamedTuple):
+    """One formula to execute: where it stands, its id, and where its host paths begin."""
+
+    step: StepPath
+    formula: Formula
+    formula_id: str
+    base: Path
+    plot: str = ""
+
+
+class ActionFailed(Failed):
+    """The action ended with another exit code than 0; ``record`` tells."""
+
+    record: RunRecord
+
+
+class Executor:
+    """Takes formulas to RunRecords. ``box`` gives the sandbox, asked only when something really runs."""
+
+    def __init__(
+        self,
+        store: Store,
+        supply: Supply,
+        box: Callable[[], Sandbox],
+        reporter: Reporter,
+        cancel: Callable[[], Cancel],
+        *,
+        force: bool = False,
+        run_path: Path | None = None,
+    ) -> None:
+        self._store = store
+        self._supply = supply
+        self._box = box
+        self._reporter = reporter
+        self._cancel = cancel
+        self._force = force
+        self._run_path = run_path
+
+    def recall(self, job: Job) -> RunRecord | None:
+        """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
+        if self._force or not is_memoisable(job.formula):
+            return None
+        record = self._store.memo.load(job.formula_id)
+        if record is None:
+            return None
+        if record.results.keys() != job.formula.outputs.keys():
+            self._store.memo.reject(job.formula_id, "its outputs are not those of the formula")
+            return None
+        if all(isinstance(result, Literal) or self._supply.has(result) for result in record.results.values()):
+            return record
+        return None
+
+    def execute(self, job: Job) -> RunRecord:
+        """Run a formula, unless somebody else just did.
+
+        Errors: ``formula-execution-failed`` (an ActionFailed), ``output-invalid``, ``formula-invalid``,
+        ``executor-failed`` around what the box could not do, and those of supply and store.
+        """
+        memoisable = is_memoisable(job.formula)
+        with self._store.single_flight(job.formula_id) if memoisable else nullcontext():
+            since = monotonic()
+            record = self.recall(job)
+            hit = record is not None
+            if record is None:
+                record = self._execute(job, memoisable=memoisable)
+            self._reporter.tell(StepFinished(job.step, record, hit, monotonic() - since))
+            return record
+
+    def _execute(self, job: Job, *, memoisable: bool) -> RunRecord:
+        from warpforge.engine.furnish import furnish
+        from warpforge.engine.gather import check_gathers
+
+        check_gathers(job.formula)
+        check_mounts(job)
+        spec = furnish(job.formula, self._trees(job.formula), job.base)
+        run = self._store.runs.begin(job.formula_id, job.step)
+        describe(run, job)
+        self._reporter.tell(StepStarted(job.step, job.formula_id, run.id))
+        try:
+            record = self._run(job, spec, run)
+            run.entry.memoised = memoisable
+        except ActionFailed:
+            run.finish()
+            raise
+        except WarpforgeError as error:
+            run.entry.error = error.chain()[-1].code
+            run.finish()
+            raise
+        except BaseException:
+            run.entry.error = "warpforge-error-interrupted"
+            run.finish()
+            raise
+        run.finish()
+        if memoisable:
+            self._memoise(record)
+        return record
+
+    def _memoise(self, record: RunRecord) -> None:
+        before = self._store.memo.load(record.formula_id) if self._force else None
+        if before is not None and before.results != record.results:
+            self._reporter.tell(Notice("warning", f"{record.formula_id} gave other results than the last time"))
+        self._store.memo.save(record)
+
+    def _trees(self, formula: Formula) -> dict[SandboxPort, Path]:
+        from warpforge.engine.gather import read_filters
+        from warpforge.pack.filters import INPUT
+
+        return {
+            port: self._supply.tree(entry.basis, read_filters(INPUT, entry.filters))
+            for port, entry in formula.inputs.items()
+            if isinstance(entry.basis, WareId)
+        }
+
+    def _run(self, job: Job, spec: BoxSpec, run: Run) -> RunRecord:
+        results: dict[str, WareId | Literal] = {}
+        labels = [*job.formula.outputs]
+
+        def on_output(stream: str, data: bytes) -> None:
+            run.write(data)
+            self._reporter.tell(StepOutput(job.step, stream, data))
+
+        def on_gather(index: int, entries: Entries) -> None:
+            results[labels[index]] = self._keep(job.formula, labels[index], entries)
+
+        if isinstance(job.formula.action, Echo):
+            from warpforge.model.serial import dump
+
+            on_output("out", dump(job.formula))
+        outcome = self._in_box(spec, on_output, on_gather)
+        entry = run.entry
+        entry.exit_code = outcome.exit_code
+        entry.sandbox = outcome.facts.sandbox if spec.argv else ""
+        entry.limits = dict.fromkeys(outcome.facts.limits, "enforced")
+        if not outcome.facts.overlay:
+            entry.why.append("trees were copied: overlays cannot be mounted here")
+        record = RunRecord(run.id, int(time()), job.formula_id, outcome.exit_code, {})
+        _check_end(job, record, outcome)
+        for label, gathered in zip(labels, outcome.gathered, strict=True):
+            _check_gathered(label, gathered)
+        ordered = {label: results[label] for label in labels}
+        entry.outputs = {label: str(result) for label, result in ordered.items()}
+        return RunRecord(record.guid, record.time, record.formula_id, 0, ordered)
+
+    def _in_box(
+        self, spec: BoxSpec, on_output: Callable[[str, bytes], None], on_gather: Callable[[int, Entries], None]
+    ) -> Outcome:
+        box = self._box()
+        try:
+            return box.run(
+                spec,
+                self._run_path or self._store.staging.directory(),
+                on_output=on_output,
+                on_gather=on_gather,
+                cancel=self._cancel(),
+            )
+        except Unable as error:
+            if "sandbox" not in error.code:
+                raise
+            raise Failed(
+                "executor-failed", f"the {box.name} engine could not run it", cause=error, engineName=box.name
+            ) from error
+
+    def _keep(self, formula: Formula, label: str, entries: Entries) -> WareId | Literal:
+        from warpforge.engine.gather import keep_tree, read_value
+
+        gather = formula.outputs[label]
+        if gather.source.is_variable:
+            return read_value(label, gather, entries)
+        return keep_tree(self._store, label, gather, entries)
+
+
+def is_memoisable(formula: Formula) -> bool:
+    """Whether the same formula id means the same inputs: a mount of the host breaks that."""
+    return not any(isinstance(entry.basis, Mount) for entry in formula.inputs.values())
+
+
+def unhermetic(formula: Formula) -> list[str]:
+    """Why a formula depends on more than its hashes."""
+    why = [f"mount at {port}" for port, entry in formula.inputs.items() if isinstance(entry.basis, Mount)]
+    if isinstance(formula.action, Exec | Script) and formula.action.network is True:
+        why.append("network")
+    return why
+
+
+def check_mounts(job: Job) -> None:
+    """Errors: ``missing``."""
+    for port, entry in job.formula.inputs.items():
+        if isinstance(entry.basis, Mount) and not (job.base / entry.basis.path).exists():
+            path = job.base / entry.basis.path
+            raise Missing("missing", f"{entry.text} at {port}: there is no {path}", path=path)
+
+
+def describe(run: Run, job: Job) -> None:
+    """What the run log says of a run before it begins."""
+    entry = run.entry
+    entry.plot = job.plot
+    entry.why = unhermetic(job.formula)
+    entry.hermetic = not entry.why
+    entry.inputs = {
+        str(port): item.text for port, item in job.formula.inputs.items() if not isinstance(item.basis, Literal)
+    }
+
+
+def _check_end(job: Job, record: RunRecord, outcome: Outcome) -> None:
+    """Errors: an ActionFailed, ``action-limit``, ``interrupted``."""
+    if outcome.stopped == "cancelled":
+        raise Failed("interrupted", "the action was stopped")
+    if outcome.stopped:
+        raise Failed("action-limit", f"the action went over its limit: {outcome.stopped}", reason=outcome.stopped)
+    if not outcome.exit_code:
+        return
+    code = outcome.exit_code
+    if outcome.exec_error:
+        what = f"the action could not be executed: {outcome.text}"
+    elif outcome.signal:
+        what = f"the action was killed by signal {outcome.signal}"
+    else:
+        what = f"the action ended with exit code {code}"
+    error = ActionFailed(
+        "formula-execution-failed",
+        f"{what}; its output: warpforge log {record.guid[:8]}",
+        exitCode=code,
+        signal=outcome.signal or None,
+        reason=outcome.exec_error or None,
+        formulaID=job.formula_id,
+        run=record.guid,
+    )
+    error.record = record
+    raise error
+
+
+def _check_gathered(label: str, gathered: Gathered) -> None:
+    if gathered.status == "ok":
+        return
+    path = os.fsdecode(gathered.path)
+    raise Failed(
+        "output-invalid",
+        f"output {label} at {path}: {gathered.text or gathered.status}",
+        reason=gathered.status,
+        output=label,
+        path=path,
+    )

@@ -1,0 +1,149 @@
+"""Ingest: something of the host becomes a ware, exactly as it is now."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from warpforge.engine.events import Ingested, Reporter
+from warpforge.engine.supply import facts_of
+from warpforge.errors import Invalid, Missing, Unable
+from warpforge.model.atoms import Ingest, WareId
+
+if TYPE_CHECKING:
+    from warpforge.fsx.tree import Content, Entry
+    from warpforge.pack.filters import Filters
+    from warpforge.store.store import Store
+
+NEVER: Final = (b".git", b".warpforge")
+IGNORE_FILE: Final = ".wfignore"
+
+
+class Ingester:
+    """Makes wares of what a plot's ``ingest:`` inputs name."""
+
+    def __init__(self, store: Store, reporter: Reporter) -> None:
+        self._store = store
+        self._reporter = reporter
+
+    def ingest(self, what: Ingest, base: Path) -> WareId:
+        """The ware of one ingest; paths are relative to ``base``.
+
+        Errors: ``missing``, ``git``, ``ware-invalid``, ``store``, ``invalid``.
+        """
+        match what.kind:
+            case "git":
+                ware = self._git(base / what.path, what.ref)
+            case "dir":
+                ware = self._dir(base / what.path)
+            case "tar":
+                ware = self._tar(base / what.path)
+            case "literal":
+                ware = self._literal(what.path)
+            case _:
+                raise Invalid("invalid", f"{what}: ingests of this kind are not known here", reason="kind")
+        self._reporter.tell(Ingested(str(what), ware, cached=False))
+        return ware
+
+    def _git(self, path: Path, ref: str) -> WareId:
+        from warpforge.pack.filters import SCAN
+        from warpforge.pack.git import Repository
+        from warpforge.pack.packer import pack
+
+        source = Path(os.path.realpath(path))
+        if not source.is_dir():
+            raise Missing("missing", f"{path}: there is no such repository", path=path)
+        repository = Repository(Path(self._store.staging.new("git")))
+        commit = repository.fetch(source, ref)
+        ware = WareId("git", commit)
+        if not self._store.warehouse.has(ware):
+            with self._store.warehouse.stage() as staged:
+                seen = pack(repository.entries(commit, source), "ztar", SCAN, staged.file)
+                self._store.duals.record(ware, seen.dual)
+                staged.commit(ware, facts_of(seen))
+        return ware
+
+    def _dir(self, path: Path) -> WareId:
+        from warpforge.fsx.tree import walk
+        from warpforge.pack.filters import INGEST
+
+        fd = _open_dir(path)
+        try:
+            skip = make_skip(_read_ignore_file(fd))
+            return self._keep(lambda: walk(fd, skip=skip), INGEST)
+        finally:
+            os.close(fd)
+
+    def _tar(self, path: Path) -> WareId:
+        from warpforge.pack.packer import scan
+
+        try:
+            with open(path, "rb") as stream, self._store.warehouse.stage() as staged:
+                while block := stream.read(1 << 20):
+                    staged.file.write(block)
+                staged.file.seek(0)
+                seen = scan(staged.file, "tar")
+                self._store.duals.record(seen.ware, seen.dual)
+                staged.commit(seen.ware, facts_of(seen))
+                return seen.ware
+        except FileNotFoundError as error:
+            raise Missing("missing", f"{path}: there is no such archive", cause=error, path=path) from error
+
+    def _literal(self, text: str) -> WareId:
+        from warpforge.fsx.tree import Entry
+        from warpforge.pack.filters import INGEST
+
+        data = text.encode("utf-8", "surrogateescape")
+        return self._keep(lambda: [(Entry(b"", "f", 0o644, size=len(data)), io.BytesIO(data))], INGEST)
+
+    def _keep(self, entries: Callable[[], Iterable[tuple[Entry, Content | None]]], filters: Filters) -> WareId:
+        """Name a tree, and pack it unless it is here already."""
+        from warpforge.pack.packer import pack
+
+        ware = pack(entries(), "ztar", filters, None).ware
+        if self._store.warehouse.has(ware):
+            return ware
+        with self._store.warehouse.stage() as staged:
+            seen = pack(entries(), "ztar", filters, staged.file)
+            staged.commit(seen.ware, facts_of(seen))
+            return seen.ware
+
+
+def make_skip(patterns: list[str]) -> Callable[[bytes, bool], bool]:
+    """What an ingested directory leaves out: ``.git`` and ``.warpforge`` at any depth, and what the patterns name.
+
+    Patterns are in gitignore's syntax.
+    """
+    if not patterns:
+        return lambda path, _: path.rpartition(b"/")[2] in NEVER
+    from pathspec import GitIgnoreSpec
+
+    spec = GitIgnoreSpec.from_lines(patterns)
+
+    def skip(path: bytes, is_directory: bool) -> bool:  # noqa: FBT001 (the walker's shape)
+        if path.rpartition(b"/")[2] in NEVER:
+            return True
+        return spec.match_file(os.fsdecode(path) + ("/" if is_directory else ""))
+
+    return skip
+
+
+def _open_dir(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Missing("missing", f"{path}: there is no such directory", cause=error, path=path) from error
+    except OSError as error:
+        raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error
+
+
+def _read_ignore_file(fd: int) -> list[str]:
+    try:
+        found = os.open(IGNORE_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd)
+    except OSError:
+        return []
+    with open(found, encoding="utf-8", errors="surrogateescape") as lines:
+        return lines.read().splitlines()

@@ -1,0 +1,60 @@
+"""Pin: what the names in a plot stand for now. All missing names are reported together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warpforge.engine.ingest import Ingester
+from warpforge.errors import Missing
+from warpforge.model.atoms import Candidate, CatalogRef, Ingest, WarehouseAddr, WareId
+from warpforge.model.plot import Plot, PlotResults
+from warpforge.plan.plan import Pins, Result
+from warpforge.plan.refs import refs
+
+if TYPE_CHECKING:
+    from warpforge.catalog.lookup import Lookup
+
+
+class Pinner:
+    """Resolves names, and remembers from which modules each ware came: that tells its mirrors."""
+
+    def __init__(self, lookup: Lookup, ingester: Ingester, built: Mapping[str, PlotResults]) -> None:
+        self._lookup = lookup
+        self._ingester = ingester
+        self._built = built
+        self._modules: dict[WareId, dict[str, None]] = {}
+
+    def pins(self, plot: Plot, base: Path) -> Pins:
+        """Every ref of a plot and what it stands for.
+
+        Errors: ``catalog-missing-entry``, ``catalog-invalid``, and those of ingests.
+        """
+        wanted = refs(plot)
+        found: dict[CatalogRef | Ingest | Candidate, Result] = {}
+        for ref, pin in self._lookup.pin(ref for ref in wanted if isinstance(ref, CatalogRef)).items():
+            found[ref] = pin.ware
+            self._modules.setdefault(pin.ware, {})[ref.module] = None
+        for candidate in wanted:
+            if isinstance(candidate, Candidate):
+                found[candidate] = self._candidate(candidate)
+        for ingest in wanted:
+            if isinstance(ingest, Ingest):
+                found[ingest] = self._ingester.ingest(ingest, base)
+        return found
+
+    def mirrors(self, ware: WareId) -> list[WarehouseAddr]:
+        """Where catalogs say that a pinned ware may be had, best first."""
+        return self._lookup.mirrors(ware, self._modules.get(ware, ()))
+
+    def _candidate(self, candidate: Candidate) -> Result:
+        results = self._built.get(candidate.module)
+        result = results.results.get(candidate.item) if results else None
+        if result is None:
+            raise Missing(
+                "catalog-missing-entry",
+                f"{candidate}: the module {candidate.module} gave no {candidate.item} earlier in this run",
+                catalogRef=candidate,
+            )
+        return result

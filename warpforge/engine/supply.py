@@ -1,0 +1,185 @@
+"""Supply: from a WareId to its tree on the shelf, or to its packed bytes.
+
+Asked in order: the shelf, the warehouse, every mirror. What a mirror gives is verified on its way into the
+warehouse and verified again on its way to the shelf; bytes in the warehouse that turn out to be wrong are
+quarantined, and the mirrors are asked instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, BinaryIO
+
+from warpforge.engine.events import Notice, Reporter, WareSupplied
+from warpforge.errors import Failed, Missing, Unable, WarpforgeError
+from warpforge.model.atoms import WarehouseAddr, WareId
+
+if TYPE_CHECKING:
+    from warpforge.pack.filters import Filters
+    from warpforge.pack.packer import Sum
+    from warpforge.store.facts import WareFacts
+    from warpforge.store.store import Store
+
+MirrorsOf = Callable[[WareId], Sequence[WarehouseAddr]]
+
+
+class Supply:
+    """Where the trees of wares come from. ``mirrors`` tells the addresses of a ware, best first."""
+
+    def __init__(
+        self, store: Store, mirrors: MirrorsOf, reporter: Reporter, owner: tuple[int, int] | None = None
+    ) -> None:
+        self._store = store
+        self._mirrors = mirrors
+        self._owner = owner
+        self._reporter = reporter
+
+    def has(self, ware: WareId) -> bool:
+        """Whether the ware is here: on the shelf or in the warehouse."""
+        return self._store.shelf.has(ware) or self._store.warehouse.has(ware)
+
+    def tree(self, ware: WareId, filters: Filters | None = None) -> Path:
+        """The ware's tree on the shelf, unpacked through filters.
+
+        Errors: ``missing``, ``fetch``, ``ware-mismatch``, ``ware-corrupt``, ``ware-invalid``, ``store``.
+        """
+        key = filters.key() if filters else ""
+        shelf = self._store.shelf
+        found = shelf.find(ware, key)
+        if found:
+            return found
+        with self._store.single_flight(ware):
+            found = shelf.find(ware, key)
+            if found:
+                return found
+            since = monotonic()
+            source, tree = self._unpack_from_somewhere(ware, filters, key)
+            self._reporter.tell(WareSupplied(ware, source, monotonic() - since))
+            return tree
+
+    def packed(self, ware: WareId) -> BinaryIO:
+        """The packed bytes, fetched if need be. Errors: as ``tree``."""
+        if not self._store.warehouse.has(ware):
+            with self._store.single_flight(ware):
+                if not self._store.warehouse.has(ware):
+                    self._fetch(ware)
+        return self._store.warehouse.open(ware)
+
+    def _unpack_from_somewhere(self, ware: WareId, filters: Filters | None, key: str) -> tuple[str, Path]:
+        if self._store.warehouse.has(ware):
+            try:
+                with self._store.warehouse.open(ware) as packed:
+                    return "the warehouse", self._unpack(ware, packed, filters, key)
+            except WarpforgeError as error:
+                if not _is_bad(error):
+                    raise
+                self._store.warehouse.quarantine(ware, error.message)
+                self._reporter.tell(Notice("warning", f"{ware} in the warehouse is damaged and was set aside"))
+                if not self._mirrors(ware):
+                    raise
+        source = self._fetch(ware)
+        with self._store.warehouse.open(ware) as packed:
+            return source, self._unpack(ware, packed, filters, key)
+
+    def _unpack(self, ware: WareId, packed: BinaryIO, filters: Filters | None, key: str) -> Path:
+        from warpforge.pack.filters import INPUT
+        from warpforge.pack.packer import unpack
+
+        at_rest, expect = self.at_rest(ware)
+        with self._store.shelf.stage() as staged:
+            done = unpack(
+                packed,
+                at_rest,
+                staged.fd,
+                staged.name,
+                filters=filters or INPUT,
+                expect=expect,
+                owner=self._owner,
+            )
+            self._store.duals.record(ware, done.source.dual)
+            return self._store.shelf.commit(staged, ware, key)
+
+    def at_rest(self, ware: WareId) -> tuple[str, WareId | None]:
+        """How the bytes in the warehouse are packed, and what they must hash to."""
+        if ware.packtype in ("tar", "ztar"):
+            return ware.packtype, ware
+        # an id that the tree cannot give again: the stored tree is a ztar, and its dual id says which
+        dual = self._store.duals.get(ware)
+        return "ztar", WareId.parse(dual) if dual else None
+
+    def _fetch(self, ware: WareId) -> str:
+        """Bring the packed ware into the warehouse from the first mirror that has it right; gives its address."""
+        from warpforge.mirror.protocol import connect
+
+        failed: list[tuple[WarehouseAddr, WarpforgeError]] = []
+        for address in self._mirrors(ware):
+            try:
+                with connect(address).open(ware) as stream:
+                    self.admit(ware, stream)
+                return str(address)
+            except WarpforgeError as error:
+                if error.code == "warpforge-error-store":
+                    raise
+                failed.append((address, error))
+                self._reporter.tell(Notice("warning", f"{address}: {error.message}"))
+        raise _nowhere(ware, failed)
+
+    def admit(self, ware: WareId, stream: BinaryIO) -> None:
+        """Copy packed bytes into the warehouse if they are this ware. Errors: ``ware-mismatch``, ``ware-corrupt``..."""
+        from warpforge.pack.packer import scan
+
+        with self._store.warehouse.stage() as staged:
+            while block := stream.read(1 << 20):
+                staged.file.write(block)
+            staged.file.seek(0)
+            at_rest, expect = self.at_rest(ware)
+            if expect is None:
+                raise Unable("fetch", f"wares of the packtype {ware.packtype} cannot be fetched", reason="policy")
+            seen = scan(staged.file, at_rest)
+            if seen.ware != expect:
+                raise Failed(
+                    "ware-mismatch",
+                    f"what was fetched as {ware} is {seen.ware}",
+                    expected=ware,
+                    actual=seen.ware,
+                    reason="hash",
+                )
+            self._store.duals.record(ware, seen.dual)
+            staged.commit(ware, facts_of(seen))
+
+
+def facts_of(seen: Sum) -> WareFacts:
+    """What the store notes of a ware that was packed or scanned."""
+    from warpforge.store.facts import WareFacts
+
+    return WareFacts(seen.packed_bytes, seen.unpacked_bytes, seen.entries, seen.packed_sha256)
+
+
+def _is_bad(error: WarpforgeError) -> bool:
+    return error.code.removeprefix("warpforge-error-") in (
+        "ware-mismatch",
+        "ware-corrupt",
+        "ware-invalid",
+        "ware-limit",
+    )
+
+
+def _nowhere(ware: WareId, failed: Iterable[tuple[WarehouseAddr, WarpforgeError]]) -> WarpforgeError:
+    failed = [*failed]
+    if not failed:
+        return Missing(
+            "missing",
+            f"ware {ware} is not here and no mirror is known for it: "
+            "set WARPFORGE_WAREHOUSE, add a mirror to its catalog entry, or a warehouse to the formula's context",
+            wareId=ware,
+        )
+    lines = "".join(f"\n  {address}: {error.message}" for address, error in failed)
+    gone = all(error.reason == "not-found" for _, error in failed)
+    return Unable(
+        "fetch",
+        f"ware {ware} could not be had from any mirror:{lines}",
+        reason="not-found" if gone else "all-failed",
+        wareId=ware,
+    )
