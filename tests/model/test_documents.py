@@ -14,9 +14,7 @@ from support.strategies import formula_files, formulas, gathers, plots, releases
 from warpforge.model import ident, serial
 from warpforge.model.plot import unreplayable
 
-DOCUMENTS = st.one_of(
-    formula_files(), plots().map(lambda body: {"plot.v1": body}), releases, run_records
-)  # type: st.SearchStrategy[dict[str, Any]]
+DOCUMENTS = st.one_of(formula_files(), plots().map(lambda body: {"plot.v1": body}), releases, run_records)  # type: st.SearchStrategy[dict[str, Any]]
 
 
 def encode(value: Any) -> bytes:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+
+# no test is timed, and nothing is kept beside the sources
+settings.register_profile("steady", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 Documents = st.SearchStrategy[dict[str, Any]]
 
 ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 # text of every kind that JSON can hold: lone surrogates are no characters
-texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=30)
-words = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=20)
+texts = st.text(st.characters(codec="utf-8"), max_size=30)
+words = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20)
 
 labels = st.one_of(
     st.from_regex(r"[a-z][a-z0-9-]{0,11}", fullmatch=True),
@@ -87,9 +92,7 @@ def formula_files() -> Documents:
 
 
 @st.composite
-def plots(
-    draw: st.DrawFn, depth: int = 1, scope: tuple[str, ...] = (), *, replayable: bool = False
-) -> dict[str, Any]:
+def plots(draw: st.DrawFn, depth: int = 1, scope: tuple[str, ...] = (), *, replayable: bool = False) -> dict[str, Any]:
     """The object under ``plot.v1``: steps in order of need, subplots ``depth`` deep, either spelling.
 
     ``scope`` holds the pipes of the plot around, which a subplot's inputs may name.

@@ -214,8 +214,10 @@ class SandboxPort(str):
     @property
     def path(self) -> str:
         """The path, normalised: no empty or ``.`` component, no slash at the end; empty for a variable."""
-        if self.is_variable:
+        if self[:1] == "$":
             return ""
+        if self == "/" or not (self[-1:] == "/" or "//" in self or "/." in self):
+            return str(self)
         return "/" + "/".join([part for part in self.split("/") if part not in ("", ".")])
 
     @classmethod

@@ -12,7 +12,7 @@ from msgspec import UNSET
 
 from .atoms import Literal, Pipe, SandboxPort, Secret
 from .findings import ROOT, Finding, Place, pointer
-from .formula import Action, Formula, FormulaInput, GatherDirective, Script
+from .formula import Action, Exec, Formula, FormulaInput, GatherDirective, Script
 from .plot import Plot, PlotInput, Protoformula, Step
 
 _MISSING: Final = "missing"
@@ -22,6 +22,7 @@ def check_formula(formula: Formula, place: Place = ROOT) -> list[Finding]:
     """Findings about a formula whose schema is right; pointers start at ``place``."""
     found: list[Finding] = []
     _check_ports(formula.inputs, (place, "inputs"), found)
+    _check_action(formula.action, (place, "action"), found)
     _check_gathers(formula.action, formula.outputs, (place, "outputs"), found)
     return found
 
@@ -67,6 +68,7 @@ def _check_protoformula(body: Protoformula, plot: Plot, place: Place, found: lis
             elif port.is_variable and not _may_be_text(item.basis, plot):
                 _note(found, (at, port), f"{port} takes a text, and {item.text} is a ware")
     _check_ports(body.inputs, at, found)
+    _check_action(body.action, (place, "action"), found)
     _check_gathers(body.action, body.outputs, (place, "outputs"), found)
 
 
@@ -78,8 +80,19 @@ def _check_ports(
         if port[0] == "$":
             if not isinstance(basis, Literal | Secret | Pipe):
                 _note(found, (place, port), f"{port} takes literal: or secret:, not {item.text}")
+            elif isinstance(basis, Literal) and "\0" in basis.text:
+                _note(found, (place, port), "the value of a variable holds no NUL byte")
         elif isinstance(basis, Literal) and port.path == "/":
             _note(found, (place, port), "the root is a directory, and a literal is a file")
+
+
+def _check_action(action: Action, place: Place, found: list[Finding]) -> None:
+    if isinstance(action, Exec):
+        for number, word in enumerate(action.command):
+            if "\0" in word:
+                _note(found, (((place, "exec"), "command"), number), "a word of a command holds no NUL byte")
+    elif isinstance(action, Script) and "\0" in action.interpreter:
+        _note(found, ((place, "script"), "interpreter"), "a path holds no NUL byte")
 
 
 def _check_gathers(action: Action, outputs: Mapping[str, GatherDirective], place: Place, found: list[Finding]) -> None:

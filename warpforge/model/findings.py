@@ -13,11 +13,12 @@ ROOT: Final[Place] = ()
 
 SCHEMA: Final = "schema"
 UNKNOWN_FIELD: Final = "unknown-field"
+VERSION: Final = "version"
 WAREID: Final = "wareid"
 LIMIT: Final = "limit"
 
 # when every finding has the same one of these reasons, the error has its code and not the document's
-_OWN_CODES: Final = {UNKNOWN_FIELD: "datatoonew", WAREID: "wareid-invalid"}
+_OWN_CODES: Final = {UNKNOWN_FIELD: "datatoonew", VERSION: "datatoonew", WAREID: "wareid-invalid"}
 
 
 class Finding(NamedTuple):

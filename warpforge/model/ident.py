@@ -62,9 +62,13 @@ def _base58(data: bytes) -> str:
     while number:
         # ten digits at a time: few divisions of the long number, the rest on machine words
         number, chunk = divmod(number, _CHUNK)
-        for _ in range(5):
-            chunk, pair = divmod(chunk, 3364)
-            chunks.append(_PAIRS[pair])
+        chunks.append(
+            _PAIRS[chunk // 58**8]
+            + _PAIRS[chunk // 58**6 % 3364]
+            + _PAIRS[chunk // 58**4 % 3364]
+            + _PAIRS[chunk // 58**2 % 3364]
+            + _PAIRS[chunk % 3364]
+        )
     chunks.reverse()
     return "".join(chunks).lstrip("1")
 
@@ -75,7 +79,7 @@ def _write(value: Any, put: Callable[[bytes], None]) -> None:
         put(_text(value) if len(value) < 256 else _encode(value))
     elif kind is dict:
         put(_head(0xA0, len(value)))
-        for key in sorted(value, key=_key_order):
+        for key in sorted(value, key=_key_order) if len(value) > 1 else value:
             put(_text(key))
             _write(value[key], put)
     elif kind is list or kind is tuple:

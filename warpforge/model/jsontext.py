@@ -1,24 +1,19 @@
-"""JSON text -> plain values, strictly; and, where only commas are amiss, leniently.
+"""JSON text -> plain values, by a reader of ours that knows line and column and forgives commas.
 
-Strict: RFC 8259, UTF-8 without a byte order mark, no key twice, nothing beyond the limits below.
-Lenient: the same, but commas between members may be missing and one may trail, as the original's reader has it.
-Two readers: msgspec's, for text that is plainly fine, and one of ours for the rest, which knows line and column and is
-iterative, so depth costs no stack. Both accept the same texts; ours accepts the lenient ones too and notes each slip.
+It takes what ``plaintext`` does not vouch for: what is wrong, what is large or oddly escaped, and the lenient texts, in
+which commas between members may be missing and one may trail, as the original's reader has it; each slip is noted.
+Iterative, so depth costs no stack.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final, NamedTuple, NoReturn
-
-import msgspec
 
 from warpforge.errors import Invalid
 
-SIZE_LIMIT: Final = 16 * 1024 * 1024
-MEMBER_LIMIT: Final = 500_000
-DEPTH_LIMIT: Final = 512
-INT_LIMIT: Final = 2**53
+from .plaintext import DEPTH_LIMIT, INT_LIMIT, MEMBER_LIMIT, SIZE_LIMIT
 
 _BLANKS: Final = re.compile(r"[ \t\n\r]*")
 _STRING: Final = re.compile(r'"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"')
@@ -39,23 +34,6 @@ class Slip(NamedTuple):
     line: int
     column: int
     message: str
-
-
-def read_plain(data: bytes) -> Any:
-    """The value of text that is plainly fine; None when the careful reader has to look."""
-    if len(data) > SIZE_LIMIT:
-        return None
-    colons = data.count(b":")
-    if colons > MEMBER_LIMIT or b"\\u003" in data:
-        return None
-    try:
-        value = msgspec.json.decode(data)
-        # a key given twice is decoded once: its member's colon is then missing when written again,
-        # and no colon hides in an escape (looked for above)
-        exact = msgspec.json.encode(value).count(b":") == colons
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError):
-        return None
-    return value if exact else None
 
 
 def read_careful(data: bytes, name: str) -> tuple[Any, list[Slip]]:
@@ -81,7 +59,7 @@ class _Reader:
         self._name = name
         self._at = 0
         self._members = 0
-        self._slips: list[Slip] = []
+        self._slips: list[tuple[int, str]] = []
 
     def read(self) -> tuple[Any, list[Slip]]:
         if self._text.startswith("\ufeff"):
@@ -102,7 +80,7 @@ class _Reader:
         self._skip()
         if self._at < len(self._text):
             self._fail("nothing may follow the document")
-        return value, self._slips
+        return value, list(self._placed())
 
     def _next(self, container: Any) -> tuple[Any] | None:
         """The next member, added to its container, or None at the container's end."""
@@ -204,9 +182,15 @@ class _Reader:
             self._at = match.end()
 
     def _slip(self, message: str, at: int) -> None:
-        # positions are counted from the start each time: a thousand of them is enough to be told
-        if len(self._slips) < 1000:
-            self._slips.append(Slip(*_position(self._text, at), message))
+        self._slips.append((at, message))
+
+    def _placed(self) -> Iterator[Slip]:
+        """The slips with line and column, counted in one pass over the text."""
+        line, passed = 1, 0
+        for at, message in self._slips:
+            line += self._text.count("\n", passed, at)
+            passed = at
+            yield Slip(line, at - self._text.rfind("\n", 0, at), message)
 
     def _fail(self, message: str, reason: str = "parse", at: int | None = None) -> NoReturn:
         raise _error(self._name, reason, message, *_position(self._text, self._at if at is None else at))

@@ -13,6 +13,7 @@ _LOWER: Final = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _PACKTYPE: Final = _LOWER | frozenset("+.-")
 _MODULE_PART: Final = _LOWER | frozenset(".-")
 _ALNUM: Final = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_PLAIN: Final = _ALNUM | frozenset("-_.")
 _RELEASE: Final = _ALNUM | frozenset("-_.+~")
 
 LABEL_BYTES: Final = 255
@@ -21,6 +22,13 @@ LABEL_BYTES: Final = 255
 def is_packtype(text: str) -> bool:
     """``[a-z0-9][a-z0-9+.-]*``"""
     return bool(text) and text[0] in _LOWER and _PACKTYPE.issuperset(text)
+
+
+def parse_packtype(text: str) -> str:
+    """The packtype itself. Errors: ``invalid``."""
+    if not is_packtype(text):
+        raise Invalid("invalid", f"not a packtype: {text!r}; one looks like tar or ztar", packtype=text)
+    return text
 
 
 def is_release_name(text: str) -> bool:
@@ -56,11 +64,12 @@ def parse_module_name(text: str) -> str:
 
 def fault_of_label(text: str, what: str = "a label") -> str:
     """Non-empty, no ``:``, whitespace or unprintable, at most 255 bytes."""
-    if text.isascii() and text.isidentifier() and len(text) <= LABEL_BYTES:
+    if 0 < len(text) <= LABEL_BYTES and _PLAIN.issuperset(text):
         return ""
     if not text:
         return f"{what} is not empty"
-    if ":" in text or not text.isprintable() or any(map(str.isspace, text)):
+    # the blank is the only whitespace that counts as printable
+    if ":" in text or " " in text or not text.isprintable():
         return f"{what} has no colon, blank or unprintable character"
     if len(text.encode("utf-8", "surrogatepass")) > LABEL_BYTES:
         return f"{what} is at most {LABEL_BYTES} bytes long"

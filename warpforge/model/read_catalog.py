@@ -13,8 +13,9 @@ from .catalog import CatalogModule, Mirroring, Mirrors, PushConfig, Release
 from .findings import Place
 from .ident import ALPHABET
 from .module import Module
-from .names import is_item_name, is_packtype, is_release_name, parse_module_name
-from .reading import INT_LIMIT, Reading
+from .names import is_item_name, is_release_name, parse_module_name, parse_packtype
+from .plaintext import INT_LIMIT
+from .reading import Reading
 from .run import RunRecord
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -91,8 +92,7 @@ def read_mirrors(reading: Reading, value: Any, place: Place) -> Mirrors:
 def _read_packtypes(reading: Reading, value: Any, place: Place) -> dict[str, tuple[WarehouseAddr, ...]]:
     found = {}
     for packtype, addresses in reading.mapping(value, place).items():
-        if not is_packtype(packtype):
-            reading.refuse((place, packtype), f"not a packtype: {packtype!r}")
+        reading.atom(parse_packtype, packtype, (place, packtype))
         found[packtype] = _read_addresses(reading, addresses, (place, packtype))
     return found
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from msgspec import UNSET
 
 from warpforge.errors import Invalid
 
-from .atoms import FilterMap, Literal, Mount, SandboxPort, WarehouseAddr, WareId
-from .findings import Place
+from .atoms import Literal, Mount, SandboxPort, WarehouseAddr, WareId
+from .findings import UNKNOWN_FIELD, Place
 from .formula import (
     Action,
     Echo,
@@ -25,7 +25,7 @@ from .formula import (
     Script,
     Userinfo,
 )
-from .names import fault_of_label, is_packtype
+from .names import fault_of_label, parse_packtype
 from .reading import Reading
 
 _NONE: Final[frozenset[str]] = frozenset()
@@ -43,16 +43,12 @@ UID_LIMIT: Final = 2**32 - 1
 
 def read_formula_file(reading: Reading, value: Any, place: Place) -> FormulaFile:
     members = reading.fields(value, place, frozenset(("formula",)), frozenset(("context",)))
-    formula = read_formula(reading, *_capsule(reading, members.get("formula"), (place, "formula"), "formula.v1"))
-    if "context" not in members:
-        return FormulaFile(formula)
-    context = _read_context(reading, *_capsule(reading, members["context"], (place, "context"), "context.v1"))
-    return FormulaFile(formula, context)
-
-
-def _capsule(reading: Reading, value: Any, place: Place, key: str) -> tuple[Any, Place]:
-    members = reading.fields(value, place, frozenset((key,)), _NONE)
-    return members.get(key, {}), (place, key)
+    formula = Formula({}, Noop(), {})
+    if "formula" in members and (inner := reading.capsule(members["formula"], (place, "formula"), "formula")):
+        formula = read_formula(reading, *inner)
+    if "context" in members and (inner := reading.capsule(members["context"], (place, "context"), "context")):
+        return FormulaFile(formula, _read_context(reading, *inner))
+    return FormulaFile(formula)
 
 
 def _read_context(reading: Reading, value: Any, place: Place) -> FormulaContext:
@@ -78,9 +74,10 @@ def read_formula(reading: Reading, value: Any, place: Place) -> Formula:
     return Formula(inputs, read_action(reading, members, place), read_outputs(reading, members, place))
 
 
-def check_ports(reading: Reading, ports: Any, place: Place) -> None:
+def check_ports(reading: Reading, ports: Mapping[SandboxPort, object], place: Place) -> None:
     """No two ports may be the same path when normalised."""
-    if len(ports) < 2:
+    odd = [port for port in ports if port is not None and (port[-1] == "/" or "//" in port or "/." in port)]
+    if not odd or odd == ["/"]:
         return
     seen: set[str] = set()
     for port in ports:
@@ -122,14 +119,14 @@ def read_action(reading: Reading, members: dict[str, Any], parent: Place) -> Act
     if "action" not in members:
         return Noop()
     place = (parent, "action")
-    value = reading.mapping(members["action"], place)
-    if len(value) != 1:
+    value = members["action"]
+    if type(value) is not dict or len(value) != 1:
         reading.refuse(place, "an action is an object with one member: echo, exec, script or noop")
         return Noop()
     [(kind, body)] = value.items()
     read = _ACTIONS.get(kind)
     if read is None:
-        reading.refuse((place, kind), f"unknown action {kind!r}: it is echo, exec, script or noop", "unknown-field")
+        reading.refuse((place, kind), f"unknown action {kind!r}: it is echo, exec, script or noop", UNKNOWN_FIELD)
         return Noop()
     return read(reading, body, (place, kind))
 
@@ -212,8 +209,8 @@ def _read_gather(reading: Reading, value: Any, place: Place) -> GatherDirective:
     )
     if "packtype" not in members and "filters" not in members:
         return GatherDirective(source)
-    packtype = reading.optional(reading.text, members, "packtype", place)
-    if packtype is not UNSET and not is_packtype(packtype):
-        reading.refuse((place, "packtype"), f"not a packtype: {packtype!r}")
-    filters: FilterMap | Any = reading.optional(reading.filters, members, "filters", place)
+    packtype: Any = UNSET
+    if "packtype" in members:
+        packtype = reading.atom(parse_packtype, members["packtype"], (place, "packtype"))
+    filters = reading.optional(reading.filters, members, "filters", place)
     return GatherDirective(source, packtype, filters)

@@ -14,10 +14,10 @@ from msgspec import UNSET, UnsetType
 from warpforge.errors import WarpforgeError
 
 from .atoms import FilterMap
-from .findings import LIMIT, SCHEMA, UNKNOWN_FIELD, WAREID, Finding, Place, pointer
+from .findings import LIMIT, SCHEMA, UNKNOWN_FIELD, VERSION, WAREID, Finding, Place, pointer
+from .plaintext import INT_LIMIT
 
-# JSON numbers beyond this are not the same in every reader
-INT_LIMIT: Final = 2**53
+_NONE: Final[frozenset[str]] = frozenset()
 
 T = TypeVar("T")
 
@@ -48,6 +48,8 @@ class Reading:
             self._wrong(value, place, "an object")
             return {}
         keys = value.keys()
+        if keys == required:
+            return value
         if not required <= keys:
             for name in sorted(required - keys):
                 self.refuse(place, f"the field {name!r} is missing")
@@ -55,6 +57,17 @@ class Reading:
             for name in keys - required - optional:
                 self.refuse((place, name), f"unknown field {name!r}", UNKNOWN_FIELD)
         return value
+
+    def capsule(self, value: Any, place: Place, family: str) -> tuple[Any, Place] | None:
+        """What is in the capsule ``family.v1``, the only member of an object; None when it is not there."""
+        key = f"{family}.v1"
+        if type(value) is dict and key not in value:
+            newer = [other for other in value if other.rpartition(".v")[0] == family]
+            if newer:
+                self.refuse((place, newer[0]), f"{newer[0]} is not known here: this warpforge reads {key}", VERSION)
+                return None
+        members = self.fields(value, place, frozenset((key,)), _NONE)
+        return (members[key], (place, key)) if key in members else None
 
     def mapping(self, value: Any, place: Place) -> dict[str, Any]:
         """An object with any members."""

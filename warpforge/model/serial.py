@@ -12,7 +12,7 @@ nothing but unknown fields), ``wareid-invalid`` (nothing but malformed WareIds),
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from warpforge.errors import Invalid
 
@@ -20,9 +20,8 @@ from .catalog import CatalogModule, Mirroring, Mirrors, Release
 from .check import check_formula, check_plot
 from .findings import ROOT, Finding, Place, invalid_document
 from .formula import Formula, FormulaFile
-from .jsontext import SIZE_LIMIT, Slip, read_careful, read_plain
-from .layout import layout
 from .module import Module
+from .plaintext import SIZE_LIMIT, read_plain
 from .plot import Plot, PlotResults
 from .read_catalog import (
     read_catalog_module,
@@ -36,6 +35,9 @@ from .read_formula import read_formula_file
 from .read_plot import read_plot
 from .reading import Reading
 from .run import RunRecord
+
+if TYPE_CHECKING:
+    from .jsontext import Slip
 
 __all__ = ["SIZE_LIMIT", "Loaded", "dump", "fmt", "load_document"]
 
@@ -148,6 +150,8 @@ def load_run_record(data: bytes, name: str) -> Loaded[RunRecord]:
 
 def dump(noun: Noun | Formula | PlotResults) -> bytes:
     """Canonical bytes: in its capsule where the document has one, struct fields in schema order, maps as they were."""
+    from .layout import layout
+
     serial = noun.to_serial()
     if isinstance(noun, Formula):
         serial = {"formula": {"formula.v1": serial}}
@@ -169,16 +173,21 @@ def _load(data: bytes, name: str, kind: _Kind | None) -> Loaded[Any]:
 
 def _read(data: bytes, name: str, kind: _Kind | None) -> tuple[Any, _Kind, list[Slip]]:
     """The noun by its schema alone."""
+    # jsontext is imported only for the few documents that need it
     value = read_plain(data)
     slips: list[Slip] = []
     is_careful = value is None
     if is_careful:
+        from .jsontext import read_careful
+
         value, slips = read_careful(data, name)
     try:
         noun, kind = _read_value(value, name, kind)
     except Invalid:
         # the text's own faults come first, and only the careful reader can tell where they are
         if not is_careful:
+            from .jsontext import read_careful
+
             read_careful(data, name)
         raise
     return noun, kind, slips
@@ -187,10 +196,10 @@ def _read(data: bytes, name: str, kind: _Kind | None) -> tuple[Any, _Kind, list[
 def _read_value(value: Any, name: str, kind: _Kind | None) -> tuple[Any, _Kind]:
     kind = kind or _recognise(value, name)
     reading = Reading()
-    place: Place = ROOT
+    inner: tuple[Any, Place] | None = (value, ROOT)
     if kind.family:
-        value, place = _open_capsule(reading, value, kind, name)
-    noun = kind.read(reading, value, place)
+        inner = reading.capsule(value, ROOT, kind.family)
+    noun = kind.read(reading, *inner) if inner else None
     if reading.findings:
         raise invalid_document(kind.code, name, reading.findings)
     return noun, kind
@@ -213,22 +222,3 @@ def _family(key: str) -> str:
     """``plot`` of ``plot.v1``, ``plot.v2``, ...; empty for another key."""
     family, _, version = key.rpartition(".v")
     return family if version.isdecimal() else ""
-
-
-def _open_capsule(reading: Reading, value: Any, kind: _Kind, name: str) -> tuple[Any, Place]:
-    capsule = f"{kind.family}.v1"
-    if isinstance(value, dict) and capsule not in value:
-        for key in value:
-            if _family(key) == kind.family:
-                raise Invalid(
-                    "datatoonew",
-                    f"{name}: {key} is newer than this warpforge, which knows {capsule}",
-                    document=name,
-                    path="",
-                    reason="version",
-                    version=key,
-                )
-    members = reading.fields(value, ROOT, frozenset((capsule,)), frozenset())
-    if reading.findings and capsule not in members:
-        raise invalid_document(kind.code, name, reading.findings)
-    return members[capsule], (ROOT, capsule)
