@@ -12,7 +12,7 @@ from warpforge.errors import Invalid
 from .atoms import Candidate, CatalogRef, Ingest, Literal, Mount, Pipe, SandboxPort, Secret, WareId
 from .findings import LIMIT, UNKNOWN_FIELD, Place
 from .names import fault_of_label, fault_of_step
-from .plot import STEP_SPELLINGS, Plot, PlotBasis, PlotInput, PlotOutput, PlotResults, Protoformula, Step
+from .plot import STEP_SPELLINGS, Plot, PlotBasis, PlotInput, PlotOutput, Protoformula, Step
 from .read_formula import BASIS, FILTERS, check_ports, read_action, read_outputs
 from .reading import Reading
 
@@ -146,17 +146,3 @@ def _read_outputs(reading: Reading, value: Any, place: Place) -> dict[str, PlotO
         else:
             found[label] = PlotOutput(item, reading.atom(Pipe.parse, item, at))
     return found
-
-
-def read_results(reading: Reading, value: Any, place: Place) -> PlotResults:
-    return PlotResults(
-        {
-            label: reading.atom(parse_result, result, (place, label))
-            for label, result in reading.mapping(value, place).items()
-        }
-    )
-
-
-def parse_result(text: str) -> WareId | Literal:
-    """A result as plots print it: a WareId, or ``literal:TEXT``."""
-    return Literal.parse(text) if text.startswith("literal:") else WareId.parse(text)
