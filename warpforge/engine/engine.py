@@ -126,15 +126,21 @@ class Engine:
         return running.run(plot, pins, base, name)
 
     def _repack(self, task: RepackTask) -> WareId:
-        """Pack a ware again through a plot output's filters."""
+        """Pack a ware again through a plot output's filters; what was packed so before is remembered in the index."""
         from warpforge.engine.gather import read_filters
         from warpforge.pack.filters import SCAN
         from warpforge.pack.packer import repack
 
+        filters = read_filters(SCAN, task.filters)
+        name, version = f"repack {task.ware} {filters.key()}", b"1"
+        known = self.store.index.ingest_get(name, version)
+        if known is not None and self.store.has(known):
+            return known
         with self.supply.packed(task.ware) as packed, self.store.warehouse.stage() as staged:
-            seen = repack(packed, task.ware.packtype, read_filters(SCAN, task.filters), staged.file)
+            seen = repack(packed, task.ware.packtype, filters, staged.file)
             self.store.duals.record(seen.ware, seen.dual)
             staged.commit(seen.ware, facts_of(seen))
+        self.store.index.ingest_put(name, version, seen.ware)
         return seen.ware
 
     def _mirrors(self, ware: WareId) -> list[WarehouseAddr]:

@@ -63,6 +63,8 @@ class Packer(Protocol):
 
     def lines(self, source: BinaryIO, limits: Limits) -> Iterator[Line]: ...
 
+    def repack(self, source: BinaryIO, filters: Filters, sink: BinaryIO, limits: Limits) -> Sum: ...
+
 
 class Place(NamedTuple):
     """Where a tree is unpacked: a name that must not exist yet, and the owner of everything (None: the caller)."""
@@ -134,6 +136,11 @@ def unpack(
     Errors: ``ware-mismatch``, ``ware-corrupt``, ``ware-invalid``, ``ware-limit``, ``already-exists``, ``store``.
     """
     return get_packer(packtype).unpack(source, Place(parent_fd, name, owner), filters, expect, limits)
+
+
+def repack(source: BinaryIO, packtype: str, filters: Filters, sink: BinaryIO, *, limits: Limits = DEFAULT) -> Sum:
+    """Pack an archive of ours again through filters. Errors: as ``scan``; ``ware-corrupt`` also for a foreign order."""
+    return get_packer(packtype).repack(source, filters, sink, limits)
 
 
 def manifest(source: BinaryIO, packtype: str, *, limits: Limits = DEFAULT) -> Iterator[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
+from io import BytesIO
 from typing import TYPE_CHECKING, Final
 
 from warpforge.model.atoms import WareId
@@ -92,11 +93,18 @@ class Tarball:
             for node in _collect(members, fileset, collected):
                 yield Line(node.entry, None if node.digests is None else node.digests.dual)
 
+    def repack(self, source: BinaryIO, filters: Filters, sink: BinaryIO, limits: Limits) -> Sum:
+        with self._reading(source, limits, canonical=True) as (_, members):
+            entries = ((e, BytesIO(c) if isinstance(c, bytes) else c) for e, c, _ in members)
+            return self.pack(entries, filters, sink)
+
     @contextmanager
-    def _reading(self, source: BinaryIO, limits: Limits) -> Iterator[tuple[Packed, MemberReader]]:
+    def _reading(
+        self, source: BinaryIO, limits: Limits, *, canonical: bool | None = None
+    ) -> Iterator[tuple[Packed, MemberReader]]:
         packed = Packed(source)
         with closing(Ahead(decode(packed, limits))) as pieces:
-            yield packed, MemberReader(pieces, limits, canonical=self._canonical)
+            yield packed, MemberReader(pieces, limits, canonical=self._canonical if canonical is None else canonical)
 
     def _sum(self, fileset: Fileset, unpacked: int, packed: int, sha256: str) -> Sum:
         own, dual = fileset.finish()
