@@ -60,7 +60,7 @@ def test_each_spelling_is_one_atom(text: str, atom: Any) -> None:
 
 
 def test_atoms_of_different_kinds_are_never_equal() -> None:
-    atoms: list[Any] = [Pipe("ro", "x"), Mount("ro", "x"), Ingest("ro", "x"), WareId("ro", "x"), Literal("x"), Secret("x")]
+    atoms: list[Any] = [kind("ro", "x") for kind in (Pipe, Mount, Ingest, WareId)] + [Literal("x"), Secret("x")]
     assert len({spell(atom): atom for atom in atoms}) == len(atoms)
     assert all(left != right for left in atoms for right in atoms if left is not right)
 
