@@ -120,20 +120,25 @@ class FileContent:
         left = self._left
         if not left:
             return b""
-        if self._fd < 0:
-            self._fd = _open(self._name, _OPEN_FILE, self._dir_fd, self._path)
-        data = os.read(self._fd, size if size < left else left)
+        fd = self._fd
+        if fd < 0:
+            try:
+                self._fd = fd = os.open(self._name, _OPEN_FILE, dir_fd=self._dir_fd)
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, self._path) from None
+        data = os.read(fd, size if size < left else left)
         self._left = left = left - len(data)
         if not left or not data:
             self._finish()
         return data
 
     def _finish(self) -> None:
+        """Compare and close; whatever writes to a file changes its ctime."""
         seen, now = self._seen, os.fstat(self._fd)
-        self.close()
+        os.close(self._fd)
+        self._fd = -1
         if (
             self._left
-            or now.st_mtime_ns != seen.st_mtime_ns
             or now.st_ctime_ns != seen.st_ctime_ns
             or now.st_ino != seen.st_ino
             or now.st_size != seen.st_size
@@ -193,7 +198,13 @@ def _walk_directories(
                 raise OSError(error.errno, error.strerror, path) from None
             if device is not None and status.st_dev != device:
                 raise OSError(errno.EXDEV, "another file system is mounted here", path)
-            yield from _leaf(fd, name, path, status)
+            if stat.S_ISREG(status.st_mode):
+                content = FileContent(fd, name, path, status)
+                yield _entry(path, status, b""), content
+                if content._fd >= 0:
+                    content.close()
+            else:
+                yield from _leaf(fd, name, path, status)
             continue
         above.append((prefix, names))
         prefix += name
@@ -235,8 +246,10 @@ def _children(fd: int, prefix: bytes, skip: Skip | None) -> list[bytes]:
 
 def _entry(path: bytes, status: os.stat_result, link: bytes) -> Entry:
     mode = status.st_mode
-    kind = KINDS[stat.S_IFMT(mode)]
+    kind = KINDS[mode & 0o170000]
     seconds, nanoseconds = divmod(status.st_mtime_ns, 1_000_000_000)
+    if kind == "f":
+        return Entry(path, kind, mode & 0o7777, status.st_uid, status.st_gid, seconds, nanoseconds, status.st_size)
     return Entry(
         path,
         kind,
@@ -245,7 +258,7 @@ def _entry(path: bytes, status: os.stat_result, link: bytes) -> Entry:
         status.st_gid,
         seconds,
         nanoseconds,
-        status.st_size if kind == "f" else 0,
+        0,
         link,
         (os.major(status.st_rdev), os.minor(status.st_rdev)) if kind in "Dc" else _NO_DEVICE,
     )

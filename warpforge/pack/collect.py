@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from warpforge.fsx.tree import Entry, sort_key
 
 from . import faults
-from .fileset import Digests
 from .filters import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .fileset import Digests
 
 IN_MEMORY: Final = 100_000  # nodes
 
@@ -149,7 +150,7 @@ def _dump(node: Node) -> bytes:
         (
             *(entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.mtime_ns),
             *(entry.size, entry.link, entry.device, entry.xattrs),
-            None if node.digests is None else tuple(node.digests),
+            node.digests,
             node.inferred,
         )
     )
@@ -157,4 +158,4 @@ def _dump(node: Node) -> bytes:
 
 def _load(record: bytes) -> Node:
     *attributes, digests, inferred = marshal.loads(record)
-    return Node(Entry(*attributes), None if digests is None else Digests(*digests), inferred)
+    return Node(Entry(*attributes), digests, inferred)

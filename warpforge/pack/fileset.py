@@ -131,9 +131,10 @@ class _Directory:
 class TreeHash:
     """One tree hash in the making: ``add`` every node in canonical order, the root first, then ``finish``."""
 
-    __slots__ = ("_all", "_digest", "_head", "_new", "_stack")
+    __slots__ = ("_all", "_content", "_digest", "_head", "_new", "_stack")
 
     def __init__(self, flavour: Flavour) -> None:
+        self._content = b"\x61h" + flavour.head
         self._new = flavour.new
         self._all = flavour.covers_all
         self._head = flavour.head
@@ -143,11 +144,12 @@ class TreeHash:
     def fork(self) -> TreeHash:
         """A second hash that has seen the same nodes so far."""
         other = TreeHash.__new__(TreeHash)
-        other._new, other._all, other._head, other._digest = self._new, self._all, self._head, self._digest
+        other._new, other._all, other._digest = self._new, self._all, self._digest
+        other._head, other._content = self._head, self._content
         other._stack = [directory.copy() for directory in self._stack]
         return other
 
-    def add(self, path: bytes, kind: str, look: Look, digest: bytes | None) -> None:
+    def add(self, path: bytes, kind: str, look: Look, digest: bytes = b"") -> None:
         """One node; ``digest`` is the hash of a file's content.
 
         Errors: ``ware-corrupt`` for a node out of order or without its parent, ``ware-invalid`` for a repeated one.
@@ -164,8 +166,9 @@ class TreeHash:
         before, after = look
         if kind == "f":
             self._place(directory, name, name, path)
-            meta = before + (_TEXT_HEADS[len(name)] if len(name) < 256 else _head(3, len(name))) + name + after
-            directory.children.append(self._new(meta + b"\x61h" + self._head + digest).digest())  # type: ignore[operator]
+            head = _TEXT_HEADS[len(name)] if len(name) < 256 else _head(3, len(name))
+            node = b"%b%b%b%b%b%b" % (before, head, name, after, self._content, digest)
+            directory.children.append(self._new(node).digest())
         elif kind == "d":
             self._place(directory, name + b"/", name, path)
             stack.append(_Directory(path + b"/", before + _text(name) + after))
@@ -174,7 +177,7 @@ class TreeHash:
             if self._all:
                 directory.children.append(self._new(before + _text(name) + after).digest())
 
-    def _add_root(self, path: bytes, kind: str, look: Look, digest: bytes | None) -> None:
+    def _add_root(self, path: bytes, kind: str, look: Look, digest: bytes) -> None:
         if path:
             raise faults.corrupt("the root does not come first, or is a file with something below it", path)
         if self._stack or self._digest:
@@ -182,7 +185,7 @@ class TreeHash:
         meta = look.before + b"\x61." + look.after
         if kind == "d":
             self._stack.append(_Directory(b"", meta))
-        elif kind == "f" and digest is not None:
+        elif kind == "f" and digest:
             self._digest = self._new(meta + b"\x61h" + self._head + digest).digest()
         else:
             raise faults.invalid("type", path, "a ware is a directory or a single file")
@@ -231,20 +234,17 @@ class TreeHash:
         return base58.b58encode(self._digest).decode()
 
 
-class Digests(NamedTuple):
-    """The hashes of one content: by the packtype's flavour, and by the dual's where that is another."""
-
-    own: bytes
-    dual: bytes
+Digests = tuple[bytes, bytes]  # of one content: by the packtype's flavour, and by the dual's
 
 
 class Fileset:
     """The hashes of one tree: by its packtype's flavour, and beside it the dual, which every node enters."""
 
-    __slots__ = ("_dual", "_looks", "_own", "entries", "flavour")
+    __slots__ = ("_dual", "_looks", "_new", "_own", "entries", "flavour")
 
     def __init__(self, flavour: Flavour) -> None:
         self.flavour = flavour
+        self._new = flavour.new
         self._own = TreeHash(flavour)
         self._dual = None if flavour.covers_all else TreeHash(BLAKE3)
         self._looks: dict[tuple[str, Attributes], Look] = {}
@@ -260,8 +260,8 @@ class Fileset:
 
     def digest(self, content: bytes) -> Digests:
         """The hashes of a whole content."""
-        own = self.flavour.new(content).digest()
-        return Digests(own, own if self._dual is None else BLAKE3.new(content).digest())
+        own = self._new(content).digest()
+        return own, own if self._dual is None else BLAKE3.new(content).digest()
 
     def digesting(self) -> ContentHash:
         """For a content that comes in pieces."""
@@ -278,9 +278,9 @@ class Fileset:
                     self._looks.clear()
                 self._looks[key] = look
         self.entries += 1
-        self._own.add(entry.path, entry.kind, look, None if digests is None else digests.own)
+        self._own.add(entry.path, entry.kind, look, digests[0] if digests else b"")
         if self._dual is not None:
-            self._dual.add(entry.path, entry.kind, look, None if digests is None else digests.dual)
+            self._dual.add(entry.path, entry.kind, look, digests[1] if digests else b"")
 
     def finish(self) -> tuple[str, str]:
         """The tree hash, and the dual's (the same one where the flavour covers all)."""
@@ -306,4 +306,4 @@ class ContentHash:
     def finish(self) -> Digests:
         """All of it."""
         own = self._own.digest()
-        return Digests(own, own if self._dual is None else self._dual.digest())
+        return own, own if self._dual is None else self._dual.digest()

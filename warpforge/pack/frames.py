@@ -11,7 +11,6 @@ import hashlib
 import os
 import struct
 import threading
-from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +21,7 @@ from warpforge.errors import store_error
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-FRAME: Final = 2 << 20  # bytes of content after which a frame is cut
+FRAME: Final = 4 << 20  # bytes of content in a frame, at most
 LEVEL: Final = 3
 TABLE_MAGIC: Final = 0x184D2A5E
 FOOTER_MAGIC: Final = 0x8F92EAB1
@@ -38,6 +37,8 @@ def make_table(sizes: list[tuple[int, int]]) -> bytes:
 
 
 class _Job:
+    """One frame on its way: pieces of content, then packed bytes."""
+
     __slots__ = ("done", "error", "packed", "pieces", "size")
 
     def __init__(self, pieces: list[bytes]) -> None:
@@ -45,66 +46,52 @@ class _Job:
         self.size = 0
         self.packed = b""
         self.error: BaseException | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
+        self.done = threading.Event()
 
 
 class FrameWriter:
-    """Takes pieces of content, writes frames to a sink; ``size`` and ``sha256`` tell what was written after ``finish``.
+    """Takes frames of content, writes packed ones to a sink; ``size`` and ``sha256`` tell what was written in the end.
 
     A context manager: leaving it ends the threads, whatever happened. Errors: ``store`` when the sink fails.
     """
 
     def __init__(self, sink: BinaryIO, *, threads: int | None = None) -> None:
         self._sink = sink
-        self._pieces: list[bytes] = []
-        self._held = 0
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._order: deque[_Job] = deque()
+        self._order: SimpleQueue[_Job | None] = SimpleQueue()
         self._sizes: list[tuple[int, int]] = []
         self._hash = hashlib.sha256()
+        self._error: BaseException | None = None
         self.size = 0
         count = threads or max(1, min(len(os.sched_getaffinity(0)), 8))
-        self._ahead = 2 * count
-        self._threads = [threading.Thread(target=self._compress, name=f"zstd-{n}", daemon=True) for n in range(count)]
+        self._room = threading.Semaphore(count + 2)
+        self._compressors = [threading.Thread(target=self._compress, daemon=True) for _ in range(count)]
+        self._writer = threading.Thread(target=self._write_in_order, daemon=True)
 
     def __enter__(self) -> FrameWriter:
-        for thread in self._threads:
+        for thread in (*self._compressors, self._writer):
             thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for _thread in self._threads:
-            self._jobs.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._stop()
 
-    @property
-    def held(self) -> int:
-        """Bytes waiting for the next cut."""
-        return self._held
-
-    def write(self, piece: bytes) -> None:
-        """Add to the current frame; the caller cuts."""
-        self._pieces.append(piece)
-        self._held += len(piece)
-
-    def cut(self) -> None:
-        """End the current frame here, if it holds anything."""
-        if not self._held:
+    def frame(self, pieces: list[bytes]) -> None:
+        """One frame with the content of these pieces; waits when too many are on their way."""
+        if not pieces:
             return
-        job = _Job(self._pieces)
-        self._pieces, self._held = [], 0
-        self._order.append(job)
+        self._room.acquire()
+        if self._error is not None:
+            raise self._error
+        job = _Job(pieces)
+        self._order.put(job)
         self._jobs.put(job)
-        while len(self._order) > self._ahead or (self._order and not self._order[0].done.locked()):
-            self._write_next()
 
     def finish(self) -> None:
-        """Write what is left, and the seek table."""
-        self.cut()
-        while self._order:
-            self._write_next()
+        """Wait for all frames, and write the seek table."""
+        self._stop()
+        if self._error is not None:
+            raise self._error
         self._emit(make_table(self._sizes))
 
     @property
@@ -112,13 +99,14 @@ class FrameWriter:
         """Of the packed bytes, hexadecimal."""
         return self._hash.hexdigest()
 
-    def _write_next(self) -> None:
-        job = self._order.popleft()
-        job.done.acquire()
-        if job.error is not None:
-            raise job.error
-        self._sizes.append((len(job.packed), job.size))
-        self._emit(job.packed)
+    def _stop(self) -> None:
+        if not self._writer.is_alive():
+            return
+        for _ in self._compressors:
+            self._jobs.put(None)
+        self._order.put(None)
+        for thread in (*self._compressors, self._writer):
+            thread.join()
 
     def _emit(self, data: bytes) -> None:
         self._hash.update(data)
@@ -127,6 +115,20 @@ class FrameWriter:
         except OSError as error:
             raise store_error(error, "the packed ware could not be written") from error
         self.size += len(data)
+
+    def _write_in_order(self) -> None:
+        while (job := self._order.get()) is not None:
+            job.done.wait()
+            try:
+                if self._error is None:
+                    if job.error is not None:
+                        raise job.error
+                    self._sizes.append((len(job.packed), job.size))
+                    self._emit(job.packed)
+            except BaseException as error:
+                self._error = error
+            finally:
+                self._room.release()
 
     def _compress(self) -> None:
         compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
@@ -139,4 +141,4 @@ class FrameWriter:
             except BaseException as error:
                 job.error = error
             finally:
-                job.done.release()
+                job.done.set()

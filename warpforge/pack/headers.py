@@ -9,8 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 from zlib import adler32
 
-from . import faults
-
 if TYPE_CHECKING:
     from warpforge.fsx.tree import Entry
 
@@ -64,7 +62,7 @@ def _fitting(key: bytes, value: int, bound: int, records: list[tuple[bytes, byte
 
 
 def make_header(entry: Entry, template: Template) -> bytes:
-    """The blocks in front of a node's content. Errors: ``ware-invalid`` for a name with a NUL."""
+    """The blocks in front of a node's content."""
     path = entry.path
     name = path + b"/" if entry.kind == "d" else path
     size = entry.size
@@ -118,9 +116,3 @@ def _record(key: bytes, value: bytes) -> bytes:
     while size != len(body) + len(b"%d" % size):
         size = len(body) + len(b"%d" % size)
     return b"%d%b" % (size, body)
-
-
-def check_name(path: bytes, link: bytes) -> None:
-    """Errors: ``ware-invalid``, reason name, for what no tar can hold."""
-    if b"\0" in path or b"\0" in link:
-        raise faults.invalid("name", path, "a name cannot hold a NUL")

@@ -13,7 +13,7 @@ from zlib import adler32
 from warpforge.fsx.tree import Entry
 
 from . import faults
-from .headers import BLOCK, PADDING, check_name
+from .headers import BLOCK, PADDING
 from .limits import COMPONENT
 from .numbers import parse_decimal, parse_number, parse_records, parse_time
 
@@ -244,7 +244,7 @@ class MemberReader:
         if entry.kind == "h":
             if self._canonical:
                 raise faults.corrupt("a hardlink has no place in a ztar", entry.path)
-            check_name(entry.path, entry.link)
+            _check_name(entry.path, entry.link)
             try:
                 target = _fold(entry.link)
             except ValueError:
@@ -254,7 +254,7 @@ class MemberReader:
         if entry.kind == "L":
             if not entry.link:
                 raise faults.invalid("name", entry.path, "a symlink to nothing")
-            check_name(entry.path, entry.link)
+            _check_name(entry.path, entry.link)
         else:
             entry.link = b""
         return Member(entry, None)
@@ -270,7 +270,7 @@ class MemberReader:
                 path = _fold(raw)
             except ValueError:
                 raise faults.invalid("path", raw, "a member outside of the ware") from None
-            check_name(path, b"")
+            _check_name(path, b"")
         if slash and kind != "d":
             raise faults.invalid("name", raw, "the name of a directory on something else")
         if len(path) > COMPONENT and any(len(name) > COMPONENT for name in path.split(b"/")):
@@ -368,6 +368,11 @@ class _Content:
         while self.read(SMALL):
             pass
         self._reader.pad(self._size)
+
+
+def _check_name(path: bytes, link: bytes) -> None:
+    if b"\0" in path or b"\0" in link:
+        raise faults.invalid("name", path, "a name cannot hold a NUL")
 
 
 def _fold(raw: bytes) -> bytes:

@@ -14,7 +14,7 @@ from .collect import Collected, Node
 from .decode import Packed, decode
 from .extract import Extractor
 from .fileset import Fileset
-from .headers import BLOCK, END, PADDING, Template, check_name, make_header, make_template
+from .headers import BLOCK, END, PADDING, Template, make_header, make_template
 from .manifest import Line
 from .members import MemberReader
 from .packer import Place, Sum, Unpacked
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .members import Member
 
-LARGE: Final = 2 << 20  # contents from this size on are packed in frames of their own
+LARGE: Final = 4 << 20  # contents from this size on are packed in frames of their own, and this is the size of those
 _KEPT: Final = 4096  # templates
 
 
@@ -91,7 +91,7 @@ class Tarball:
         with self._reading(source, limits) as (_, members), closing(Collected()) as collected:
             fileset = Fileset(self._flavour)
             for node in _collect(members, fileset, collected):
-                yield Line(node.entry, None if node.digests is None else node.digests.dual)
+                yield Line(node.entry, None if node.digests is None else node.digests[1])
 
     def repack(self, source: BinaryIO, filters: Filters, sink: BinaryIO, limits: Limits) -> Sum:
         with self._reading(source, limits, canonical=True) as (_, members):
@@ -120,7 +120,6 @@ def _hash_tree(entries: Iterable[tuple[Entry, Content | None]], fileset: Fileset
     for entry, content in entries:
         if filters.drops(entry):
             continue
-        check_name(entry.path, entry.link)
         attributes = filters.attributes(entry)
         digests = None
         if content is not None:
@@ -134,7 +133,11 @@ def _hash_tree(entries: Iterable[tuple[Entry, Content | None]], fileset: Fileset
 
 
 class _Writing:
-    """Hash a tree and write it, in one pass; a small file costs as few steps as possible."""
+    """Hash a tree and write it, in one pass; a small file costs as few steps as possible.
+
+    A frame ends before the member that it could not hold whole. Large contents have frames of their own,
+    so that what stands around them can be read without them.
+    """
 
     def __init__(self, fileset: Fileset, filters: Filters, writer: FrameWriter) -> None:
         self._fileset = fileset
@@ -144,68 +147,71 @@ class _Writing:
 
     def run(self, entries: Iterable[tuple[Entry, Content | None]]) -> int:
         """Returns the bytes of all contents."""
-        unpacked = 0
-        write, add, digest, filters = self._writer.write, self._fileset.add, self._fileset.digest, self._filters
+        unpacked = held = 0
+        pieces: list[bytes] = []
+        add, digest, filtered = self._fileset.add, self._fileset.digest, self._filters.attributes
         for entry, content in entries:
-            if filters.drops(entry):
+            kind = entry.kind
+            if kind in "Dcs" and self._filters.drops(entry):
                 continue
-            attributes = filters.attributes(entry)
+            attributes = filtered(entry)
             if attributes[4]:
                 attributes = (*attributes[:4], 0)
-            if self._writer.held >= LARGE:
-                self._writer.cut()
-            header = self._header(entry, attributes)
+            size = entry.size
+            if held + size > LARGE and held:
+                self._writer.frame(pieces)
+                pieces, held = [], 0
+            header = make_header(entry, self._template(entry, attributes))
+            pieces.append(header)
+            held += len(header)
             if content is None:
                 add(entry, attributes, None)
-                write(header)
                 continue
-            size = entry.size
             unpacked += size
             if size >= LARGE:
-                write(header)
-                add(entry, attributes, self._large(entry, content))
+                self._writer.frame(pieces)
+                digests, pieces = self._large(entry, content)
+                held = sum(map(len, pieces))
+                add(entry, attributes, digests)
                 continue
             data = content.read(size) if size else b""
             if len(data) != size:
-                data = data.join((b"", *_pieces(entry, content, size - len(data))))
+                data = b"".join((data, *_pieces(entry, content, size - len(data))))
             add(entry, attributes, digest(data))
-            write(header)
             if size:
-                write(data)
-                write(PADDING[size % BLOCK])
-        write(END)
+                pieces += (data, PADDING[size % BLOCK])
+                held += size + len(PADDING[size % BLOCK])
+        self._writer.frame([*pieces, END])
         return unpacked
 
-    def _header(self, entry: Entry, attributes: Attributes) -> bytes:
+    def _template(self, entry: Entry, attributes: Attributes) -> Template:
         key = (entry.kind, attributes)
         template = self._templates.get(key)
         if template is None or entry.kind in "LDc":
-            check_name(entry.path, entry.link)
             template = make_template(entry.kind, attributes, entry.device, entry.link[:100])
             if len(self._templates) > _KEPT:
                 self._templates.clear()
             self._templates[key] = template
-        return make_header(entry, template)
+        return template
 
-    def _large(self, entry: Entry, content: Content) -> Digests:
-        """A content in frames of its own, so that the frames around it can be read without it."""
-        writer = self._writer
+    def _large(self, entry: Entry, content: Content) -> tuple[Digests, list[bytes]]:
+        """A large content; returns its hashes, and what begins the next frame."""
         digesting = self._fileset.digesting()
-        writer.cut()
-        for piece in _pieces(entry, content, full=LARGE):
-            writer.write(piece)
+        last = []
+        for piece in _pieces(entry, content):
             if len(piece) == LARGE:
-                writer.cut()
+                self._writer.frame([piece])
+            else:
+                last.append(piece)
             digesting.update(piece)
-        writer.write(PADDING[entry.size % BLOCK])
-        return digesting.finish()
+        return digesting.finish(), [*last, PADDING[entry.size % BLOCK]]
 
 
-def _pieces(entry: Entry, content: Content, left: int | None = None, *, full: int = LARGE) -> Iterator[bytes]:
-    """A content in pieces of exactly ``full`` bytes, the last one shorter. Raises OSError when it is too short."""
+def _pieces(entry: Entry, content: Content, left: int | None = None) -> Iterator[bytes]:
+    """A content in pieces of LARGE bytes, the last one shorter. Raises OSError when it is too short."""
     left = entry.size if left is None else left
     while left:
-        want = min(full, left)
+        want = min(LARGE, left)
         piece = content.read(want)
         if len(piece) < want:
             parts = [piece]
