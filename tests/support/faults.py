@@ -130,22 +130,9 @@ def count(
     known = [call for call in calls if _exists(call)]
     with tempfile.TemporaryDirectory() as directory:
         trace = Path(directory, "trace")
+        strace = ["strace", "-f", "--seccomp-bpf", "-y", "-qq", "-s", "512", "-o", os.fspath(trace)]
         done = subprocess.run(
-            [
-                "strace",
-                "-f",
-                "--seccomp-bpf",
-                "-y",
-                "-qq",
-                "-s",
-                "512",
-                "-o",
-                trace,
-                "-e",
-                f"trace={','.join(known)}",
-                "--",
-            ]
-            + [os.fspath(part) for part in command],
+            [*strace, "-e", f"trace={','.join(known)}", "--", *[os.fspath(part) for part in command]],
             cwd=cwd,
             env=env,
             stdin=subprocess.DEVNULL,

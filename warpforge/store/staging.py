@@ -49,9 +49,12 @@ class Staging:
     def _make(self) -> None:
         path = os.path.join(self.tmp, random_name(f"{os.getpid()}-"))
         os.mkdir(path, 0o700)
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return  # another process swept it, since nobody held it yet
         fcntl.flock(fd, fcntl.LOCK_EX)
-        if is_current(fd, path):  # a sweep may have taken it between mkdir and flock
+        if is_current(fd, path):  # and so it may have done until now
             self._fd, self._path = fd, path
         else:
             os.close(fd)

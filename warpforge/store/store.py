@@ -100,6 +100,8 @@ class Store:
         What dead processes left is swept first. Errors: ``store`` (busy).
         """
         self.sweep()
+        with suppress(OSError):  # read-only: then nobody collects garbage here either
+            make_dirs(self.layout.locks, sync=False)
         return self._gc_lock(shared=True, timeout=GC_PATIENCE)
 
     def exclusive(self, timeout: float | None = 0) -> Lock:

@@ -1,0 +1,209 @@
+"""The index: anything may happen to it, and nothing but time is lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.actor import ENVIRONMENT, store_text, ware_of
+
+from warpforge.errors import Internal
+from warpforge.store import index_file
+from warpforge.store.facts import WareFacts
+from warpforge.store.index_guard import is_whole
+from warpforge.store.store import Store
+
+
+def fill(path: Path, count: int = 300) -> None:
+    with Store(path) as store:
+        for number in range(count):
+            store_text(store, f"text {number}")
+            store.index.ingest_put(f"/some/path/{number}", b"signature", ware_of("x"))
+
+
+def data(path: Path) -> Path:
+    return path / "index.lmdb" / "data.mdb"
+
+
+def damage(path: Path, how: str) -> None:
+    file = data(path)
+    size = file.stat().st_size
+    if how == "empty":
+        os.truncate(file, 0)
+    elif how == "half":
+        os.truncate(file, size // 2 // 4096 * 4096)
+    elif how == "one page":
+        os.truncate(file, 4096)
+    elif how == "head":
+        with file.open("r+b") as opened:
+            opened.write(b"\xff" * 8192)
+    elif how == "text":
+        file.write_text("no database")
+    elif how == "pages":
+        with file.open("r+b") as opened:
+            for page in range(2, size // 4096):
+                opened.seek(page * 4096)
+                opened.write(os.urandom(4096))
+        (path / "index.lmdb" / "boot").write_text("an earlier one")  # as a power cut would have it
+    elif how == "lock":
+        (path / "index.lmdb" / "lock.mdb").write_bytes(os.urandom(4096))
+    elif how == "no lock":
+        (path / "index.lmdb" / "lock.mdb").unlink()
+    elif how == "version":
+        (path / "index.lmdb" / "boot").unlink()
+        import lmdb
+
+        with lmdb.open(str(path / "index.lmdb")) as env, env.begin(write=True) as txn:
+            txn.put(index_file.VERSION_KEY, b"0")
+    elif how == "gone":
+        for name in os.listdir(path / "index.lmdb"):
+            (path / "index.lmdb" / name).unlink()
+
+
+def test_what_was_noted_is_there_at_once_and_later(tmp_path: Path) -> None:
+    ware, facts = ware_of("x"), WareFacts(1, 2, 3, "four")
+    with Store(tmp_path) as store:
+        index = store.index
+        assert index.ware(ware) is None
+        index.put_ware(ware, facts)
+        index.put_last_run("zOne", "run")
+        index.ingest_put(b"/path/\xff", b"\0signature", ware)
+        for _ in range(2):
+            assert index.ware(ware) == facts
+            assert index.last_run("zOne") == "run"
+            assert index.ingest_get(b"/path/\xff", b"\0signature") == ware
+            assert index.ingest_get(b"/path/\xff", b"another") is None
+            assert list(index.wares()) == [(ware, facts)]
+            index.close()
+        index.forget_ware(ware)
+        assert index.ware(ware) is None
+    with Store(tmp_path) as store:
+        assert store.index.ware(ware) is None
+        assert store.index.last_run("zOne") == "run"
+        assert store.findings() == []
+
+
+@pytest.mark.parametrize(
+    "how", ["empty", "half", "one page", "head", "text", "pages", "lock", "no lock", "version", "gone"]
+)
+def test_a_damaged_one_is_made_anew_without_a_word(tmp_path: Path, how: str) -> None:
+    fill(tmp_path)
+    damage(tmp_path, how)
+    code = (
+        "import sys; from support.actor import *\n"
+        "with Store(sys.argv[1]) as store:\n"
+        "    store.index.ware(ware_of('text 1'))\n"
+        "    store_text(store, 'new')\n"
+        "with Store(sys.argv[1]) as store:\n"
+        "    assert store.index.ware(ware_of('new')), 'noted'\n"
+        "    assert store.has(ware_of('text 1')), 'truth'\n"
+        "    assert store.reindex() == 301, 'again'\n"
+        "    assert store.index.ware(ware_of('text 1')), 'indexed'\n"
+        "    assert store.findings() == [], store.findings()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr  # a signal, such as SIGBUS, would be negative
+
+
+def test_sizes_are_checked_before_anything_is_mapped(tmp_path: Path) -> None:
+    fill(tmp_path)
+    file = data(tmp_path)
+    assert is_whole(str(file))
+    whole = file.read_bytes()
+    for size in (0, 100, 4096, 8192, len(whole) // 2, len(whole) - 1):
+        file.write_bytes(whole[:size])
+        assert not is_whole(str(file)), size
+    assert not is_whole(str(tmp_path / "missing"))
+
+
+def test_the_map_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index_file, "_MAP_SIZE", 1 << 16)
+    fill(tmp_path, 10)
+    with Store(tmp_path) as one, Store(tmp_path) as two:
+        for number in range(3000):
+            one.index.ingest_put(f"/{number}", b"s" * 100, ware_of("x"))
+        one.index.flush()
+        assert two.index.ingest_get("/2999", b"s" * 100) == ware_of("x")
+        assert one.findings() == []
+
+
+def test_another_process_makes_the_map_grow(tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    code = (
+        "import sys; from support.actor import *; from warpforge.store import index_file\n"
+        "with Store(sys.argv[1]) as store:\n"
+        "    for n in range(int(sys.argv[2])): store.index.ingest_put(f'/{n}', b's' * 3000, ware_of('x'))\n"
+    )
+    with Store(tmp_path) as store:
+        assert store.index.ware(ware_of("text 1"))
+        done = subprocess.run([sys.executable, "-c", code, tmp_path, "12000"], env=ENVIRONMENT, check=False)
+        assert done.returncode == 0
+        assert store.index.ingest_get("/11999", b"s" * 3000) == ware_of("x")
+        store.index.put_last_run("zOne", "run")
+    with Store(tmp_path) as store:
+        assert store.index.last_run("zOne") == "run"
+
+
+def test_two_stores_in_one_process_share_one_environment(tmp_path: Path) -> None:
+    with Store(tmp_path) as one, Store(tmp_path / "." / "x" / "..") as two:
+        one.index.put_last_run("zOne", "run")
+        one.index.flush()
+        assert two.index.last_run("zOne") == "run"
+        one.close()
+        assert two.index.last_run("zOne") == "run"
+
+
+def test_a_forked_child_is_refused(tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    with Store(tmp_path) as store:
+        assert store.index.ware(ware_of("text 1"))
+        child = os.fork()
+        if not child:
+            try:
+                store.index.ware(ware_of("text 2"))
+            except Internal:
+                os._exit(17)
+            finally:
+                os._exit(1)
+        _, status = os.waitpid(child, 0)
+        assert os.waitstatus_to_exitcode(status) == 17
+        assert store.index.ware(ware_of("text 2"))
+
+
+def test_a_killed_writer_leaves_whole_transactions(tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    code = (
+        "import sys, itertools; from support.actor import *\n"
+        "with Store(sys.argv[1]) as store:\n"
+        "    for n in itertools.count():\n"
+        "        store.index.put_last_run('zOne', str(n)); store.index.flush(); print(n, flush=True)\n"
+    )
+    for _ in range(3):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+        )
+        with writer:
+            assert writer.stdout is not None
+            acknowledged = [writer.stdout.readline() for _ in range(20)][-1]
+            writer.send_signal(signal.SIGKILL)
+            acknowledged = (writer.stdout.read().splitlines() or [acknowledged])[-1]
+        with Store(tmp_path) as store:
+            assert int(store.index.last_run("zOne") or -1) >= int(acknowledged)
+            assert store.findings() == []
+
+
+def test_reindex_forgets_what_is_not_there(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        kept = store_text(store, "kept")
+        lost = store_text(store, "lost")
+        run = store.runs.begin("zOne")
+        run.finish()
+        (store.warehouse.find(lost) or tmp_path).unlink()
+        assert store.index.ware(lost) is not None
+        assert store.reindex() == 1
+        assert [ware for ware, _ in store.index.wares()] == [kept]
+        assert store.index.last_run("zOne") == run.id
