@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 WARPFORGE = Path(sys.executable).parent / "warpforge"
 PREFIX = "warpforge-error-"
-SECONDS = 300  # no command of the suite takes as long; one that hangs must not hang the suite
+SECONDS = 100  # no command of the suite takes as long; one that hangs must not hang the suite
 
 
 class Result(NamedTuple):
