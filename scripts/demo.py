@@ -90,7 +90,7 @@ class Workspace:
 
     def executions(self) -> int:
         """How many executions the run log holds."""
-        return len(self.get("--json", "log").splitlines())
+        return len(self.get("--json", "log", "--count", "1000").splitlines())
 
     def run(self, module: str, *flags: str) -> Ran:
         start = time.monotonic()
@@ -108,10 +108,16 @@ class Workspace:
         )
 
     def release(self, reference: str, tree: Path) -> str:
-        """Pack a tree and put it into the local catalog."""
-        ware = self.get("ware", "pack", tree)
-        self.call("catalog", "--name", LOCAL, "add", "ware", reference, ware)
+        """Pack a tree and give it a name in the local catalog."""
+        archive = tree.with_suffix(".ztar")
+        ware = self.get("ware", "pack", "--to", f"file://{archive}", tree)
+        self.call("catalog", "--name", LOCAL, "add", "tar", "-t", "ztar", reference, archive)
         return ware
+
+    def look_up(self, reference: str) -> str:
+        """The ware that a catalog reference stands for."""
+        shown = json.loads(self.get("--json", "catalog", "show", reference))
+        return str(shown["release"]["items"][reference.rpartition(":")[2]])
 
 
 def quickstart(workspace: Workspace, base: Path) -> str:
@@ -142,7 +148,7 @@ def real_program(workspace: Workspace) -> str:
     }
     for reference, tree in trees.items():
         ware = workspace.get("ware", "pack", tree)
-        published = workspace.get("catalog", "show", reference)
+        published = workspace.look_up(reference)
         expect(ware == published, f"{tree.name} is packed as {published}, the id in catalogs/ (it is {ware})")
         say(f"   {tree.name} is {ware}, as published")
     return "lmdb"
@@ -178,7 +184,7 @@ def demo(workspace: Workspace, base: Path) -> int:
         show(workspace, base, ran)
         expect(ran.ran == ["build", "try"], "the steps build and try ran in boxes")
         expect("1000 records in order" in ran.said, "the program that was built works")
-        published = workspace.get("catalog", "show", PUBLISHED)
+        published = workspace.look_up(PUBLISHED)
         expect(ran.results["program"] == published, f"the program is {published}, the id in catalogs/")
         say(f"   built in {ran.seconds:.0f} s; the program's hash is the published one")
     else:

@@ -41,9 +41,9 @@ def busybox(needs_box: None, tmp_path_factory: pytest.TempPathFactory) -> Busybo
     make_rootfs(base / "rootfs")
     made = World(base / "world")
     made.root_workspace()
-    ware = made.run("ware", "pack", base / "rootfs").out.strip()
+    ware = made.run("ware", "pack", "--to", f"file://{base}/busybox.ztar", base / "rootfs").out.strip()
     made.run("catalog", "init", "test")
-    made.run("catalog", "--name", "test", "add", "ware", BUSYBOX, ware)
+    made.run("catalog", "--name", "test", "add", "tar", "-t", "ztar", BUSYBOX, base / "busybox.ztar")
     return Busybox(ware, made.root)
 
 

@@ -18,7 +18,9 @@ Kind = Literal["overlay", "file", "bytes", "host-ro", "host-rw", "host-overlay"]
 ENGINE_DIR: Final = "/.warpforge.container"
 SCRIPT_DIR: Final = ENGINE_DIR + "/script"
 HOSTNAME: Final = "runc"
+# What an action meets is 1024; it may raise that, for some compilers cannot link a C library with fewer than 1300
 OPEN_FILES: Final = 1024
+OPEN_FILES_AT_MOST: Final = 4096
 # Under root every box runs as this uid and gid, and the shelf belongs to it. It needs no line in /etc/passwd; it lies
 # in the range that Debian leaves to the administrator and is not 65534, which daemons share.
 BUILD_UID: Final = 59876
@@ -63,7 +65,7 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float = 0.0
     rlimits: tuple[tuple[int, int, int], ...] = (
         (_RLIMIT_CORE, 0, 0),
-        (_RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES),
+        (_RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES_AT_MOST),
     )
 
 

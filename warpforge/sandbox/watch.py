@@ -7,7 +7,6 @@ namespace is empty.
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]  # the public signal costs milliseconds for its enumerations
 import os
 import resource
 import select
@@ -23,6 +22,7 @@ from warpforge.sandbox.kernel import (
     PR_SET_PDEATHSIG,
     mount,
     prctl,
+    reset_signals,
     unshare,
 )
 
@@ -133,10 +133,15 @@ def _become_backend(order: Order, argv: list[bytes], inherited: list[int], stdio
     os.dup2(stdio[1], 2)
     for fd in inherited:
         os.set_inheritable(fd, True)  # noqa: FBT003
-    for number in range(1, 32):
-        if number not in (SIGKILL, 19):
-            _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    reset_signals()
     for number, soft, hard in order.rlimits:
-        resource.setrlimit(number, (soft, hard))
+        _limit(number, soft, hard)
     os.execve(argv[0], argv, {})
+
+
+def _limit(number: int, soft: int, hard: int) -> None:
+    """Set a limit, as far as this process may."""
+    most = resource.getrlimit(number)[1]
+    if most != resource.RLIM_INFINITY:
+        soft, hard = min(soft, most), min(hard, most)
+    resource.setrlimit(number, (soft, hard))
