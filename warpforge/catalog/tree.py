@@ -1,15 +1,15 @@
 """Reading one catalog. Every id is verified on every read.
 
-A writer swaps a whole module at once, so a reader may meet a module of before and a release of after: whoever sees
-a mismatch reads once more.
+A writer swaps a whole module at once, so a reader may meet a module of before and a release of after: who sees a
+mismatch, and that the module was swapped meanwhile, reads once more.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from warpforge.errors import Invalid, Unable
 from warpforge.model.catalog import CatalogModule, Mirrors, Release
@@ -18,8 +18,6 @@ from warpforge.model.names import is_module_name
 from warpforge.model.plaintext import read_plain
 from warpforge.model.plot import Plot
 from warpforge.model.serial import load_catalog_module, load_mirrors, load_release, load_replay
-
-T = TypeVar("T")
 
 MODULE_FILE: Final = "_module.json"
 MIRRORS_FILE: Final = "_mirrors.json"
@@ -42,16 +40,17 @@ class Catalog:
         """A module's releases. Errors: ``catalog-invalid``, ``serialization``, ``datatoonew``, ``io``."""
         path = self._file(module, MODULE_FILE)
         data = _read(path)
-        if data is None:
-            return None
-        noun = load_catalog_module(data, path).noun
-        if noun.name != module:
-            raise _refuse(f"{path} is the module {noun.name}, not {module}", "name", path, module=module)
-        return noun
+        return None if data is None else _module_of(data, path, module)
 
     def release(self, module: str, release: str) -> Release | None:
         """One release, which has the id that its module names. Errors: as ``module``; ``catalog-invalid`` (hash)."""
-        return _again_when_torn(lambda: self._release(module, release))
+        while True:
+            before = self._identity(module)
+            try:
+                return self._release(module, release)
+            except Invalid as error:
+                if error.reason != "hash" or self._identity(module) == before:
+                    raise  # nobody swapped the module meanwhile: it is what it is
 
     def replay(self, module: str, plot: str) -> Plot | None:
         """The plot with this id. Errors: as ``module``; ``catalog-invalid`` (hash)."""
@@ -106,14 +105,28 @@ class Catalog:
             return None
         if len(data) > _LARGE and (releases := _releases_of(data, module)) is not None:
             return releases.get(release)
-        noun = self.module(module)
-        return None if noun is None else noun.releases.get(release)
+        return _module_of(data, path, module).releases.get(release)
+
+    def _identity(self, module: str) -> tuple[int, ...]:
+        """Differs after a module was swapped."""
+        try:
+            status = os.stat(self._file(module, MODULE_FILE))
+        except OSError:
+            return ()
+        return status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
     def _file(self, module: str, *names: str) -> str:
         *directories, name = names
         if directories:
             name += ".json"
         return "/".join((os.fspath(self.path), module, *directories, name))
+
+
+def _module_of(data: bytes, path: str, module: str) -> CatalogModule:
+    noun = load_catalog_module(data, path).noun
+    if noun.name != module:
+        raise _refuse(f"{path} is the module {noun.name}, not {module}", "name", path, module=module)
+    return noun
 
 
 def _releases_of(data: bytes, module: str) -> dict[str, str] | None:
@@ -131,15 +144,6 @@ def _releases_of(data: bytes, module: str) -> dict[str, str] | None:
     except (TypeError, KeyError, AttributeError):
         return None
     return releases if is_plain else None
-
-
-def _again_when_torn(read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except Invalid as error:
-        if error.reason != "hash":
-            raise
-    return read()
 
 
 def _is_part(entry: os.DirEntry[str]) -> bool:
