@@ -62,8 +62,9 @@ class Result(NamedTuple):
 
     @property
     def code(self) -> str:
-        """The code of the innermost cause, without its prefix."""
-        return str(self.causes[-1]["code"]).removeprefix(PREFIX)
+        """The code of the innermost cause that is an error of ours, without its prefix."""
+        codes = [str(cause["code"]).removeprefix(PREFIX) for cause in self.causes]
+        return next((code for code in reversed(codes) if code != "unknown"), "unknown")
 
     def __str__(self) -> str:
         return f"$ {' '.join(self.argv)}\nexit {self.exit}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
