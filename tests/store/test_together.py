@@ -78,6 +78,8 @@ def test_a_second_tree_under_one_id_is_refused(tmp_path: Path) -> None:
     ware = WareId("tar", "abcdef123")
     with Store(tmp_path) as store:
         assert store.duals.get(ware) is None
+        store.duals.record(WareId("ztar", "one"), "ztar:one")
+        assert store.duals.get(WareId("ztar", "one")) is None  # its id says it already
         store.duals.record(ware, "ztar:one")
         store.duals.record(ware, "ztar:one")
         (tmp_path / "index.lmdb").exists() or store.reindex()  # no part of what is remembered

@@ -84,7 +84,7 @@ def make(store: Store, formula: str, text: str) -> WareId:
         try:
             run.write(b"said something\n")
             ware = store_text(store, text)
-            store.duals.record(ware, f"ztar:{ware.hash}")
+            store.duals.record(WareId("tar", ware.hash), str(ware))
             shelve_text(store, text)
             run.entry.exit_code = 0
             run.finish()

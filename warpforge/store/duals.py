@@ -41,8 +41,10 @@ class Duals:
     def record(self, ware: WareId, dual: str) -> None:
         """Remember the tree of a ware at first sight, compare it ever after.
 
-        Errors: ``ware-mismatch`` (symlinks), ``store``.
+        Nothing is kept of a ware whose own id is that of its tree. Errors: ``ware-mismatch`` (symlinks), ``store``.
         """
+        if dual == str(ware):
+            return
         known = self.get(ware)
         if known is None:
             known = self._write(ware, dual)
