@@ -112,9 +112,7 @@ class WarpforgeError(Exception):
             serial["details"] = dict(self.details)
         cause = self.__cause__
         if isinstance(cause, WarpforgeError):
-            serial["cause"] = cause.to_serial()
-        elif isinstance(cause, Exception):
-            serial["cause"] = {"code": PREFIX + "unknown", "message": str(cause) or type(cause).__name__}
+            serial["cause"] = cause.to_serial()  # a foreign cause has no code: our message says what it said
         return serial
 
     def exit_status(self) -> int:

@@ -43,6 +43,8 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 
     get_packer(packtype)
     chosen = OUTPUT.parse(filters)
+    if not os.path.lexists(directory):
+        raise Missing("missing", f"{directory}: there is nothing to pack", path=directory)
     with _opened(common) as engine, engine.store.use():
         parent, name = os.path.split(os.path.realpath(directory))
         with _directory(parent, directory) as fd, engine.store.warehouse.stage() as staged:

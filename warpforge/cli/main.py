@@ -40,6 +40,7 @@ def main() -> NoReturn:
 def call(argv: list[str]) -> int:
     """Run one command line; gives the exit status."""
     common = Common()
+    _open_missing_streams()
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGHUP, _interrupt)
     try:
@@ -60,13 +61,13 @@ def call(argv: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _report(common, Failed("interrupted", "interrupted: everything that ran was stopped"))
     except BrokenPipeError:
-        # whoever read our output has gone; say nothing more, and keep the interpreter's exit from trying
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _silence_stdout()  # whoever read our output has gone
         return EXIT_INTERRUPTED
     except WarpforgeError as error:
         return _report(common, error)
     except OSError as error:
-        return _report(common, Unable("syscall", f"{error.filename or 'system'}: {error.strerror}", cause=error))
+        _silence_stdout()
+        return _report(common, Unable("syscall", f"{error.filename or 'output'}: {error.strerror}", cause=error))
     except Exception as error:
         if os.environ.get("WARPFORGE_DEBUG"):
             raise
@@ -87,6 +88,18 @@ def _report(common: Common, error: WarpforgeError) -> int:
 
         traceback.print_exception(error)
     return error.exit_status()
+
+
+def _open_missing_streams() -> None:
+    """A caller may have closed them; then nobody is to hear what is written there."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+
+
+def _silence_stdout() -> None:
+    """Keep the interpreter, which flushes at its exit, from failing once more on what could not be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _where(error: BaseException) -> str:

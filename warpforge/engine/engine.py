@@ -91,6 +91,7 @@ class Engine:
 
     def close(self) -> None:
         """Let go of everything; may be called again."""
+        self._executor.close()
         self.store.close()
 
     def _run_formula(self, path: Path) -> RunRecord:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import cached_property
 from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,12 +18,14 @@ from warpforge.errors import Failed, Missing, Unable, WarpforgeError
 from warpforge.model.atoms import Literal, Mount, SandboxPort, WareId
 from warpforge.model.formula import Echo, Exec, Formula, Script
 from warpforge.model.run import RunRecord
+from warpforge.store.layout import is_inside
 
 if TYPE_CHECKING:
     from warpforge.engine.supply import Supply
     from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
     from warpforge.sandbox.spec import BoxSpec, Gathered, Outcome
     from warpforge.store.runs import Run
+    from warpforge.store.staging import Staging
     from warpforge.store.store import Store
 
 
@@ -176,7 +179,7 @@ class Executor:
         try:
             return box.run(
                 spec,
-                self._run_path or self._store.staging.directory(),
+                self._working_directory(spec),
                 on_output=on_output,
                 on_gather=on_gather,
                 cancel=self._cancel(),
@@ -187,6 +190,26 @@ class Executor:
             raise Failed(
                 "executor-failed", f"the {box.name} engine could not run it", cause=error, engineName=box.name
             ) from error
+
+    def _working_directory(self, spec: BoxSpec) -> str:
+        """Where the box keeps its layers: in the store, but never below a directory that it mounts as an overlay."""
+        usual = str(self._run_path) if self._run_path else self._store.staging.directory()
+        real = os.path.realpath(usual)
+        for mount in spec.mounts:
+            if mount.kind == "host-overlay" and is_inside(real, os.path.realpath(os.fsdecode(mount.source))):
+                return self._elsewhere.directory()
+        return usual
+
+    @cached_property
+    def _elsewhere(self) -> Staging:
+        from warpforge.store.staging import Staging
+
+        return Staging(f"/var/tmp/warpforge-{os.geteuid()}")
+
+    def close(self) -> None:
+        """Remove the working directory outside of the store, if there was one."""
+        if "_elsewhere" in self.__dict__:
+            self._elsewhere.close()
 
     def _keep(self, formula: Formula, label: str, entries: Entries) -> WareId | Literal:
         from warpforge.engine.gather import keep_tree, read_value

@@ -52,7 +52,7 @@ def read_filters(row: Filters, filters: FilterMap | UnsetType) -> Filters:
     try:
         return row.replace(filters.to_serial())
     except Invalid as error:
-        raise Invalid("formula-invalid", error.message, cause=error, reason="filters") from error
+        raise Invalid("formula-invalid", error.message, reason="filters") from None
 
 
 def keep_tree(

@@ -41,6 +41,7 @@ class Session:
         self._stderr = b""
         self._passed = 0
         self._truncated = False
+        self._cancelled = False
         self._ended: list[str] = []  # fields of the EXIT frame
         self._gathered: dict[int, Gathered] = {}
         self._spoilt: Failed | None = None
@@ -82,7 +83,14 @@ class Session:
                         return self._make_outcome(facts)
                 elif cancel is not None and fd == cancel.fd:
                     poll.unregister(fd)
-                    self._channel.sendall(wire.frame(wire.KILL, b""))
+                    self._kill()
+
+    def _kill(self) -> None:
+        self._cancelled = True
+        try:
+            self._channel.sendall(wire.frame(wire.KILL, b""))
+        except OSError:
+            pass  # it has just ended
 
     def close(self) -> None:
         """End the run whatever its state, and wait until the helper is gone."""
@@ -174,17 +182,21 @@ class Session:
         except (OSError, WarpforgeError) as error:
             spoilt = self._find_spoilt(path)
             if spoilt is not None:
-                raise spoilt from error
+                raise spoilt from None
             raise
         self._channel.sendall(wire.frame(wire.NEXT, b""))
 
     def _find_spoilt(self, path: bytes) -> Failed | None:
-        """The helper's reason for having cut a tree short, if it gave one (it does so before it cuts)."""
+        """The helper's reason for having cut a tree short, if it did; else it was the taker that failed.
+
+        With nobody left to take trees the helper cannot be stuck, so one way or the other it speaks.
+        """
+        os.close(self._trees)
+        self._trees = -1
         try:
-            self._frames.feed(self._channel.recv(_CHUNK, socket.MSG_DONTWAIT))
+            found = wire.read_frame(self._channel.fileno(), self._frames)
         except OSError:
             return None
-        found = self._frames.take()
         if found is None or found[0] != wire.SPOILT:
             return None
         _, why, text, where = (os.fsdecode(word) for word in found[1].split(b"\0"))
@@ -201,6 +213,8 @@ class Session:
     def _make_outcome(self, facts: dict[str, str]) -> Outcome:
         code, reason, text, stopped, seconds = self._ended
         number = int(code)
+        if self._cancelled and len(self._gathered) < len(self._spec.gathers):
+            stopped = "cancelled"
         return Outcome(
             exit_code=number if not stopped else 137,
             signal=9 if stopped else number - 128 if 128 < number < 160 else 0,
