@@ -55,6 +55,8 @@ class Collected:
         path = entry.path
         if path:
             self._place_below(path, path.rpartition(b"/")[0])
+        elif entry.kind not in "fd":
+            raise faults.invalid("type", path, "a ware is a directory or a single file")
         old = self.find(path)
         if old is None:
             return

@@ -250,11 +250,9 @@ class Extractor:
             self._last.append((0o755, 0))
         if parent == self._current:
             return
-        level = 0
-        for standing in self._paths:
-            if parent != standing and not parent.startswith(standing + b"/"):
-                break
-            level += 1
+        level = len(self._paths)
+        while level and parent != (standing := self._paths[level - 1]) and not parent.startswith(standing + b"/"):
+            level -= 1
         self._climb(level)
         at = self._paths[-1] if self._paths else b""
         rest = parent[len(at) :].lstrip(b"/")

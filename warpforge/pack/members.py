@@ -273,7 +273,7 @@ class MemberReader:
             _check_name(path, b"")
         if slash and kind != "d":
             raise faults.invalid("name", raw, "the name of a directory on something else")
-        if len(path) > COMPONENT and any(len(name) > COMPONENT for name in path.split(b"/")):
+        if len(path) > COMPONENT and max(map(len, path.split(b"/"))) > COMPONENT:
             raise faults.invalid("name", path, f"a name of more than {COMPONENT} bytes")
         self._limits.check_path(path)
         if self._canonical and raw != (path or b".") + (b"/" if kind == "d" else b""):
