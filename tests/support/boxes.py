@@ -12,6 +12,7 @@ from typing import Any
 
 from support.people import Person
 from support.rootfs import give_tree, make_rootfs
+from warpforge.errors import WarpforgeError
 from warpforge.sandbox.bwrap import Bwrap
 from warpforge.sandbox.protocol import Entries
 from warpforge.sandbox.spec import BUILD_UID, Mount, Outcome, make_mount, make_spec
@@ -132,3 +133,15 @@ class Yard:
     def close(self) -> None:
         """Away with it."""
         shutil.rmtree(self.path)
+
+
+def hold_box(tmp: str, root: str, script: str) -> None:
+    """What an engine does in a process of its own: run one box, print "started" when it speaks, then how it ended."""
+    spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=["/bin/sh", "-c", script], gathers=["/out"])
+    try:
+        outcome = Bwrap().run(spec, tmp, on_output=lambda _, data: print(data.decode(), end="", flush=True))
+        print("outcome", outcome.exit_code, outcome.stopped, flush=True)
+    except WarpforgeError as error:
+        print("error", error.code, error.reason, flush=True)
+    except KeyboardInterrupt:
+        print("interrupted", flush=True)

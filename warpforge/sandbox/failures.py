@@ -6,7 +6,7 @@ import errno
 import os
 from typing import Final
 
-from warpforge.errors import Failed, Unable, WarpforgeError
+from warpforge.errors import Failed, Missing, Unable, WarpforgeError
 
 _USERNS_ADVICE: Final = (
     "allow user namespaces (sysctl user.max_user_namespaces above 0, kernel.unprivileged_userns_clone=1, "
@@ -58,6 +58,8 @@ def make_failure(step: str, number: int, at: str, text: str) -> WarpforgeError:
             path=at,
             errno=number,
         )
+    if step == "source" and number in (errno.ENOENT, errno.ENOTDIR):
+        return Missing("missing", f"there is nothing to mount at {text}", path=text)
     if step == "source":
         return Unable(
             "sandbox-unavailable",

@@ -14,6 +14,7 @@ import time
 from warpforge.fsx.remove import remove_tree
 from warpforge.fsx.stream import send
 from warpforge.sandbox import wire
+from warpforge.sandbox.arguments import make_bwrap_arguments
 from warpforge.sandbox.command import NotExecutable, check_command, find_home
 from warpforge.sandbox.gather import NotGathered, find_output, read_output
 from warpforge.sandbox.kernel import (
@@ -33,6 +34,12 @@ from warpforge.sandbox.place import Refused
 from warpforge.sandbox.sources import bind_sources, open_files, write_file
 from warpforge.sandbox.watch import TROUBLE, Watched, start
 from warpforge.sandbox.wire import Order
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from warpforge.fsx.tree import Content, Entry
 
 EXIT_MISSING = 127  # what a shell says of a command that is not there
 EXIT_DENIED = 126  # and of one that cannot be executed
@@ -109,6 +116,7 @@ class Helper:
         if order.argv:
             succeeded = self._act(order, root)
         else:
+            self._close_output()
             self._tell(wire.fields(wire.EXIT, 0, "", "", "", 0.0))
         if succeeded:
             self._step = "gather"
@@ -150,6 +158,7 @@ class Helper:
             check_command(root.fd, order.argv[0], env.get(b"PATH", b""), order.cwd)
         except NotExecutable as error:
             code = _REASON_CODES[error.reason]
+            self._close_output()
             self._tell(wire.fields(wire.EXIT, code, error.reason, error.text, "", 0.0))
             return order.gather_failed
         watched = self._start(order, env)
@@ -167,8 +176,6 @@ class Helper:
         return not stopped and (code == 0 or (code > 0 and order.gather_failed))
 
     def _start(self, order: Order, env: dict[bytes, bytes]) -> Watched:
-        from warpforge.sandbox.arguments import make_bwrap_arguments
-
         seccomp_fd = _make_memfd("seccomp", order.seccomp)
         args_fd = os.memfd_create("arguments", os.MFD_CLOEXEC)
 
@@ -180,13 +187,22 @@ class Helper:
             return [order.bwrap, b"--args", b"%d" % args_fd, b"--", *order.argv]
 
         watched = start(order, arguments, [seccomp_fd, args_fd], (self._out, self._err))
-        for fd in (seccomp_fd, args_fd, self._out, self._err):
+        for fd in (seccomp_fd, args_fd):
             os.close(fd)
+        self._close_output()
         return watched
 
+    def _close_output(self) -> None:
+        """Before the end is told: the engine then reads what was said to its end."""
+        os.close(self._out)
+        os.close(self._err)
+
     def _wait(self, watched: Watched, deadline: float) -> str:
-        """Wait for the watcher's end, or bring it about; returns why: "", "time" or "cancelled"."""
+        """Wait for the watcher's end, or bring it about; returns why: "", "time", "cancelled" or "orphaned"."""
         stopped = ""
+        if self._frames.pending:  # KILL, come together with the order
+            stopped = "cancelled"
+            watched.kill()
         until = time.monotonic() + deadline if deadline else None
         poll = select.poll()
         lifelines = (self._channel, *self._guards)
@@ -198,7 +214,7 @@ class Helper:
             if watched.pidfd in ready:
                 return stopped
             if not stopped:
-                stopped = "cancelled" if ready else "time"
+                stopped = "time" if not ready else "cancelled" if self._channel in ready else "orphaned"
                 watched.kill()
                 for fd in lifelines:
                     poll.unregister(fd)
@@ -217,15 +233,29 @@ class Helper:
                 continue
             wire.write_all(self._channel, wire.fields(wire.GATHER, index, "ok", ""))
             try:
-                send(self._trees, read_output(parent_fd, name, allowance))
-            except NotGathered as error:
-                # told before the engine can see the end of the stream
-                self._tell(wire.fields(wire.SPOILT, index, error.why, error.text, _name(error)))
+                send(self._trees, self._read(index, parent_fd, name, allowance))
+            except OSError:
+                return  # the engine has been told why, or is gone
             finally:
                 os.close(parent_fd)
             answer = wire.read_frame(self._channel, self._frames)
             if answer is None or answer[0] != wire.NEXT:
                 return
+
+    def _read(
+        self, index: int, parent_fd: int, name: bytes, allowance: list[int]
+    ) -> Iterator[tuple[Entry, Content | None]]:
+        """The entries of one output; what is wrong with it is told before the stream can break."""
+        try:
+            for entry, content in read_output(parent_fd, name, allowance):
+                yield entry, content and Told(content, lambda error: self._tell_spoilt(index, error))
+        except OSError as error:
+            self._tell_spoilt(index, error)
+            raise
+
+    def _tell_spoilt(self, index: int, error: OSError) -> None:
+        why, text = (error.why, error.text) if isinstance(error, NotGathered) else ("io", error.strerror or "error")
+        self._tell(wire.fields(wire.SPOILT, index, why, text, _name(error)))
 
     def _delete(self, order: Order) -> None:
         """Step 10. Under root the directory's own name, and m/, which is locked here, are left to root's hand."""
@@ -248,6 +278,21 @@ class Helper:
             os.rmdir(order.work)
         except OSError:
             pass
+
+
+class Told:
+    """A content whose reading errors are told first."""
+
+    def __init__(self, content: Content, tell: Callable[[OSError], None]) -> None:
+        self._content = content
+        self._tell = tell
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._content.read(size)
+        except OSError as error:
+            self._tell(error)
+            raise
 
 
 def _become(uid: int, gid: int) -> None:

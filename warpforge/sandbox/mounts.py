@@ -63,6 +63,7 @@ class Root:
             self._guarded(b"/", lambda: self._mount_tree(b"m/empty", b"m/root"))
         self.fd = os.open(b"m/root", _DIRECTORY)
         engine_made = self._write_files()
+        self._guarded(b"", self._copy_files)
         for number in numbers:
             at = self._order.mounts[number][0]
             if not at.startswith(ENGINE_DIR + b"/"):
@@ -97,7 +98,9 @@ class Root:
     def _mount_on(self, number: int, target: bytes) -> None:
         kind = self._order.mounts[number][1]
         source = self._sources[number]
-        if not source.directory and (source.fd >= 0 or kind == "bytes"):
+        if kind == "bytes":
+            mount(b"m/bytes/%d" % number, target, None, MS_BIND)
+        elif source.fd >= 0:
             mount(b"m/files/%d" % number, target, None, MS_BIND)
         elif kind in TREES:
             self._mount_tree(source.path, target)
@@ -121,37 +124,36 @@ class Root:
         set_mount(-100, target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
     def _write_files(self) -> bool:
-        """Write the private copies and show them at m/files; True when some are the engine's own."""
-        wanted = [
-            (number, entry)
-            for number, entry in enumerate(self._order.mounts)
-            if entry[1] == "bytes" or self._sources[number].fd >= 0
-        ]
-        if not wanted:
-            return False
-        os.mkdir("f", 0o755)
+        """Write what the engine gives as bytes; True when some of it is the engine's own."""
         engine_made = False
-        for number, (at, _, content, mode) in wanted:
-            name = b"f/%d" % number
+        for number, (at, kind, content, mode) in enumerate(self._order.mounts):
+            if kind != "bytes":
+                continue
+            name = b"m/bytes/%d" % number
             if at.startswith(ENGINE_DIR + b"/"):
                 engine_made = True
-                name = b"f/engine" + at[len(ENGINE_DIR) :]
+                name = b"m/bytes/engine" + at[len(ENGINE_DIR) :]
                 os.makedirs(os.path.dirname(name), 0o755, exist_ok=True)
-            source = self._sources[number]
-            if source.fd >= 0:
-                copy_file(source.fd, name)
-            else:
-                _write(name, content, mode)
+            _write(name, content, mode)
+        return engine_made
+
+    def _copy_files(self) -> None:
+        """Make the private copies of files and show them at m/files."""
+        copies = [(number, source.fd) for number, source in self._sources.items() if source.fd >= 0]
+        if not copies:
+            return
+        os.mkdir("f", 0o755)
+        for number, fd in copies:
+            copy_file(fd, b"f/%d" % number)
         if self.overlay:
             # an overlay only so that the box's mount table does not tell where the work directory lies
             _mount_overlay(b"m/empty", b"f", b"wf", b"m/files")
         else:
             mount(b"f", b"m/files", None, MS_BIND)
-        return engine_made
 
     def _mount_engine_dir(self) -> None:
         point = find_place(self.fd, ENGINE_DIR, self._stubs, directory=True)
-        mount(b"m/files/engine", point.path, None, MS_BIND)
+        mount(b"m/bytes/engine", point.path, None, MS_BIND)
         self._points.append(point)
 
     def _make_engine_point(self, name: bytes) -> None:

@@ -179,7 +179,7 @@ class Session:
                 self._on_gather(index, entries)
             for _ in entries:
                 pass  # whatever the callback left
-        except (OSError, WarpforgeError) as error:
+        except (OSError, WarpforgeError):
             spoilt = self._find_spoilt(path)
             if spoilt is not None:
                 raise spoilt from None
@@ -212,6 +212,8 @@ class Session:
 
     def _make_outcome(self, facts: dict[str, str]) -> Outcome:
         code, reason, text, stopped, seconds = self._ended
+        if stopped == "orphaned":
+            raise helper_died()
         number = int(code)
         if self._cancelled and len(self._gathered) < len(self._spec.gathers):
             stopped = "cancelled"

@@ -7,9 +7,9 @@ of the host shows in the box's mount table.
 
     m/            a small tmpfs of mount points
     m/root        the box's root        m/in/N   source of mount N
-    m/empty       an empty directory    m/files  private copies of files, as an overlay
+    m/empty       an empty directory    m/bytes  files that the engine wrote, N or engine/...
+    m/files       private copies of files of the shelf, as an overlay over f, with work directory wf
     uN wN         upper and work directory of overlay N        cN  copy of tree N where overlays do not work
-    f             the private copies
 
 A caller expects of a host mount that what belongs to the caller belongs to uid 0 inside. As an ordinary user that is
 so by itself. Under root an idmapped mount makes it so: uid 0 of the disk is the build uid, which is uid 0 of the box.
@@ -40,6 +40,7 @@ from warpforge.sandbox.kernel import (
 )
 from warpforge.sandbox.wire import Order
 
+ROOM_BYTES = 16 << 20
 TREES = ("overlay", "host-overlay")
 HOST = ("host-ro", "host-rw", "host-overlay")
 
@@ -71,30 +72,35 @@ def open_files(order: Order) -> dict[int, Source]:
 
 def bind_sources(order: Order, opened: dict[int, Source]) -> tuple[dict[int, Source], bool]:
     """Make m/ and bind every tree below it; tells as well whether all host mounts could be idmapped (under root)."""
-    make_points(order.owner)
+    written = sum(len(source) for _, kind, source, _ in order.mounts if kind == "bytes")
+    make_points(order.owner, written)
     sources = dict(opened)
     idmapped = True
     for number, (_, kind, path, _) in enumerate(order.mounts):
         if number in opened:
             continue
-        directory = os.path.isdir(path)
+        directory = stat.S_ISDIR(os.stat(path).st_mode)
         target = b"m/in/%d" % number
         make_point(target, directory=directory)
-        if kind == "overlay":
-            mount(path, target, None, MS_BIND)
-        else:
-            idmapped = _bind_host(kind, path, target, order.owner) and idmapped
+        try:
+            if kind == "overlay":
+                mount(path, target, None, MS_BIND)
+            else:
+                idmapped = _bind_host(kind, path, target, order.owner) and idmapped
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from None
         sources[number] = Source(target, directory=directory)
     return sources, idmapped
 
 
-def make_points(owner: tuple[int, int] | None) -> None:
-    """The tmpfs of mount points."""
+def make_points(owner: tuple[int, int] | None, written: int) -> None:
+    """The tmpfs of mount points and engine-written files, with room for the action to add a little to those."""
     os.mkdir("m", 0o755)
     uid, gid = owner or (0, 0)
-    options = b"mode=0755,size=1m,nr_inodes=16k,uid=%d,gid=%d" % (uid, gid)
+    size = ROOM_BYTES + 2 * written
+    options = b"mode=0755,size=%d,nr_inodes=64k,uid=%d,gid=%d" % (size, uid, gid)
     mount(b"tmpfs", b"m", b"tmpfs", MS_NOSUID | MS_NODEV, options)
-    for name in ("m/in", "m/root", "m/empty", "m/files"):
+    for name in ("m/in", "m/root", "m/empty", "m/files", "m/bytes"):
         os.mkdir(name, 0o755)
         if owner:
             os.chown(name, *owner)

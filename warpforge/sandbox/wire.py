@@ -106,6 +106,11 @@ class Frames:
         """More bytes have come."""
         self._data += data
 
+    @property
+    def pending(self) -> bool:
+        """Whether anything has come that was not taken yet."""
+        return bool(self._data)
+
     def take(self) -> tuple[bytes, bytes] | None:
         """The next whole frame: kind and payload."""
         if len(self._data) < _HEAD.size:

@@ -9,6 +9,7 @@ work directory it deletes (under root the helper itself could not remove that di
 from __future__ import annotations
 
 import _socket  # the public socket costs milliseconds more, most of it for enumerations
+import gc
 import os
 import select
 import struct
@@ -29,6 +30,7 @@ def main() -> None:
     os.close(null)
     os.umask(0o022)
     os.chdir("/")
+    gc.disable()  # or each helper's first collection would copy the pages it shares with us
     Zygote(_socket.socket(fileno=engine), engine_pidfd).serve()
 
 

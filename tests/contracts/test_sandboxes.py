@@ -1,0 +1,133 @@
+"""What every sandbox promises, whatever makes its boxes. A new one is one line in SANDBOXES."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.rootfs import give_tree, make_rootfs
+
+from warpforge.errors import Failed, Unable
+from warpforge.sandbox.bwrap import Bwrap
+from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
+from warpforge.sandbox.spec import BUILD_UID, make_mount, make_spec
+
+SANDBOXES: dict[str, Callable[[], Sandbox]] = {
+    "bwrap": Bwrap,
+    "bwrap, with copies": lambda: Bwrap(overlay=False),
+}
+pytestmark = pytest.mark.both
+
+
+@pytest.fixture(params=SANDBOXES)
+def sandbox(request: pytest.FixtureRequest, needs_box: None) -> Sandbox:
+    return SANDBOXES[request.param]()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    made = make_rootfs(tmp_path / "root")
+    if os.geteuid() == 0:
+        give_tree(made, BUILD_UID, BUILD_UID)
+    return made
+
+
+@pytest.fixture
+def tmp(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "tmp"
+    path.mkdir()
+    yield path
+    assert not list(path.iterdir())
+
+
+def test_its_probe_is_a_real_box(sandbox: Sandbox) -> None:
+    probe = sandbox.probe()
+    assert probe.sandbox == sandbox.name
+    assert probe.ok, probe.findings
+
+
+def test_it_runs_and_says_how_it_ended(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    said: list[tuple[str, bytes]] = []
+    command = ["sh", "-c", "echo out; echo err >&2; exit 7"]
+    spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=command)
+    outcome = sandbox.run(spec, tmp, on_output=lambda name, data: said.append((name, data)))
+    assert sorted(said) == [("err", b"err\n"), ("out", b"out\n")]
+    assert (outcome.exit_code, outcome.signal, outcome.stopped, outcome.exec_error) == (7, 0, "", "")
+    assert outcome.gathered == ()
+    assert outcome.facts.sandbox == sandbox.name
+    assert outcome.facts.seccomp
+
+
+def test_it_hands_on_trees_in_order(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    seen: dict[int, list[tuple[bytes, str, int]]] = {}
+
+    def gather(index: int, entries: Entries) -> None:
+        seen[index] = [(entry.path, entry.kind, entry.mode) for entry, _ in entries]
+
+    command = ["sh", "-c", "mkdir -p /o/a-b /o/a; echo > /o/a/x; echo > /o/a.b"]
+    spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=command, gathers=["/o", "/none"])
+    outcome = sandbox.run(spec, tmp, on_gather=gather)
+    assert [(g.path, g.status) for g in outcome.gathered] == [(b"/o", "ok"), (b"/none", "missing")]
+    assert seen[0] == [
+        (b"", "d", 0o755),
+        (b"a-b", "d", 0o755),
+        (b"a.b", "f", 0o644),
+        (b"a", "d", 0o755),
+        (b"a/x", "f", 0o644),
+    ]
+
+
+def test_an_error_of_the_caller_ends_the_box(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    def gather(index: int, entries: Entries) -> None:
+        next(entries)
+        raise RuntimeError("the store is full")
+
+    spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=["true"], gathers=["/"])
+    with pytest.raises(RuntimeError, match="full"):
+        sandbox.run(spec, tmp, on_gather=gather)
+
+
+def test_an_output_with_a_special_file_is_invalid(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    command = ["sh", "-c", "mkdir /o; mkfifo /o/p"]
+    spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=command, gathers=["/o"])
+
+    def gather(index: int, entries: Entries) -> None:
+        list(entries)
+
+    with pytest.raises(Failed) as caught:
+        sandbox.run(spec, tmp, on_gather=gather)
+    assert (caught.value.reason, caught.value.details["entry"]) == ("type", "p")
+
+
+def test_deadline_and_cancel(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    late = make_spec(mounts=[make_mount("/", "overlay", root)], argv=["sleep", "100"], deadline=0.2)
+    assert sandbox.run(late, tmp).stopped == "time"
+    cancel = Cancel()
+    waiting = make_spec(mounts=[make_mount("/", "overlay", root)], argv=["sh", "-c", "echo x; sleep 100"])
+    outcome = sandbox.run(waiting, tmp, cancel=cancel, on_output=lambda *_: cancel.cancel())
+    assert (outcome.stopped, outcome.signal) == ("cancelled", 9)
+    cancel.close()
+
+
+def test_a_mount_that_leads_nowhere_is_refused(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    spec = make_spec(mounts=[make_mount("/", "overlay", root), make_mount("/etc/hello/x", "bytes", b"")], argv=["true"])
+    with pytest.raises(Unable) as caught:
+        sandbox.run(spec, tmp)
+    assert caught.value.code == "warpforge-error-sandbox-unsafe"
+
+
+def test_many_at_once(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    def run(number: int) -> tuple[int, bytes]:
+        said: list[bytes] = []
+        command = ["sh", "-c", f"echo {number} >> /etc/hello; cat /etc/hello"]
+        spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=command)
+        outcome = sandbox.run(spec, tmp, on_output=lambda _, data: said.append(data))
+        return outcome.exit_code, b"".join(said)
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(run, range(12)))
+    assert results == [(0, b"hello\n%d\n" % number) for number in range(12)]
