@@ -44,7 +44,18 @@ def _box(base: Path) -> Row:
         if outcome.exit_code:
             raise RuntimeError(f"the box failed: {outcome}")
 
-    bare = ["bwrap", "--unshare-all", "--bind", root, "/", "--proc", "/proc", "--dev", "/dev", "/bin/true"]
+    bare: list[str | Path] = [
+        "bwrap",
+        "--unshare-all",
+        "--bind",
+        root,
+        "/",
+        "--proc",
+        "/proc",
+        "--dev",
+        "/dev",
+        "/bin/true",
+    ]
     # no budget of its own: the row of the whole command has one
     peer = ("bare bwrap, no overlay, nothing gathered", command(bare))
     return compare("a box: true, three overlays", ours, peer, budget=None, needs=["bwrap"], rounds=ROUNDS)

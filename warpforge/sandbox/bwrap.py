@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from warpforge.errors import store_error
 from warpforge.sandbox.client import ZygoteClient
 from warpforge.sandbox.failures import missing_bwrap
 from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Probe
@@ -39,11 +40,18 @@ class Bwrap:
         self._search = search
         self._build_uid = build_uid
         self._overlay = overlay
+        self._owner: tuple[tuple[int, int] | None] | None = None
 
     @property
     def owner(self) -> tuple[int, int] | None:
-        """Under root the uid and gid that must own the shelf; else None: the caller's own."""
-        return (self._build_uid, self._build_uid) if os.geteuid() == 0 else None
+        """Under root the uid and gid that must own the shelf; else None: the caller's own.
+
+        A root of a user namespace that has no such uid is an ordinary user.
+        """
+        if self._owner is None:
+            is_root = os.geteuid() == 0 and has_uid(self._build_uid)
+            self._owner = ((self._build_uid, self._build_uid) if is_root else None,)
+        return self._owner[0]
 
     def warm(self) -> None:
         """Start the helper's zygote in the background; worth it as soon as it is known that something will run."""
@@ -76,7 +84,10 @@ class Bwrap:
         program = self.find_program()
         if program is None:
             raise missing_bwrap()
-        work = make_work(os.fsencode(os.path.abspath(tmp)), self.owner)
+        try:
+            work = make_work(os.fsencode(os.path.abspath(tmp)), self.owner)
+        except OSError as error:
+            raise store_error(error, "the run's work directory cannot be made") from error
         session = Session(spec, on_output, on_gather)
         try:
             order = make_order(spec, work, self.owner, program, overlay=self._overlay)
@@ -130,6 +141,13 @@ def find_start_time(pid: int) -> int:
     """When a process started, in clock ticks since boot: field 22 of proc(5)'s stat."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return int(file.read().rpartition(b")")[2].split()[19])
+
+
+def has_uid(uid: int) -> bool:
+    """Whether this user namespace maps a uid."""
+    with open("/proc/self/uid_map", "rb") as file:
+        ranges = [tuple(map(int, line.split())) for line in file]
+    return any(first <= uid < first + count for first, _, count in ranges)
 
 
 def _network_mounts() -> list[Mount]:

@@ -43,6 +43,8 @@ class Probe(msgspec.Struct, frozen=True):
 class Cancel:
     """Stops runs from another thread; one may serve many runs. Keep it until they have returned."""
 
+    fd = -1
+
     def __init__(self) -> None:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 

@@ -8,6 +8,7 @@ linux/seccomp.h. What a user namespace without capabilities refuses anyway is li
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Final
 
 EPERM: Final = 1
@@ -107,6 +108,7 @@ _UNKNOWN: Final = ("clone3", "openat2")
 _Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
 
+@lru_cache
 def make_filter(machine: str) -> bytes:
     """The program for one machine (as ``os.uname().machine``). Raises LookupError for an unknown one."""
     column = list(_ARCHES).index(machine) if machine in _ARCHES else None
