@@ -3,7 +3,6 @@
 .PHONY: help setup demo test test-as-user check fmt bench clean
 
 PY := .venv/bin/python
-PYTEST := $(PY) -m pytest -n auto
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -15,11 +14,10 @@ demo: setup ## build two real things in a sealed box, twice; the second time not
 	@$(PY) scripts/demo.py
 
 test: setup ## the whole suite; as root, the part marked `both` again as an ordinary user
-	@$(PYTEST) $(ARGS)
-	@if [ "$$(id -u)" = 0 ]; then scripts/test-as-user.sh; fi
+	@scripts/test.sh $(ARGS)
 
 test-as-user: setup ## as root: the part of the suite marked `both`, as an ordinary user
-	@scripts/test-as-user.sh
+	@scripts/test-as-user.sh $(ARGS)
 
 check: setup ## ruff, mypy --strict, the floors
 	@$(PY) -m ruff check .

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from rootfs import make_rootfs
 from support.world import World
+
+from warpforge.fsx.remove import remove_tree
 
 
 class Busybox(NamedTuple):
@@ -19,6 +23,13 @@ class Busybox(NamedTuple):
 
 
 BUSYBOX = "warpsys.org/busybox:v1.35.0:amd64-static"
+
+
+@pytest.fixture
+def tmp_path(tmp_path: Path) -> Iterator[Path]:
+    """pytest's, removed after the test by what can remove any tree: some are too deep or too closed for pytest."""
+    yield tmp_path
+    remove_tree(-100, os.fsencode(tmp_path), missing_ok=True)
 
 
 @pytest.fixture
