@@ -63,7 +63,7 @@ class Bench:
 
     def bare(self) -> Work:
         """Python with the same imports, and bwrap once."""
-        box = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--ro-bind", str(self.rootfs), "/"]
+        box = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--bind", str(self.rootfs), "/"]
         box += ["--proc", "/proc", "--dev", "/dev", "--clearenv", "/bin/true"]
         return command([sys.executable, "-c", f"{self.imports()}; subprocess.run({box!r}, check=True)"], env=self.env)
 
