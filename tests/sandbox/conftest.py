@@ -19,10 +19,18 @@ def person(request: pytest.FixtureRequest, needs_box: None) -> Iterator[Person]:
     made.close()
 
 
-@pytest.fixture
-def yard(person: Person) -> Iterator[Yard]:
-    """A place to run boxes in; nothing may be left of a run but what the test asked for."""
+@pytest.fixture(scope="session")
+def home_yard(person: Person) -> Iterator[Yard]:
+    """Has the root that all share."""
     made = Yard(person)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def yard(person: Person, home_yard: Yard) -> Iterator[Yard]:
+    """A place to run boxes in; nothing may be left of a run but what the test asked for."""
+    made = Yard(person, home_yard.root)
     yield made
     left = made.leftovers()
     made.close()

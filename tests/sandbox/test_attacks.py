@@ -91,7 +91,9 @@ def test_inputs_on_the_shelf_are_never_written(yard: Yard) -> None:
 def test_a_mount_point_behind_a_symlink_stays_inside(yard: Yard, target: str) -> None:
     canary = yard.tree("canary", {"a": "b"})
     before = snapshot(canary)
-    (yard.root / "pkg").symlink_to(target.format(yard=str(yard.path).lstrip("/") if ".." in target else str(yard.path)))
+    (yard.own_root() / "pkg").symlink_to(
+        target.format(yard=str(yard.path).lstrip("/") if ".." in target else str(yard.path))
+    )
     yard.shelve(yard.root)
     tree = yard.tree("input", {"x": "y"})
     result = yard.sh(
@@ -106,7 +108,7 @@ def test_a_mount_point_behind_a_symlink_stays_inside(yard: Yard, target: str) ->
 def test_a_ware_whose_proc_is_a_symlink_is_refused(yard: Yard, name: str) -> None:
     canary = yard.tree("canary", {"a": "b"})
     before = snapshot(canary)
-    (yard.root / name).symlink_to(canary)
+    (yard.own_root() / name).symlink_to(canary)
     yard.shelve(yard.root)
     with pytest.raises(WarpforgeError) as caught:
         yard.sh("echo no")

@@ -30,6 +30,7 @@ def test_variables_override(yard: Yard) -> None:
 
 
 def test_home_is_that_of_uid_0_in_the_roots_own_passwd(yard: Yard) -> None:
+    yard.own_root()
     (yard.root / "etc" / "passwd").unlink()
     (yard.root / "etc" / "passwd").symlink_to("/data/users")
     (yard.root / "data").mkdir()

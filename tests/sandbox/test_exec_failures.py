@@ -23,6 +23,7 @@ def dynamic(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def stocked(yard: Yard, dynamic: Path) -> Yard:
     """A yard whose root has commands that cannot be executed, each for its own reason."""
+    yard.own_root()
     foreign = bytearray((yard.root / "bin" / "busybox").read_bytes()[:4096])
     foreign[18:20] = struct.pack("<H", 243)
     files = {

@@ -77,7 +77,8 @@ def _read(entries: Entries) -> Iterator[Node]:
 class Yard:
     """A place to run boxes in, for one person: a tmp for work directories, and shelf trees with the right owner."""
 
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: Person, root: Path | None = None) -> None:
+        """``root`` is a busybox tree to share with other yards: read only; ``own_root`` makes one to change."""
         self.person = person
         # root's lies below a directory that only root can pass, as a workspace in /root would
         self.path = Path(tempfile.mkdtemp(prefix="yard-"))
@@ -85,7 +86,12 @@ class Yard:
         self.tmp = self.path / "tmp"
         self.tmp.mkdir()
         os.chown(self.tmp, person.uid, person.uid)
+        self.root = root or self.own_root()
+
+    def own_root(self) -> Path:
+        """A busybox root for this yard alone."""
         self.root = self.shelve(make_rootfs(self.path / "root"))
+        return self.root
 
     @property
     def box_uid(self) -> int:
