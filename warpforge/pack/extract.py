@@ -3,6 +3,7 @@
 A directory is made 0700 and gets its mode and time when nothing more can come into it. Files and pieces of large
 files are gathered into batches that threads write; a batch's directories stay open until the batch is done.
 In an ordered archive a directory is finished when it is left; otherwise all are at the end.
+Many small files are handed to processes of their own: a system call each time would hand the interpreter's lock around.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.errors import Failed, WarpforgeError, store_error
+from warpforge.fsx.creator import CREATE, Creator, create_file
 from warpforge.fsx.descent import DIRECTORY, HELD, Descent
 from warpforge.fsx.remove import remove_tree
 
@@ -27,12 +29,12 @@ if TYPE_CHECKING:
 
     from .fileset import ContentHash
 
-_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _BATCH: Final = 1 << 20  # bytes in a batch
-_FILES: Final = 128  # files in a batch
+_FILES: Final = 512  # files in a batch
 _DIRECTORIES: Final = 48  # directories that a batch may leave
 _AHEAD: Final = 4  # batches on their way
 _THREADS: Final = 2
+_MANY: Final = 256  # small files that a thread creates itself before it starts a process for more
 _PIECE: Final = 1 << 20
 
 
@@ -40,6 +42,7 @@ class _File(NamedTuple):
     """A small file to be written whole."""
 
     dir_fd: int
+    parent: bytes
     name: bytes
     mode: int
     time: int  # nanoseconds
@@ -63,10 +66,11 @@ class _Closing(NamedTuple):
 
 
 class _Batch:
-    __slots__ = ("closing", "done", "error", "size", "work")
+    __slots__ = ("closing", "done", "error", "files", "pieces", "size")
 
     def __init__(self) -> None:
-        self.work: list[_File | _Piece] = []
+        self.files: list[_File] = []
+        self.pieces: list[_Piece] = []
         self.closing: list[_Closing] = []
         self.size = 0
         self.error: BaseException | None = None
@@ -86,6 +90,7 @@ class Extractor:
         self._name = name
         self._owner = owner
         self._ordered = ordered
+        self._root_fd = -1
         self._descent: Descent | None = None
         self._paths: list[bytes] = []  # of the directories we stand in, the root left out
         self._last: list[tuple[int, int]] = []  # their mode and time, the root's too
@@ -141,9 +146,9 @@ class Extractor:
         if parent != self._current:
             self._go(parent, entry.path)
         assert self._descent is not None
-        self._batch.work.append(_File(self._descent.fd, name, entry.mode, _time(entry), data))
+        self._batch.files.append(_File(self._descent.fd, parent, name, entry.mode, _time(entry), data))
         self._batch.size += len(data)
-        if self._batch.size >= _BATCH or len(self._batch.work) >= _FILES:
+        if self._batch.size >= _BATCH or len(self._batch.files) >= _FILES:
             self._submit()
 
     def large_file(self, entry: Entry, content: Content, digesting: ContentHash) -> None:
@@ -155,7 +160,7 @@ class Extractor:
         offset = 0
         try:
             while data := content.read(_PIECE):
-                self._batch.work.append(_Piece(fd, offset, data))
+                self._batch.pieces.append(_Piece(fd, offset, data))
                 self._batch.size += len(data)
                 offset += len(data)
                 if self._batch.size >= _BATCH:
@@ -232,7 +237,8 @@ class Extractor:
         except FileExistsError:
             raise self._exists() from None
         self._made = True
-        self._descent = Descent(os.open(self._name, DIRECTORY, dir_fd=self._parent_fd))
+        self._root_fd = os.open(self._name, DIRECTORY, dir_fd=self._parent_fd)
+        self._descent = Descent(self._root_fd)
         self._current = b""
 
     def _go(self, parent: bytes, path: bytes) -> None:
@@ -309,7 +315,7 @@ class Extractor:
     def _create(self, entry: Entry) -> int:
         if not entry.path:
             try:
-                fd = os.open(self._name, _CREATE, 0o600, dir_fd=self._parent_fd)
+                fd = os.open(self._name, CREATE, 0o600, dir_fd=self._parent_fd)
             except FileExistsError:
                 raise self._exists() from None
             self._made = True
@@ -318,7 +324,7 @@ class Extractor:
         if parent != self._current:
             self._stand_in(parent, entry.path)
         assert self._descent is not None
-        return os.open(name, _CREATE, 0o600, dir_fd=self._descent.fd)
+        return os.open(name, CREATE, 0o600, dir_fd=self._descent.fd)
 
     def _lone_file(self, entry: Entry, data: bytes) -> None:
         try:
@@ -326,7 +332,7 @@ class Extractor:
             self._batch.closing.append(_Closing(fd, entry.mode, _time(entry)))
         except OSError as error:
             raise self._fault(error, entry.path) from error
-        self._batch.work.append(_Piece(fd, 0, data))
+        self._batch.pieces.append(_Piece(fd, 0, data))
         self._submit()
 
     def _reopen(self, path: bytes) -> int:
@@ -353,7 +359,7 @@ class Extractor:
 
     def _submit(self) -> None:
         batch = self._batch
-        if not batch.work and not batch.closing:
+        if not (batch.files or batch.pieces or batch.closing):
             return
         self._batch = _Batch()
         self._order.append(batch)
@@ -391,14 +397,20 @@ class Extractor:
             os.close(closing.fd)
 
     def _run(self) -> None:
+        hand = _Hand(self._owner)
         while (batch := self._queue.get()) is not None:
             try:
-                _write_all(batch.work, self._owner)
+                for piece in batch.pieces:
+                    _write_at(*piece)
+                if batch.files:
+                    assert self._root_fd >= 0
+                    hand.create(batch.files, self._root_fd)
             except BaseException as error:
                 batch.error = error
             finally:
-                batch.work = []
+                batch.files, batch.pieces = [], []
                 batch.done.release()
+        hand.close()
 
     # faults
 
@@ -416,31 +428,40 @@ class Extractor:
         return store_error(error, f"{faults.printable(path) or '.'} could not be unpacked")
 
 
-def _write_all(work: list[_File | _Piece], owner: tuple[int, int] | None) -> None:
-    """The hot loop: five system calls a file."""
-    open_, write, fchmod, utime, close = os.open, os.write, os.fchmod, os.utime, os.close
-    for item in work:
-        if isinstance(item, _File):
-            dir_fd, name, mode, time, data = item
-            fd = open_(name, _CREATE, 0o600, dir_fd=dir_fd)
-            try:
-                if data and (written := write(fd, data)) != len(data):
-                    _write_at(fd, data, written)
-                if owner is not None:
-                    os.fchown(fd, *owner)
-                fchmod(fd, mode)
-                utime(fd, ns=(time, time))
-            finally:
-                close(fd)
-        else:
-            _write_at(item.fd, item.data, 0, item.offset)
+class _Hand:
+    """Creates small files: a few by itself, many through a process."""
+
+    def __init__(self, owner: tuple[int, int] | None) -> None:
+        self._owner = owner
+        self._creator: Creator | None = None
+        self._left = _MANY
+
+    def create(self, files: list[_File], root_fd: int) -> None:
+        if self._left >= 0:
+            self._left -= len(files)
+            if self._left < 0:
+                try:
+                    self._creator = Creator(root_fd)
+                except OSError:
+                    pass  # then everything is done here
+        if self._creator is None:
+            for file in files:
+                create_file(file.dir_fd, file.name, file.mode, file.time, file.data, self._owner)
+            return
+        described = [(file.parent, file.name, file.mode, file.time, len(file.data)) for file in files]
+        self._creator.create(described, [file.data for file in files], self._owner)
+
+    def close(self) -> None:
+        if self._creator is not None:
+            self._creator.close()
 
 
-def _write_at(fd: int, data: bytes, done: int, offset: int = 0) -> None:
-    """Write what is left of ``data``, whose first byte belongs at ``offset``; a full disk says so by itself."""
+def _write_at(fd: int, offset: int, data: bytes) -> None:
     view = memoryview(data)
-    while done < len(data):
-        done += os.pwrite(fd, view[done:], offset + done)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        offset += written
+        view = view[written:]
 
 
 def _time(entry: Entry) -> int:
