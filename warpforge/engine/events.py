@@ -5,7 +5,7 @@ The engine tells and never asks. A Reporter's methods may be called from any thr
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 from warpforge.model.atoms import WareId
 from warpforge.model.plot import PlotResults
@@ -14,7 +14,7 @@ from warpforge.model.run import RunRecord
 StepPath = tuple[str, ...]
 
 
-class StepStarted(NamedTuple):
+class StepStarted(msgspec.Struct, frozen=True):
     """A formula is about to run in a box."""
 
     step: StepPath
@@ -22,7 +22,7 @@ class StepStarted(NamedTuple):
     run_id: str
 
 
-class StepOutput(NamedTuple):
+class StepOutput(msgspec.Struct, frozen=True):
     """Bytes that the action wrote; ``stream`` is ``out`` or ``err``."""
 
     step: StepPath
@@ -30,7 +30,7 @@ class StepOutput(NamedTuple):
     data: bytes
 
 
-class StepFinished(NamedTuple):
+class StepFinished(msgspec.Struct, frozen=True):
     """A formula has its RunRecord. ``hit``: from the memo; then nothing ran."""
 
     step: StepPath
@@ -39,7 +39,7 @@ class StepFinished(NamedTuple):
     seconds: float
 
 
-class StepFailed(NamedTuple):
+class StepFailed(msgspec.Struct, frozen=True):
     """A step ended without results. ``record`` is there when its action ran to an exit code."""
 
     step: StepPath
@@ -47,14 +47,14 @@ class StepFailed(NamedTuple):
     record: RunRecord | None
 
 
-class PlotFinished(NamedTuple):
+class PlotFinished(msgspec.Struct, frozen=True):
     """A plot, or a subplot when ``step`` is not empty, has its results."""
 
     step: StepPath
     results: PlotResults
 
 
-class WareSupplied(NamedTuple):
+class WareSupplied(msgspec.Struct, frozen=True):
     """A ware came from somewhere else than the shelf."""
 
     ware: WareId
@@ -62,7 +62,16 @@ class WareSupplied(NamedTuple):
     seconds: float
 
 
-class Ingested(NamedTuple):
+class WareMoving(msgspec.Struct, frozen=True):
+    """Bytes of a packed ware come from a mirror, or go to one: ``done`` of ``total``, None when nobody knows."""
+
+    ware: WareId
+    address: str
+    done: int
+    total: int | None
+
+
+class Ingested(msgspec.Struct, frozen=True):
     """Something of the host became a ware."""
 
     ingest: str
@@ -70,14 +79,16 @@ class Ingested(NamedTuple):
     cached: bool
 
 
-class Notice(NamedTuple):
+class Notice(msgspec.Struct, frozen=True):
     """Something a person should know; ``level`` is ``info`` or ``warning``."""
 
     level: str
     message: str
 
 
-Event = StepStarted | StepOutput | StepFinished | StepFailed | PlotFinished | WareSupplied | Ingested | Notice
+Event = (
+    StepStarted | StepOutput | StepFinished | StepFailed | PlotFinished | WareSupplied | WareMoving | Ingested | Notice
+)
 
 
 class Reporter:

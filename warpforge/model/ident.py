@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from hashlib import sha384
 from typing import Any, Final, Protocol
 
 from warpforge.errors import Internal
+
+try:  # the interpreter's own SHA-2: loading OpenSSL for a few kilobytes costs more than a whole run from the memo
+    from _sha2 import sha384  # type: ignore[import-not-found,unused-ignore]
+except ImportError:
+    try:
+        from _sha512 import sha384  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        from hashlib import sha384
 
 ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
