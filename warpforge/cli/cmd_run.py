@@ -26,7 +26,9 @@ def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | No
     Results are printed on stdout, everything else on stderr.
     """
     settings = common.settings
-    options = Options(jobs=jobs or 0, force=force, warehouse=settings.warehouse, run_path=settings.run_path)
+    options = Options(
+        jobs=jobs or 0, force=force, warehouse=settings.warehouse, run_path=settings.run_path, access=settings.access
+    )
     reporter = make_reporter(common)
     engines: dict[Stack, Engine] = {}
     found = find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message)))

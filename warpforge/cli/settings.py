@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.errors import Missing
+
+if TYPE_CHECKING:
+    from warpforge.mirror.policy import Access
 
 
 class Settings(NamedTuple):
     """The environment's part of a command.
 
     ``warehouse`` replaces the warehouse for this command; ``run_path`` is where boxes work;
-    ``keep_run_dir`` keeps their directories; ``debug`` shows tracebacks.
+    ``keep_run_dir`` keeps their directories; ``debug`` shows tracebacks. ``proxies``: by scheme,
+    for hosts that ``no_proxy`` does not name. ``s3_endpoint``, ``s3_region``: of S3 mirrors that no file configures.
     """
 
     home: Path | None
@@ -24,7 +28,19 @@ class Settings(NamedTuple):
     keep_run_dir: bool
     debug: bool
     columns: int | None
+    proxies: Mapping[str, str]
+    no_proxy: tuple[str, ...]
+    s3_endpoint: str
+    s3_region: str
     warnings: tuple[str, ...]
+
+    def access(self) -> Access:
+        """What reaching mirrors takes, as far as the environment says."""
+        from warpforge.mirror.policy import Access
+
+        return Access(
+            proxies=self.proxies, no_proxy=self.no_proxy, s3_endpoint=self.s3_endpoint, s3_region=self.s3_region
+        )
 
 
 def read(environ: Mapping[str, str] | None = None) -> Settings:
@@ -47,8 +63,18 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         keep_run_dir=bool(env.get("WARPFORGE_KEEP_RUNDIR")),
         debug=bool(env.get("WARPFORGE_DEBUG")),
         columns=int(columns) if columns.isdigit() else None,
+        proxies={scheme: proxy for scheme in ("http", "https") if (proxy := _proxy(env, scheme))},
+        no_proxy=tuple(filter(None, env.get("no_proxy", env.get("NO_PROXY", "")).replace(",", " ").split())),
+        s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL", ""),
+        s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION", ""),
         warnings=warnings,
     )
+
+
+def _proxy(env: Mapping[str, str], scheme: str) -> str:
+    """As everybody does it; HTTP_PROXY in capitals is not read, for a CGI's client could set it."""
+    names = ("http_proxy",) if scheme == "http" else ("https_proxy", "HTTPS_PROXY")
+    return next((found for name in (*names, "all_proxy") if (found := env.get(name, "")).startswith("http")), "")
 
 
 def _path(cwd: Path, text: str | None) -> Path | None:

@@ -10,18 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
-from warpforge.engine.events import Notice, Reporter, WareSupplied
+from warpforge.engine.events import Notice, Reporter, WareMoving, WareSupplied
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
+    from warpforge.mirror.policy import Access
     from warpforge.pack.filters import Filters
     from warpforge.pack.packer import Sum
     from warpforge.store.facts import WareFacts
     from warpforge.store.store import Store
 
+BLOCK: Final = 1 << 20
 MirrorsOf = Callable[[WareId], Sequence[WarehouseAddr]]
 
 
@@ -29,12 +31,19 @@ class Supply:
     """Where the trees of wares come from. ``mirrors`` tells the addresses of a ware, best first."""
 
     def __init__(
-        self, store: Store, mirrors: MirrorsOf, reporter: Reporter, owner: tuple[int, int] | None = None
+        self,
+        store: Store,
+        mirrors: MirrorsOf,
+        reporter: Reporter,
+        owner: tuple[int, int] | None = None,
+        access: Callable[[], Access] | None = None,
     ) -> None:
         self._store = store
         self._mirrors = mirrors
         self._owner = owner
         self._reporter = reporter
+        self._access = access
+        self._bad: set[WarehouseAddr] = set()  # mirrors that could not be reached, or gave wrong bytes: asked last
 
     def has(self, ware: WareId) -> bool:
         """Whether the ware is here: on the shelf or in the warehouse."""
@@ -64,7 +73,7 @@ class Supply:
         if not self._store.warehouse.has(ware):
             with self._store.single_flight(ware):
                 if not self._store.warehouse.has(ware):
-                    self._fetch(ware)
+                    self.fetch(ware)
         return self._store.warehouse.open(ware)
 
     def _unpack_from_somewhere(self, ware: WareId, filters: Filters | None, key: str) -> tuple[str, Path]:
@@ -79,7 +88,7 @@ class Supply:
                 self._reporter.tell(Notice("warning", f"{ware} in the warehouse is damaged and was set aside"))
                 if not self._mirrors(ware):
                     raise
-        source = self._fetch(ware)
+        source = self.fetch(ware)
         with self._store.warehouse.open(ware) as packed:
             return source, self._unpack(ware, packed, filters, key)
 
@@ -109,30 +118,49 @@ class Supply:
         dual = self._store.duals.get(ware)
         return "ztar", WareId.parse(dual) if dual else None
 
-    def _fetch(self, ware: WareId) -> str:
-        """Bring the packed ware into the warehouse from the first mirror that has it right; gives its address."""
-        from warpforge.mirror.protocol import connect
+    def fetch(self, ware: WareId, addresses: Sequence[WarehouseAddr] | None = None) -> str:
+        """Bring the packed ware into the warehouse from the first mirror that has it right; gives its address.
+
+        ``addresses``: these mirrors, instead of those that are known for the ware. Errors: ``fetch``, ``missing``,
+        ``store``.
+        """
+        from warpforge.mirror.protocol import shown
 
         failed: list[tuple[WarehouseAddr, WarpforgeError]] = []
-        for address in self._mirrors(ware):
+        known = self._mirrors(ware) if addresses is None else addresses
+        for address in sorted(known, key=self._bad.__contains__):
             try:
-                with connect(address).open(ware) as stream:
-                    self.admit(ware, stream)
-                return str(address)
+                self._fetch_from(ware, address)
+                return shown(address)
             except WarpforgeError as error:
                 if error.code == "warpforge-error-store":
                     raise
+                if error.reason != "not-found":
+                    self._bad.add(address)
                 failed.append((address, error))
-                self._reporter.tell(Notice("warning", f"{address}: {error.message}"))
+                self._reporter.tell(Notice("warning", _said(address, error)))
         raise _nowhere(ware, failed)
 
-    def admit(self, ware: WareId, stream: BinaryIO) -> None:
+    def _fetch_from(self, ware: WareId, address: WarehouseAddr) -> None:
+        from warpforge.mirror.download import size_of
+        from warpforge.mirror.policy import DEFAULT
+        from warpforge.mirror.protocol import connect, shown
+
+        with connect(address, self._access() if self._access else DEFAULT).open(ware) as stream:
+            total, name = size_of(stream), shown(address)
+            self.admit(ware, stream, lambda done: self._reporter.tell(WareMoving(ware, name, done, total)))
+
+    def admit(self, ware: WareId, stream: BinaryIO, moved: Callable[[int], None] | None = None) -> None:
         """Copy packed bytes into the warehouse if they are this ware. Errors: ``ware-mismatch``, ``ware-corrupt``..."""
         from warpforge.pack.packer import scan
 
         with self._store.warehouse.stage() as staged:
-            while block := stream.read(1 << 20):
+            done = 0
+            while block := stream.read(BLOCK):
                 staged.file.write(block)
+                done += len(block)
+                if moved:
+                    moved(done)
             staged.file.seek(0)
             at_rest, expect = self.at_rest(ware)
             if expect is None:
@@ -166,6 +194,14 @@ def _is_bad(error: WarpforgeError) -> bool:
     )
 
 
+def _said(address: WarehouseAddr, error: WarpforgeError) -> str:
+    """The reason that one mirror failed, with its name."""
+    from warpforge.mirror.protocol import shown
+
+    name = shown(address)
+    return error.message if name in error.message else f"{name}: {error.message}"
+
+
 def _nowhere(ware: WareId, failed: Iterable[tuple[WarehouseAddr, WarpforgeError]]) -> WarpforgeError:
     failed = [*failed]
     if not failed:
@@ -175,7 +211,7 @@ def _nowhere(ware: WareId, failed: Iterable[tuple[WarehouseAddr, WarpforgeError]
             "set WARPFORGE_WAREHOUSE, add a mirror to its catalog entry, or a warehouse to the formula's context",
             wareId=ware,
         )
-    lines = "".join(f"\n  {address}: {error.message}" for address, error in failed)
+    lines = "".join(f"\n  {_said(address, error)}" for address, error in failed)
     gone = all(error.reason == "not-found" for _, error in failed)
     return Unable(
         "fetch",

@@ -2,5 +2,6 @@
 
 The words: a **mirror** is a place outside of the workspace; its address is a URL of one packed ware, or, with
 ``ca+`` in front, of a place that keeps many by their hash (``abc/def/<hash>``). What a mirror gives is never
-believed: whoever reads it checks the hash.
+believed: whoever reads it checks the hash. A **policy** bounds the patience with mirrors; **access** is all that
+is needed besides an address: the policy, proxies, and how to push. A **hop** is one redirect.
 """

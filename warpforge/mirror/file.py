@@ -13,7 +13,7 @@ from warpforge.errors import Unable, store_error
 from warpforge.fsx.atomic import fsync_dir, random_name
 from warpforge.model.atoms import WarehouseAddr, WareId
 
-from .protocol import ca_path
+from .protocol import ca_paths
 
 
 class FileMirror:
@@ -26,20 +26,23 @@ class FileMirror:
             raise Unable("fetch", f"{address}: a file address needs an absolute path", reason="policy", address=address)
 
     def open(self, ware: WareId) -> BinaryIO:
-        path = self._where(ware)
+        path = next((path for path in self._places(ware) if os.path.lexists(path)), self._places(ware)[0])
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise Unable("fetch", f"{self._address}: not found", cause=error, reason="not-found") from error
+            raise self._refuse("not found", "not-found", error) from error
         except OSError as error:
-            raise Unable("fetch", f"{self._address}: {error.strerror}", cause=error, reason="policy") from error
+            raise self._refuse(error.strerror or str(error), "policy", error) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
-            raise Unable("fetch", f"{self._address}: not a regular file", reason="policy")
+            raise self._refuse("not a regular file", "policy")
         return os.fdopen(descriptor, "rb")
 
+    def has(self, ware: WareId) -> bool:
+        return any(os.path.isfile(path) and not os.path.islink(path) for path in self._places(ware))
+
     def push(self, ware: WareId, source: BinaryIO) -> None:
-        path = self._where(ware)
+        path = self._places(ware)[0]
         directory = os.path.dirname(path)
         staged = os.path.join(directory, random_name(".push-"))
         try:
@@ -57,7 +60,11 @@ class FileMirror:
                 raise store_error(error, f"cannot push to {self._address}") from error
             raise
 
-    def _where(self, ware: WareId) -> str:
-        if self._address.is_content_addressed:
-            return os.path.join(self._path, ca_path(ware))
-        return self._path
+    def _places(self, ware: WareId) -> list[str]:
+        """Where the ware may be; it is pushed to the first."""
+        if not self._address.is_content_addressed:
+            return [self._path]
+        return [os.path.join(self._path, path) for path in ca_paths(ware)]
+
+    def _refuse(self, what: str, reason: str, cause: OSError | None = None) -> Unable:
+        return Unable("fetch", f"{self._address}: {what}", cause=cause, reason=reason, address=self._address)

@@ -2,33 +2,74 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from warpforge.errors import Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
+
+from .policy import DEFAULT, Access
+
+SCHEMES: Final = ("file", "http", "https", "s3")
 
 
 class Mirror(Protocol):
     """A place that holds packed wares."""
 
     def open(self, ware: WareId) -> BinaryIO:
-        """The packed ware as a stream. Errors: ``fetch`` (reason not-found, net, policy)."""
+        """The packed ware as a stream. Errors, also of its reads: ``fetch`` (not-found, net, short, size, policy)."""
+
+    def has(self, ware: WareId) -> bool:
+        """Whether the ware is there, unread. Errors: ``fetch``."""
 
     def push(self, ware: WareId, source: BinaryIO) -> None:
         """Keep a packed ware there, whole or not at all. Errors: ``fetch`` (reason policy, net), ``store``."""
 
 
-def connect(address: WarehouseAddr) -> Mirror:
+def connect(address: WarehouseAddr, access: Access = DEFAULT) -> Mirror:
     """The mirror behind an address; nothing is opened yet. Errors: ``fetch`` (reason policy)."""
+    push = access.pushes.get(address)
+    if address.scheme == "s3" or (push is not None and push.kind == "s3"):
+        from .s3 import S3Mirror
+
+        return S3Mirror(address, access)
     if address.scheme == "file":
         from .file import FileMirror
 
         return FileMirror(address)
-    raise Unable("fetch", f"{address}: mirrors of this kind cannot be read", reason="policy", address=str(address))
+    if address.scheme in ("http", "https"):
+        from .http import HttpMirror
+
+        return HttpMirror(address, access)
+    raise Unable(
+        "fetch",
+        f"{shown(address)}: there are no mirrors of this kind; an address is {', '.join(f'{s}://' for s in SCHEMES)}, "
+        "or ca+ and one of these",
+        reason="policy",
+        address=shown(address),
+    )
 
 
 def ca_path(ware: WareId) -> str:
     """Where a content-addressed mirror keeps a ware: tar as the original does, other packtypes below their name."""
+    flat = _flat(ware)
+    return flat if ware.packtype == "tar" else f"{ware.packtype}/{flat}"
+
+
+def ca_paths(ware: WareId) -> list[str]:
+    """Where a ware may be found on a content-addressed mirror: our place, then the original's, which is flat."""
+    return [*dict.fromkeys((ca_path(ware), _flat(ware)))]
+
+
+def shown(address: str) -> str:
+    """An address fit for messages: without user and password, and without what follows "?" (it may be signed)."""
+    text, mark, _ = address.partition("?")
+    scheme, slashes, rest = text.partition("://")
+    if slashes:
+        authority, slash, path = rest.partition("/")
+        text = f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    return text + ("?..." if mark else "")
+
+
+def _flat(ware: WareId) -> str:
     hash_ = ware.hash
-    path = f"{hash_[:3]}/{hash_[3:6]}/{hash_}" if len(hash_) > 6 else f"-/-/{hash_}"
-    return path if ware.packtype == "tar" else f"{ware.packtype}/{path}"
+    return f"{hash_[:3]}/{hash_[3:6]}/{hash_}" if len(hash_) > 6 else f"-/-/{hash_}"

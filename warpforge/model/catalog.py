@@ -81,5 +81,14 @@ class Mirroring(msgspec.Struct, frozen=True):
         return {str(address): config.to_serial() for address, config in self.warehouses.items()}
 
 
+class MirrorList(msgspec.Struct, frozen=True):
+    """Where this workspace looks for wares of any module, best first."""
+
+    addresses: tuple[WarehouseAddr, ...]
+
+    def to_serial(self) -> list[str]:
+        return _texts(self.addresses)
+
+
 def _texts(addresses: tuple[WarehouseAddr, ...]) -> list[str]:
     return [str(address) for address in addresses]

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from warpforge.errors import Invalid
 
 from .atoms import Literal, WarehouseAddr, WareId
-from .catalog import CatalogModule, Mirroring, Mirrors, PushConfig, Release
+from .catalog import CatalogModule, Mirroring, MirrorList, Mirrors, PushConfig, Release
 from .findings import Place
 from .ident import ALPHABET
 from .module import Module
@@ -104,6 +104,10 @@ def _read_addresses(reading: Reading, value: Any, place: Place) -> tuple[Warehou
     return tuple(
         [reading.atom(WarehouseAddr.parse, item, (place, number)) for number, item in enumerate(value)],
     )
+
+
+def read_mirror_list(reading: Reading, value: Any, place: Place) -> MirrorList:
+    return MirrorList(_read_addresses(reading, value, place))
 
 
 def read_mirroring(reading: Reading, value: Any, place: Place) -> Mirroring:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from warpforge.errors import Invalid
 
-from .catalog import CatalogModule, Mirroring, Mirrors, Release
+from .catalog import CatalogModule, Mirroring, MirrorList, Mirrors, Release
 from .check import check_formula, check_plot
 from .findings import ROOT, Finding, Place, invalid_document
 from .formula import Formula, FormulaFile
@@ -25,6 +25,7 @@ from .plaintext import SIZE_LIMIT, read_plain
 from .plot import Plot, PlotResults
 from .read_catalog import (
     read_catalog_module,
+    read_mirror_list,
     read_mirroring,
     read_mirrors,
     read_module,
@@ -90,9 +91,10 @@ _CATALOG_MODULE: Final = _Kind("catalogmodule", "catalog-invalid", read_catalog_
 _MIRRORS: Final = _Kind("catalogmirrors", "catalog-invalid", read_mirrors)
 _RELEASE: Final = _Kind("", "catalog-invalid", read_release)
 _MIRRORING: Final = _Kind("mirroring", "catalog-invalid", read_mirroring)
+_MIRROR_LIST: Final = _Kind("mirrors", "catalog-invalid", read_mirror_list)
 _RUN_RECORD: Final = _Kind("", "serialization", read_run_record)
 
-_FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, _MIRRORING)}
+_FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, _MIRRORING, _MIRROR_LIST)}
 # documents without a capsule of their own are known by a member they must have
 _SIGNS: Final = {"formula": _FORMULA, "releaseName": _RELEASE, "items": _RELEASE, "formulaID": _RUN_RECORD}
 _CAPSULES: Final[dict[type, str]] = {
@@ -101,9 +103,10 @@ _CAPSULES: Final[dict[type, str]] = {
     CatalogModule: "catalogmodule.v1",
     Mirrors: "catalogmirrors.v1",
     Mirroring: "mirroring.v1",
+    MirrorList: "mirrors.v1",
 }
 
-Noun = FormulaFile | Plot | Module | CatalogModule | Mirrors | Release | Mirroring | RunRecord
+Noun = FormulaFile | Plot | Module | CatalogModule | Mirrors | Release | Mirroring | MirrorList | RunRecord
 
 
 def load_document(data: bytes, name: str) -> Loaded[Any]:
@@ -142,6 +145,10 @@ def load_mirrors(data: bytes, name: str) -> Loaded[Mirrors]:
 
 def load_mirroring(data: bytes, name: str) -> Loaded[Mirroring]:
     return _load(data, name, _MIRRORING)
+
+
+def load_mirror_list(data: bytes, name: str) -> Loaded[MirrorList]:
+    return _load(data, name, _MIRROR_LIST)
 
 
 def load_run_record(data: bytes, name: str) -> Loaded[RunRecord]:
