@@ -274,8 +274,9 @@ class Tail:
         return lines
 
     def last(self, count: int) -> list[str]:
-        """The last whole lines, oldest first."""
-        return [*self._lines][-count:]
+        """The last lines, oldest first, an unfinished one too."""
+        unfinished = [text for rest in [*self._open.values()] if (text := _text(rest))]
+        return [*self._lines, *unfinished][-count:]
 
 
 def _text(line: bytes) -> str:
