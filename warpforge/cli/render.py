@@ -217,8 +217,10 @@ class LiveScreen(Lines):
         from rich.console import Console
         from rich.live import Live
 
+        # room at the right for the ^C that a terminal echoes: a line more would spoil the erasing
+        width = max(20, Console(stderr=True).width - 3)
         live = Live(
-            console=Console(stderr=True, highlight=False),
+            console=Console(stderr=True, highlight=False, width=width),
             get_renderable=self._picture,
             refresh_per_second=8,
             transient=True,
