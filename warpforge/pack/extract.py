@@ -25,6 +25,7 @@ from . import faults
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from warpforge.fsx.creator import File
     from warpforge.fsx.tree import Content, Entry
 
     from .fileset import ContentHash
@@ -36,17 +37,6 @@ _AHEAD: Final = 4  # batches on their way
 _THREADS: Final = 2
 _MANY: Final = 256  # small files that a thread creates itself before it starts a process for more
 _PIECE: Final = 1 << 20
-
-
-class _File(NamedTuple):
-    """A small file to be written whole."""
-
-    dir_fd: int
-    parent: bytes
-    name: bytes
-    mode: int
-    time: int  # nanoseconds
-    data: bytes
 
 
 class _Piece(NamedTuple):
@@ -66,10 +56,14 @@ class _Closing(NamedTuple):
 
 
 class _Batch:
-    __slots__ = ("closing", "done", "error", "files", "pieces", "size")
+    """Work for a thread. ``files`` are small and whole: beside each its content, and its directory's descriptor."""
+
+    __slots__ = ("closing", "contents", "directories", "done", "error", "files", "pieces", "size")
 
     def __init__(self) -> None:
-        self.files: list[_File] = []
+        self.files: list[File] = []
+        self.contents: list[bytes] = []
+        self.directories: list[int] = []
         self.pieces: list[_Piece] = []
         self.closing: list[_Closing] = []
         self.size = 0
@@ -146,9 +140,13 @@ class Extractor:
         if parent != self._current:
             self._go(parent, entry.path)
         assert self._descent is not None
-        self._batch.files.append(_File(self._descent.fd, parent, name, entry.mode, _time(entry), data))
-        self._batch.size += len(data)
-        if self._batch.size >= _BATCH or len(self._batch.files) >= _FILES:
+        batch = self._batch
+        size = len(data)
+        batch.files.append((parent, name, entry.mode, entry.mtime * 1_000_000_000 + entry.mtime_ns, size))
+        batch.contents.append(data)
+        batch.directories.append(self._descent.fd)
+        batch.size += size
+        if batch.size >= _BATCH or len(batch.files) >= _FILES:
             self._submit()
 
     def large_file(self, entry: Entry, content: Content, digesting: ContentHash) -> None:
@@ -403,12 +401,11 @@ class Extractor:
                 for piece in batch.pieces:
                     _write_at(*piece)
                 if batch.files:
-                    assert self._root_fd >= 0
-                    hand.create(batch.files, self._root_fd)
+                    hand.create(batch, self._root_fd)
             except BaseException as error:
                 batch.error = error
             finally:
-                batch.files, batch.pieces = [], []
+                batch.files, batch.contents, batch.pieces = [], [], []
                 batch.done.release()
         hand.close()
 
@@ -436,20 +433,19 @@ class _Hand:
         self._creator: Creator | None = None
         self._left = _MANY
 
-    def create(self, files: list[_File], root_fd: int) -> None:
+    def create(self, batch: _Batch, root_fd: int) -> None:
         if self._left >= 0:
-            self._left -= len(files)
+            self._left -= len(batch.files)
             if self._left < 0:
                 try:
                     self._creator = Creator(root_fd)
                 except OSError:
                     pass  # then everything is done here
-        if self._creator is None:
-            for file in files:
-                create_file(file.dir_fd, file.name, file.mode, file.time, file.data, self._owner)
+        if self._creator is not None:
+            self._creator.create(batch.files, batch.contents, self._owner)
             return
-        described = [(file.parent, file.name, file.mode, file.time, len(file.data)) for file in files]
-        self._creator.create(described, [file.data for file in files], self._owner)
+        for (_, name, mode, time, _), data, dir_fd in zip(batch.files, batch.contents, batch.directories, strict=True):
+            create_file(dir_fd, name, mode, time, data, self._owner)
 
     def close(self) -> None:
         if self._creator is not None:

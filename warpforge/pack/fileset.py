@@ -128,6 +128,14 @@ class _Directory:
         return other
 
 
+def _misplaced(directory: _Directory, key: bytes, name: bytes, path: bytes) -> Exception:
+    if b"/" in name:
+        return faults.corrupt("its parent directory is missing or out of order", path)
+    if key == directory.last:
+        return faults.invalid("duplicate", path, "comes twice")
+    return faults.corrupt("not in canonical order", path)
+
+
 class TreeHash:
     """One tree hash in the making: ``add`` every node in canonical order, the root first, then ``finish``."""
 
@@ -163,19 +171,33 @@ class TreeHash:
             self._close()
             directory = stack[-1]
         name = path[len(directory.prefix) :]
+        key = name + b"/" if kind == "d" else name
+        if key <= directory.last or b"/" in name:
+            raise _misplaced(directory, key, name, path)
+        directory.last = key
+        # "a" and "a/" do not sort next to each other, but every child between them begins with "a"
+        shadows = directory.shadows
+        while shadows and not name.startswith(shadows[-1]):
+            shadows.pop()
         before, after = look
+        head = _TEXT_HEADS[len(name)] if len(name) < 256 else _head(3, len(name))
+        if kind == "d":
+            if shadows and shadows[-1] == name:
+                raise faults.invalid("duplicate", path, "is a directory and something else")
+            stack.append(_Directory(path + b"/", b"%b%b%b%b" % (before, head, name, after)))
+            return
+        shadows.append(name)
         if kind == "f":
-            self._place(directory, name, name, path)
-            head = _TEXT_HEADS[len(name)] if len(name) < 256 else _head(3, len(name))
             node = b"%b%b%b%b%b%b" % (before, head, name, after, self._content, digest)
-            directory.children.append(self._new(node).digest())
-        elif kind == "d":
-            self._place(directory, name + b"/", name, path)
-            stack.append(_Directory(path + b"/", before + _text(name) + after))
+        elif self._all:
+            node = b"%b%b%b%b" % (before, head, name, after)
         else:
-            self._place(directory, name, name, path)
-            if self._all:
-                directory.children.append(self._new(before + _text(name) + after).digest())
+            return
+        children = directory.children
+        children.append(self._new(node).digest())
+        if len(children) >= _BATCH:
+            directory.joined.append(self._head + self._head.join(children))
+            children.clear()
 
     def _add_root(self, path: bytes, kind: str, look: Look, digest: bytes) -> None:
         if path:
@@ -189,27 +211,6 @@ class TreeHash:
             self._digest = self._new(meta + b"\x61h" + self._head + digest).digest()
         else:
             raise faults.invalid("type", path, "a ware is a directory or a single file")
-
-    def _place(self, directory: _Directory, key: bytes, name: bytes, path: bytes) -> None:
-        """Check one child against its elder siblings."""
-        if b"/" in name:
-            raise faults.corrupt("its parent directory is missing or out of order", path)
-        if key <= directory.last:
-            if key == directory.last:
-                raise faults.invalid("duplicate", path, "comes twice")
-            raise faults.corrupt("not in canonical order", path)
-        directory.last = key
-        # "a" and "a/" do not sort next to each other, but every child between them begins with "a"
-        shadows = directory.shadows
-        while shadows and not name.startswith(shadows[-1]):
-            shadows.pop()
-        if key is name:
-            shadows.append(name)
-        elif shadows and shadows[-1] == name:
-            raise faults.invalid("duplicate", path, "is a directory and something else")
-        if len(directory.children) >= _BATCH:
-            directory.joined.append(self._head + self._head.join(directory.children))
-            directory.children.clear()
 
     def _close(self) -> None:
         directory = self._stack.pop()
@@ -235,19 +236,19 @@ class TreeHash:
 
 
 Digests = tuple[bytes, bytes]  # of one content: by the packtype's flavour, and by the dual's
+NO_DIGESTS: Final[Digests] = (b"", b"")
 
 
 class Fileset:
     """The hashes of one tree: by its packtype's flavour, and beside it the dual, which every node enters."""
 
-    __slots__ = ("_dual", "_looks", "_new", "_own", "entries", "flavour")
+    __slots__ = ("_dual", "_new", "_own", "entries", "flavour")
 
     def __init__(self, flavour: Flavour) -> None:
         self.flavour = flavour
         self._new = flavour.new
         self._own = TreeHash(flavour)
         self._dual = None if flavour.covers_all else TreeHash(BLAKE3)
-        self._looks: dict[tuple[str, Attributes], Look] = {}
         self.entries = 0
 
     def fork(self) -> Fileset:
@@ -267,20 +268,12 @@ class Fileset:
         """For a content that comes in pieces."""
         return ContentHash(self.flavour)
 
-    def add(self, entry: Entry, attributes: Attributes, digests: Digests | None) -> None:
-        """One node in canonical order, with its attributes after the filters, and its content's hashes."""
-        key = (entry.kind, attributes)
-        look = self._looks.get(key)
-        if look is None or entry.xattrs:
-            look = make_look(entry, attributes)
-            if entry.kind in "fdp" and not entry.xattrs:
-                if len(self._looks) > _BATCH:
-                    self._looks.clear()
-                self._looks[key] = look
+    def add(self, entry: Entry, look: Look, digests: Digests = NO_DIGESTS) -> None:
+        """One node in canonical order, with its look after the filters, and its content's hashes."""
         self.entries += 1
-        self._own.add(entry.path, entry.kind, look, digests[0] if digests else b"")
+        self._own.add(entry.path, entry.kind, look, digests[0])
         if self._dual is not None:
-            self._dual.add(entry.path, entry.kind, look, digests[1] if digests else b"")
+            self._dual.add(entry.path, entry.kind, look, digests[1])
 
     def finish(self) -> tuple[str, str]:
         """The tree hash, and the dual's (the same one where the flavour covers all)."""

@@ -84,12 +84,11 @@ class Filters:
         mode = entry.mode
         if mode & 0o7000 or self._canonical:
             mode = self._mode(entry)
-        return (
-            mode,
-            entry.uid if self._uid is None else self._uid,
-            entry.gid if self._gid is None else self._gid,
-            *((entry.mtime, entry.mtime_ns) if self._mtime is None else (self._mtime, 0)),
-        )
+        uid = entry.uid if self._uid is None else self._uid
+        gid = entry.gid if self._gid is None else self._gid
+        if self._mtime is None:
+            return mode, uid, gid, entry.mtime, entry.mtime_ns
+        return mode, uid, gid, self._mtime, 0
 
     def apply(self, entry: Entry) -> Entry:
         """The entry as the filters leave it. Errors: ``ware-invalid``, reason metadata."""

@@ -51,9 +51,13 @@ class Member(NamedTuple):
     target: bytes | None = None
 
 
-class _Rest(NamedTuple):
-    """What the second part of a header says: from the type on."""
+class _Shape(NamedTuple):
+    """What a header says beside its name, size and checksum: many members have it in common."""
 
+    mode: int
+    uid: int
+    gid: int
+    mtime: int
     kind: str  # an entry's kind, "h" for a hardlink, or the type itself for a header in front of a member
     link: bytes
     prefix: bytes
@@ -83,9 +87,8 @@ class MemberReader:
         self._canonical = canonical
         self._held = b""
         self._at = 0
-        self._owners: dict[bytes, tuple[int, int, int]] = {}
-        self._times: dict[bytes, int] = {}
-        self._rests: dict[bytes, _Rest] = {}
+        self._shapes: dict[bytes, _Shape] = {}
+        self._plain = min(COMPONENT, limits.path or COMPONENT, limits.depth or COMPONENT)
 
     def __iter__(self) -> Iterator[Member]:
         """Errors: ``ware-corrupt``, ``ware-invalid``, ``ware-limit``."""
@@ -98,16 +101,16 @@ class MemberReader:
                 if extra is not None:
                     raise faults.corrupt("ends after a header that announces a member")
                 return
-            tail = header[156:]
-            rest = self._rests.get(tail) or self._read_rest(tail)
-            if len(rest.kind) > 1:
-                if rest.kind == "skip":
+            fixed = header[100:124] + header[136:148] + header[156:]
+            shape = self._shapes.get(fixed) or self._read_shape(fixed)
+            if len(shape.kind) > 1:
+                if shape.kind == "skip":
                     self._extra_data(parse_number(header[124:136]))
                     continue
                 extra = extra or _Extra()
-                self._read_extra(extra, rest.kind, parse_number(header[124:136]))
+                self._read_extra(extra, shape.kind, parse_number(header[124:136]))
                 continue
-            member = self._member(header, rest, extra)
+            member = self._member(header, shape, extra)
             extra = None
             count += 1
             if entries_limit is not None and count > entries_limit:
@@ -177,20 +180,14 @@ class MemberReader:
         if padding and self._take(len(padding)) != padding:
             raise faults.corrupt("the padding of a member is not zeros")
 
-    def _member(self, header: bytes, rest: _Rest, extra: _Extra | None) -> Member:
+    def _member(self, header: bytes, shape: _Shape, extra: _Extra | None) -> Member:
+        mode, uid, gid, mtime, kind, link, prefix, device, old = shape
         raw = header[:100].rstrip(b"\0")
         if b"\0" in raw:
             raw = raw[: raw.index(b"\0")]
-        if rest.prefix:
-            raw = rest.prefix + b"/" + raw
-        kind, link = rest.kind, rest.link
-        field = header[124:136]
-        size = int(field[:11], 8) if field[11] == 0 and field[:11].isdigit() else parse_number(field)
-        owner = self._owners.get(header[100:124]) or self._read_owner(header[100:124])
-        mtime = self._times.get(header[136:148])
-        if mtime is None:
-            mtime = self._read_time(header[136:148])
-        mode, uid, gid = owner
+        if prefix:
+            raw = prefix + b"/" + raw
+        size = parse_number(header[124:136])
         mtime_ns = 0
         xattrs: dict[bytes, bytes] = {}
         if extra is not None:
@@ -209,11 +206,11 @@ class MemberReader:
                 if b"mtime" in records:
                     mtime, mtime_ns = parse_time(records[b"mtime"], raw)
                 xattrs = {k.removeprefix(_XATTR): v for k, v in records.items() if k.startswith(_XATTR)}
-        if rest.old and raw[-1:] == b"/":
+        if old and raw[-1:] == b"/":
             kind = "d"
         path = self._path(raw, kind)
         if kind != "f":
-            return self._no_file(Entry(path, kind, mode, uid, gid, mtime, mtime_ns, 0, link, rest.device, xattrs))
+            return self._no_file(Entry(path, kind, mode, uid, gid, mtime, mtime_ns, 0, link, device, xattrs))
         if size < 0:
             raise faults.invalid("metadata", path, "a negative size")
         entry = Entry(path, "f", mode, uid, gid, mtime, mtime_ns, size)
@@ -261,11 +258,17 @@ class MemberReader:
 
     def _path(self, raw: bytes, kind: str) -> bytes:
         """A member's name as a canonical path."""
+        if (
+            kind == "f"
+            and len(raw) <= self._plain
+            and not (raw[:1] in b"./" or b"//" in raw or b"/." in raw or raw[-1:] == b"/" or b"\0" in raw)
+        ):
+            return raw
         slash = raw[-1:] == b"/"
         path = raw[:-1] if slash else raw
         if not raw:
             raise faults.invalid("name", raw, "a member without a name")
-        if b"//" in path or b"./" in path or path[:1] == b"/" or path[-1:] in b"./" or b"\0" in path:
+        if b"//" in path or b"/." in path or path[:1] in b"./" or path[-1:] == b"/" or b"\0" in path:
             try:
                 path = _fold(raw)
             except ValueError:
@@ -280,35 +283,22 @@ class MemberReader:
             raise faults.corrupt("not spelled as in a ztar", raw)
         return path
 
-    def _read_owner(self, field: bytes) -> tuple[int, int, int]:
-        owner = parse_number(field[:8]) & 0o7777, parse_number(field[8:16]), parse_number(field[16:])
-        if len(self._owners) > _CACHED:
-            self._owners.clear()
-        self._owners[field] = owner
-        return owner
-
-    def _read_time(self, field: bytes) -> int:
-        if len(self._times) > _CACHED:
-            self._times.clear()
-        self._times[field] = mtime = parse_number(field)
-        return mtime
-
-    def _read_rest(self, tail: bytes) -> _Rest:
-        """From the type on: ``tail[0]`` is byte 156 of the header."""
+    def _read_shape(self, fixed: bytes) -> _Shape:
+        """Mode, uid and gid, then mtime, then all from the type on."""
+        tail = fixed[36:]
         flag = tail[:1]
-        kind = _KINDS.get(flag)
+        kind = _KINDS.get(flag) or self._in_front(flag)
         link = tail[1:101].partition(b"\0")[0]
         prefix = b""
         if tail[101:107] == b"ustar\0":  # GNU's magic has blanks, v7 has none: neither knows a prefix
             prefix = tail[189:344].partition(b"\0")[0]
-        if kind is None:
-            kind = self._in_front(flag)
         device = (parse_number(tail[173:181]), parse_number(tail[181:189])) if kind in ("c", "D") else (0, 0)
-        rest = _Rest(kind, link, prefix, device, flag == b"\0")
-        if len(self._rests) > _CACHED:
-            self._rests.clear()
-        self._rests[tail] = rest
-        return rest
+        mode, uid, gid = parse_number(fixed[:8]) & 0o7777, parse_number(fixed[8:16]), parse_number(fixed[16:24])
+        shape = _Shape(mode, uid, gid, parse_number(fixed[24:36]), kind, link, prefix, device, flag == b"\0")
+        if len(self._shapes) > _CACHED:
+            self._shapes.clear()
+        self._shapes[fixed] = shape
+        return shape
 
     def _in_front(self, flag: bytes) -> str:
         """The role of a header that is no member."""

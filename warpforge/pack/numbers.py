@@ -14,6 +14,9 @@ _LENGTH: Final = re.compile(rb"([1-9][0-9]{0,6}) ")
 
 def parse_number(field: bytes) -> int:
     """An octal field, or a base-256 one (GNU: first bit set, two's complement). Errors: ``ware-corrupt``."""
+    digits = field[:-1]
+    if not field[-1] and digits.isdigit() and b"8" not in digits and b"9" not in digits:
+        return int(digits, 8)
     if field[0] & 0x80:
         # the first bit is the mark, the second the sign
         value = int.from_bytes(field, "big") & ((1 << (8 * len(field) - 1)) - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing, contextmanager
 from io import BytesIO
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.model.atoms import WareId
 
@@ -13,7 +13,7 @@ from .ahead import Ahead
 from .collect import Collected, Node
 from .decode import Packed, decode
 from .extract import Extractor
-from .fileset import Fileset
+from .fileset import NO_DIGESTS, Fileset, Look, make_look
 from .headers import BLOCK, END, PADDING, Template, make_header, make_template
 from .manifest import Line
 from .members import MemberReader
@@ -120,15 +120,15 @@ def _hash_tree(entries: Iterable[tuple[Entry, Content | None]], fileset: Fileset
     for entry, content in entries:
         if filters.drops(entry):
             continue
-        attributes = filters.attributes(entry)
-        digests = None
+        look = make_look(entry, (*filters.attributes(entry)[:4], 0))
+        digests = NO_DIGESTS
         if content is not None:
             digesting = fileset.digesting()
             for piece in _pieces(entry, content):
                 digesting.update(piece)
             digests = digesting.finish()
             unpacked += entry.size
-        fileset.add(entry, (*attributes[:4], 0), digests)
+        fileset.add(entry, look, digests)
     return unpacked
 
 
@@ -143,13 +143,14 @@ class _Writing:
         self._fileset = fileset
         self._filters = filters
         self._writer = writer
-        self._templates: dict[tuple[str, Attributes], Template] = {}
+        self._shapes: dict[tuple[str, Attributes], tuple[Look, Template]] = {}
 
     def run(self, entries: Iterable[tuple[Entry, Content | None]]) -> int:
         """Returns the bytes of all contents."""
         unpacked = held = 0
         pieces: list[bytes] = []
         add, digest, filtered = self._fileset.add, self._fileset.digest, self._filters.attributes
+        shapes = self._shapes
         for entry, content in entries:
             kind = entry.kind
             if kind in "Dcs" and self._filters.drops(entry):
@@ -157,42 +158,44 @@ class _Writing:
             attributes = filtered(entry)
             if attributes[4]:
                 attributes = (*attributes[:4], 0)
+            look, template = shapes.get((kind, attributes)) or self._shape(entry, attributes)
             size = entry.size
             if held + size > LARGE and held:
                 self._writer.frame(pieces)
                 pieces, held = [], 0
-            header = make_header(entry, self._template(entry, attributes))
+            header = make_header(entry, template)
             pieces.append(header)
             held += len(header)
             if content is None:
-                add(entry, attributes, None)
+                add(entry, look)
                 continue
             unpacked += size
             if size >= LARGE:
                 self._writer.frame(pieces)
                 digests, pieces = self._large(entry, content)
                 held = sum(map(len, pieces))
-                add(entry, attributes, digests)
+                add(entry, look, digests)
                 continue
             data = content.read(size) if size else b""
             if len(data) != size:
                 data = b"".join((data, *_pieces(entry, content, size - len(data))))
-            add(entry, attributes, digest(data))
+            add(entry, look, digest(data))
             if size:
-                pieces += (data, PADDING[size % BLOCK])
-                held += size + len(PADDING[size % BLOCK])
+                padding = PADDING[size % BLOCK]
+                pieces += (data, padding)
+                held += size + len(padding)
         self._writer.frame([*pieces, END])
         return unpacked
 
-    def _template(self, entry: Entry, attributes: Attributes) -> Template:
-        key = (entry.kind, attributes)
-        template = self._templates.get(key)
-        if template is None or entry.kind in "LDc":
-            template = make_template(entry.kind, attributes, entry.device, entry.link[:100])
-            if len(self._templates) > _KEPT:
-                self._templates.clear()
-            self._templates[key] = template
-        return template
+    def _shape(self, entry: Entry, attributes: Attributes) -> tuple[Look, Template]:
+        """What nodes of one kind with the same attributes have in common; symlinks and devices have more."""
+        template = make_template(entry.kind, attributes, entry.device, entry.link[:100])
+        shape = make_look(entry, attributes), template
+        if entry.kind in "fdp":
+            if len(self._shapes) > _KEPT:
+                self._shapes.clear()
+            self._shapes[entry.kind, attributes] = shape
+        return shape
 
     def _large(self, entry: Entry, content: Content) -> tuple[Digests, list[bytes]]:
         """A large content; returns its hashes, and what begins the next frame."""
@@ -228,6 +231,14 @@ def _pieces(entry: Entry, content: Content, left: int | None = None) -> Iterator
 # reading
 
 
+class _Shape(NamedTuple):
+    """What nodes of one kind with the same attributes have in common: before the filters, and after."""
+
+    look: Look
+    kept: Attributes | None  # None: the filters leave it out
+    kept_look: Look
+
+
 class _Tally:
     """The hashes of a tree as it comes and as the filters leave it; the second begins where they first differ.
 
@@ -239,23 +250,39 @@ class _Tally:
         self.filters = filters
         self.original = original
         self.unpacked = 0
+        self._shapes: dict[tuple[str, Attributes], _Shape] = {}
 
-    def add(self, entry: Entry, digests: Digests | None) -> Entry | None:
+    def add(self, entry: Entry, digests: Digests = NO_DIGESTS) -> Entry | None:
         """One node in canonical order; returns what the filters leave of it."""
-        original = self.original
-        kept = None if self.filters.drops(entry) else self.filters.apply(entry)
-        if kept is not entry and self.filtered is original:
-            self.filtered = original.fork()
-        if original is not None and original is not self.filtered:
-            original.add(entry, _attributes(entry), digests)
-        if kept is not None:
-            self.filtered.add(kept, _attributes(kept), digests)
+        attributes = entry.mode, entry.uid, entry.gid, entry.mtime, entry.mtime_ns
+        shape = self._shapes.get((entry.kind, attributes))
+        if shape is None or entry.xattrs:
+            shape = self._shape(entry, attributes)
+        look, kept, kept_look = shape
         self.unpacked += entry.size
-        return kept
+        if kept == attributes and (self.original is None or self.filtered is self.original):
+            self.filtered.add(entry, look, digests)
+            return entry
+        if self.filtered is self.original:
+            self.filtered = self.original.fork()
+        if self.original is not None:
+            self.original.add(entry, look, digests)
+        if kept is None:
+            return None
+        self.filtered.add(entry, kept_look, digests)
+        return entry if kept == attributes else self.filters.apply(entry)
 
-
-def _attributes(entry: Entry) -> Attributes:
-    return entry.mode, entry.uid, entry.gid, entry.mtime, entry.mtime_ns
+    def _shape(self, entry: Entry, attributes: Attributes) -> _Shape:
+        look = kept_look = make_look(entry, attributes)
+        kept = None if self.filters.drops(entry) else self.filters.attributes(entry)
+        if kept is not None and kept != attributes:
+            kept_look = make_look(entry, kept)
+        shape = _Shape(look, kept, kept_look)
+        if entry.kind in "fdp" and not entry.xattrs:
+            if len(self._shapes) > _KEPT:
+                self._shapes.clear()
+            self._shapes[entry.kind, attributes] = shape
+        return shape
 
 
 def _take_ordered(members: Iterable[Member], tally: _Tally, extractor: Extractor | None) -> None:
@@ -274,7 +301,7 @@ def _take_ordered(members: Iterable[Member], tally: _Tally, extractor: Extractor
             _take_large(kept, content, digesting, extractor)
             tally.add(entry, digesting.finish())
             continue
-        kept = tally.add(entry, None)
+        kept = tally.add(entry)
         if extractor is not None and kept is not None:
             _take_other(kept, extractor, again=False)
     if extractor is not None:
@@ -304,7 +331,7 @@ def _take_foreign(members: Iterable[Member], tally: _Tally, extractor: Extractor
     filters = tally.filters
     with closing(Collected()) as collected:
         for node in _collect(members, tally.filtered, collected, filters, extractor):
-            tally.add(node.entry, node.digests)
+            tally.add(node.entry, node.digests or NO_DIGESTS)
         if extractor is not None:
             directories = (node.entry for node in collected.sorted() if node.entry.kind == "d")
             extractor.finish(filters.apply(entry) for entry in directories)
