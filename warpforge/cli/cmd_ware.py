@@ -51,8 +51,8 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
             seen = pack(walk(fd, os.fsencode(name or ".")), packtype, chosen, staged.file)
             engine.store.duals.record(seen.ware, seen.dual)
             staged.commit(seen.ware, facts_of(seen))
-        if to is not None:
-            _push(engine, seen.ware, to)
+    if to is not None:
+        _push(common, seen.ware, to)
     common.result(str(seen.ware))
 
 
@@ -67,7 +67,7 @@ def scan_(common: Common, source: str, packtype: str, filters: str) -> None:
     from warpforge.pack.packer import scan
 
     chosen = SCAN.parse(filters)
-    with open_archive(source) as stream:
+    with open_archive(common, source) as stream:
         common.result(str(scan(stream, packtype, chosen).ware))
 
 
@@ -88,6 +88,39 @@ def unpack_(common: Common, wareid: str, path: str, filters: str, *, force: bool
         place(engine, ware_id, path, chosen, force=force)
 
 
+@ware.command("push")
+@click.argument("wareid", metavar="WAREID")
+@click.argument("address", metavar="ADDR")
+@click.option("--force", is_flag=True, help="Push it also if it is there already.")
+@pass_common
+def push_(common: Common, wareid: str, address: str, *, force: bool) -> None:
+    """Put a ware on a mirror: a directory, file:///..., ca+file:///..., s3://..., ca+s3://...
+
+    A tar ware goes as the gzip tar that clients of the original read.
+    """
+    from warpforge.cli.cmd_mirror import parse_address
+    from warpforge.cli.moving import moving, say
+    from warpforge.mirror.protocol import shown
+
+    ware_id, goal = WareId.parse(wareid), parse_address(address)
+    with moving(common) as (_, transfer):
+        say(common, ware_id, transfer.push(ware_id, goal, force=force), shown(goal))
+
+
+@ware.command("fetch")
+@click.argument("wareid", metavar="WAREID")
+@click.argument("address", metavar="[ADDR]", required=False)
+@pass_common
+def fetch_(common: Common, wareid: str, address: str | None) -> None:
+    """Bring a ware into the warehouse: from ADDR, or from the mirrors that catalogs and workspaces know for it."""
+    from warpforge.cli.cmd_mirror import parse_address
+    from warpforge.cli.moving import moving, say
+
+    ware_id = WareId.parse(wareid)
+    with moving(common) as (_, transfer):
+        say(common, ware_id, *transfer.pull(ware_id, [parse_address(address)] if address else None))
+
+
 @ware.command("show")
 @click.argument("what", metavar="WAREID|DIR|FILE")
 @PACKTYPE
@@ -98,11 +131,11 @@ def show(common: Common, what: str, packtype: str) -> None:
     WAREID is fetched if need be; FILE is an archive; DIR is read as it is.
     """
     with _opened(common) as engine:
-        for line in _lines(engine, what, packtype):
+        for line in _lines(common, engine, what, packtype):
             common.result(to_json({"entry": _serial(line)}) if common.json else str(line))
 
 
-def _lines(engine: Engine, what: str, packtype: str) -> Iterator[Line]:
+def _lines(common: Common, engine: Engine, what: str, packtype: str) -> Iterator[Line]:
     from warpforge.fsx.tree import walk
     from warpforge.pack.manifest import make_lines
     from warpforge.pack.packer import manifest
@@ -111,7 +144,7 @@ def _lines(engine: Engine, what: str, packtype: str) -> Iterator[Line]:
         with _directory(what, what) as fd:
             yield from make_lines(walk(fd))
     elif os.path.lexists(what) or ":" not in what or "//" in what:
-        with open_archive(what) as stream:
+        with open_archive(common, what) as stream:
             yield from manifest(stream, packtype)
     else:
         ware_id = WareId.parse(what)
@@ -135,7 +168,7 @@ def _serial(line: Line) -> dict[str, object]:
 
 
 @contextmanager
-def open_archive(source: str) -> Iterator[BinaryIO]:
+def open_archive(common: Common, source: str) -> Iterator[BinaryIO]:
     """An archive given as a file, ``-`` or an address. Errors: ``missing``, ``io``, ``fetch``."""
     if source == "-":
         yield sys.stdin.buffer
@@ -145,7 +178,7 @@ def open_archive(source: str) -> Iterator[BinaryIO]:
         address = WarehouseAddr.parse(source)
         if address.is_content_addressed:
             refuse_argument(f"{source} keeps many wares: name one of them")
-        with connect(address).open(WareId("tar", "-")) as stream:
+        with connect(address, common.settings.access()).open(WareId("tar", "-")) as stream:
             yield stream
     else:
         try:
@@ -168,7 +201,9 @@ def _opened(common: Common) -> Iterator[Engine]:
 
     settings = common.settings
     with Engine(
-        find_stack(settings.cwd, settings.home), make_reporter(common), Options(warehouse=settings.warehouse)
+        find_stack(settings.cwd, settings.home),
+        make_reporter(common),
+        Options(warehouse=settings.warehouse, access=settings.access),
     ) as engine:
         yield engine
 
@@ -187,9 +222,9 @@ def _directory(path: str, named: str) -> Iterator[int]:
         os.close(fd)
 
 
-def _push(engine: Engine, ware_id: WareId, to: str) -> None:
-    from warpforge.mirror.protocol import connect
+def _push(common: Common, ware_id: WareId, to: str) -> None:
+    from warpforge.cli.cmd_mirror import parse_address
+    from warpforge.cli.moving import moving
 
-    text = to if "://" in to else f"ca+file://{os.path.abspath(to)}"
-    with engine.supply.packed(ware_id) as packed:
-        connect(WarehouseAddr.parse(text)).push(ware_id, packed)
+    with moving(common) as (_, transfer):
+        transfer.push(ware_id, parse_address(to), force=True)

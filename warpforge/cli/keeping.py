@@ -16,7 +16,7 @@ def keep_archive(common: Common, stack: Stack, source: str, packtype: str) -> Wa
 
     store = Store(stack.root.internal, warehouse=common.settings.warehouse)
     try:
-        with store.use(), open_archive(source) as stream, store.warehouse.stage() as staged:
+        with store.use(), open_archive(common, source) as stream, store.warehouse.stage() as staged:
             while block := stream.read(1 << 20):
                 staged.file.write(block)
             staged.file.seek(0)

@@ -24,9 +24,11 @@ LAZY = {
     "fmt": ("warpforge.cli.cmd_fmt:fmt", "Rewrite documents in their canonical form."),
     "id": ("warpforge.cli.cmd_id:id_", "Print the id of a formula, plot or release document."),
     "log": ("warpforge.cli.cmd_log:log", "Show what ran, when, how long, and what it said."),
+    "mirror": ("warpforge.cli.cmd_mirror:mirror", "Push wares to mirrors, pull them, list them."),
     "quickstart": ("warpforge.cli.cmd_quickstart:quickstart", "Write a first module and plot here."),
     "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
     "status": ("warpforge.cli.cmd_status:status", "Show the module, the workspaces and this machine."),
+    "warehouse": ("warpforge.cli.cmd_warehouse:warehouse", "Serve the wares of this workspace to other machines."),
     "ware": ("warpforge.cli.cmd_ware:ware", "Pack, scan, unpack and show wares."),
 }
 

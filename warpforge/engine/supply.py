@@ -128,7 +128,8 @@ class Supply:
 
         failed: list[tuple[WarehouseAddr, WarpforgeError]] = []
         known = self._mirrors(ware) if addresses is None else addresses
-        for address in sorted(known, key=self._bad.__contains__):
+        order = sorted(known, key=self._bad.__contains__)
+        for number, address in enumerate(order, 1):
             try:
                 self._fetch_from(ware, address)
                 return shown(address)
@@ -138,7 +139,8 @@ class Supply:
                 if error.reason != "not-found":
                     self._bad.add(address)
                 failed.append((address, error))
-                self._reporter.tell(Notice("warning", _said(address, error)))
+                if number < len(order):  # of the last one the error tells
+                    self._reporter.tell(Notice("warning", _said(address, error)))
         raise _nowhere(ware, failed)
 
     def _fetch_from(self, ware: WareId, address: WarehouseAddr) -> None:

@@ -1,0 +1,99 @@
+"""``warpforge mirror``: wares go to mirrors and come from them, many at once."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.moving import Job, move_all, moving
+from warpforge.engine.transfer import THERE, Transfer, wares_of
+from warpforge.mirror.protocol import connect, shown
+from warpforge.model.atoms import WarehouseAddr, WareId
+
+JOBS = click.option(
+    "--jobs", "-j", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Wares at once."
+)
+WHAT = click.argument("what", nargs=-1, metavar="[WAREID|MODULE:RELEASE:ITEM]...")
+
+
+@click.group(cls=Group, name="mirror", no_args_is_help=True)
+def mirror() -> None:
+    """Mirrors: other places that hold packed wares."""
+
+
+@mirror.command("push")
+@WHAT
+@click.option("--to", "addresses", multiple=True, metavar="ADDR", help="Where to; default: config/mirroring.json.")
+@click.option("--force", is_flag=True, help="Push also what is there already.")
+@JOBS
+@pass_common
+def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, force: bool, jobs: int) -> None:
+    """Push wares to mirrors; without arguments every ware that a catalog here names and that is here.
+
+    What a mirror has already is passed over, so a push that was broken off is simply called again.
+    ADDR is a directory, ca+file:///..., ca+s3://... or an address that config/mirroring.json says how to push to.
+    """
+    with moving(common) as (engine, transfer):
+        goals = [parse_address(text) for text in addresses] or transfer.pushes()
+        if not goals:
+            refuse_argument("where to? Name it with --to ADDR, or in .warpforge/config/mirroring.json")
+        wares = wares_of(what, engine.lookup) if what else [w for w in transfer.named() if engine.store.has(w)]
+
+        def job(ware: WareId, goal: WarehouseAddr) -> Job:
+            return Job(ware, lambda: (transfer.push(ware, goal, force=force), shown(goal)))
+
+        move_all(common, [job(ware, goal) for goal in goals for ware in wares], jobs)
+
+
+@mirror.command("pull")
+@WHAT
+@click.option("--from", "addresses", multiple=True, metavar="ADDR", help="Only from there; default: every mirror.")
+@JOBS
+@pass_common
+def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, jobs: int) -> None:
+    """Fetch wares into the warehouse; without arguments every ware that a catalog here names.
+
+    What is here already is passed over.
+    """
+    with moving(common) as (engine, transfer):
+        only = [parse_address(text) for text in addresses] or None
+        transfer.named()  # read once, before threads ask for it
+        wares = wares_of(what, engine.lookup) if what else [*transfer.named()]
+
+        def job(ware: WareId) -> Job:
+            return Job(ware, lambda: transfer.pull(ware, only))
+
+        move_all(common, [job(ware) for ware in wares], jobs)
+
+
+@mirror.command("ls")
+@WHAT
+@click.option("--check", is_flag=True, help="Ask every mirror whether it has the ware.")
+@pass_common
+def ls(common: Common, what: tuple[str, ...], *, check: bool) -> None:
+    """List the mirrors of wares, best first; without arguments of every ware that a catalog here names."""
+    with moving(common) as (engine, transfer):
+        for ware in wares_of(what, engine.lookup) if what else transfer.named():
+            for address in transfer.mirrors(ware):
+                says = _ask(transfer, ware, address) if check else ""
+                if common.json:
+                    row = {"ware": str(ware), "address": shown(address), **({"outcome": says} if says else {})}
+                    common.result(to_json({"mirror": row}))
+                else:
+                    common.result(printable(f"{ware}  {shown(address)}{f'  {says}' if says else ''}"))
+
+
+def parse_address(text: str) -> WarehouseAddr:
+    """An address, or a directory of this machine. Errors: ``invalid``."""
+    return WarehouseAddr.parse(text if "://" in text else f"ca+file://{os.path.abspath(text)}")
+
+
+def _ask(transfer: Transfer, ware: WareId, address: WarehouseAddr) -> str:
+    from warpforge.errors import WarpforgeError
+
+    try:
+        return THERE if connect(address, transfer.access).has(ware) else "missing"
+    except WarpforgeError as error:
+        return error.message

@@ -1,0 +1,168 @@
+"""Transfer: wares go to mirrors and come from them, because somebody asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from msgspec import UNSET
+
+from warpforge.catalog.lookup import Lookup
+from warpforge.engine.events import Notice, Reporter, WareMoving
+from warpforge.errors import Failed, WarpforgeError
+from warpforge.mirror.policy import Access
+from warpforge.mirror.protocol import Mirror, connect, shown
+from warpforge.model.atoms import WarehouseAddr, WareId
+
+if TYPE_CHECKING:
+    from warpforge.engine.reach import Reach
+    from warpforge.engine.supply import Supply
+    from warpforge.store.store import Store
+
+PUSHED: Final = "pushed"
+THERE: Final = "there"  # already, on the mirror
+FETCHED: Final = "fetched"
+HERE: Final = "here"  # already, in the warehouse
+
+
+class Transfer:
+    """Moves packed wares between this store and mirrors."""
+
+    def __init__(self, store: Store, supply: Supply, lookup: Lookup, reach: Reach, reporter: Reporter) -> None:
+        self._store = store
+        self._supply = supply
+        self._lookup = lookup
+        self._reach = reach
+        self._reporter = reporter
+        self._named: dict[WareId, dict[str, None]] | None = None
+
+    @property
+    def access(self) -> Access:
+        """What reaching mirrors takes here."""
+        return self._reach.access
+
+    def push(self, ware: WareId, address: WarehouseAddr, *, force: bool = False) -> str:
+        """Put a ware on a mirror, its bytes checked before. A place of many that has it is left alone, unless forced.
+
+        A ``tar`` ware goes as the gzip tar that the original's clients read. Gives PUSHED or THERE.
+        Errors: ``fetch``, ``store``, ``missing``, ``ware-mismatch``, ``ware-corrupt``.
+        """
+        mirror = connect(address, self.access)
+        if address.is_content_addressed and not force and mirror.has(ware):
+            return THERE
+        with self._supply.packed(ware) as packed:
+            self._check(ware, packed)
+            with outer_form(self._store, ware, packed) as (stream, size):
+                self._push(mirror, ware, stream, shown(address), size)
+        return PUSHED
+
+    def pull(self, ware: WareId, addresses: Sequence[WarehouseAddr] | None = None) -> tuple[str, str]:
+        """Bring a ware into the warehouse: gives FETCHED and the mirror's address, or HERE and nothing.
+
+        Errors: ``fetch``, ``missing``, ``store``.
+        """
+        if self._store.warehouse.has(ware):
+            return HERE, ""
+        with self._store.single_flight(ware):
+            if self._store.warehouse.has(ware):
+                return HERE, ""
+            return FETCHED, self._supply.fetch(ware, self.mirrors(ware) if addresses is None else addresses)
+
+    def mirrors(self, ware: WareId) -> list[WarehouseAddr]:
+        """Every mirror that catalogs or workspaces know for a ware, best first."""
+        modules = self.named().get(ware, ())
+        return [*dict.fromkeys([*self._lookup.mirrors(ware, modules), *self._reach.addresses])]
+
+    def pushes(self) -> list[WarehouseAddr]:
+        """Where this workspace pushes to."""
+        return [address for address in self._reach.pushes if address.is_content_addressed]
+
+    def named(self) -> dict[WareId, dict[str, None]]:
+        """Every ware that catalogs name, with the modules that do."""
+        if self._named is None:
+            self._named = {}
+            for ware, module in self._names():
+                self._named.setdefault(ware, {})[module] = None
+        return self._named
+
+    def _names(self) -> Iterator[tuple[WareId, str]]:
+        for catalog in self._lookup.catalogs():
+            for module in catalog.modules():
+                found = catalog.module(module)
+                for name in found.releases if found else ():
+                    release = catalog.release(module, name)
+                    yield from ((ware, module) for ware in (release.items.values() if release else ()))
+                mirrors = catalog.mirrors(module)
+                if mirrors is not None and mirrors.by_ware is not UNSET:
+                    yield from ((ware, module) for ware in mirrors.by_ware)
+
+    def _check(self, ware: WareId, packed: BinaryIO) -> None:
+        """What we give to others is what it says."""
+        from warpforge.pack.limits import UNLIMITED
+        from warpforge.pack.packer import scan
+
+        at_rest, expect = self._supply.at_rest(ware)
+        try:
+            found = scan(packed, at_rest, limits=UNLIMITED).ware
+            if expect is not None and found != expect:
+                raise Failed("ware-mismatch", f"{ware} in the warehouse is {found}", expected=ware, actual=found)
+        except WarpforgeError as error:
+            self._store.warehouse.quarantine(ware, error.message)
+            self._reporter.tell(Notice("warning", f"{ware} in the warehouse is damaged and was set aside"))
+            raise
+        packed.seek(0)
+
+    def _push(self, mirror: Mirror, ware: WareId, stream: BinaryIO, name: str, size: int) -> None:
+        counted: Any = _Counted(stream, lambda done: self._reporter.tell(WareMoving(ware, name, done, size)))
+        mirror.push(ware, counted)
+
+
+@contextmanager
+def outer_form(store: Store, ware: WareId, packed: BinaryIO) -> Iterator[tuple[BinaryIO, int]]:
+    """A ware's packed bytes as others get them, and how many: ``tar`` as a gzip tar, the rest as it is."""
+    if ware.packtype != "tar":
+        yield packed, os.fstat(packed.fileno()).st_size
+        return
+    from warpforge.pack.gzip_form import write_gzip_form
+
+    path = store.staging.new("gzip")
+    try:
+        with open(path, "x+b") as file:
+            write_gzip_form(packed, file)
+            file.flush()
+            size = file.tell()
+            file.seek(0)
+            yield file, size
+    finally:
+        if os.path.lexists(path):
+            os.unlink(path)
+
+
+def wares_of(texts: Iterable[str], lookup: Lookup) -> list[WareId]:
+    """The wares that people name: WareIds, and references module:release:item.
+
+    Errors: ``wareid-invalid``, ``catalog-name``, ``catalog-missing-entry`` naming all that are missing.
+    """
+    from warpforge.model.atoms import CatalogRef
+
+    texts = [*texts]
+    refs = {text: CatalogRef.parse(text) for text in texts if text.count(":") == 2}
+    pins = lookup.pin(refs.values())
+    return [*dict.fromkeys(pins[refs[text]].ware if text in refs else WareId.parse(text) for text in texts)]
+
+
+class _Counted:
+    """A file that tells how far it was read."""
+
+    def __init__(self, file: BinaryIO, moved: Callable[[int], None]) -> None:
+        self._file = file
+        self._moved = moved
+        self.tell, self.seek = file.tell, file.seek
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._file.read(size)
+        if data:
+            self._moved(self._file.tell())
+        return data
