@@ -165,6 +165,8 @@ def main() -> int:
     base = Path(tempfile.mkdtemp(prefix="warpforge-demo-"))
     try:
         return demo(Workspace(base), base)
+    except (OSError, RuntimeError) as error:
+        stop(str(error))
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
@@ -180,6 +182,7 @@ def demo(workspace: Workspace, base: Path) -> int:
     say("2  A C compiler and a C library: compiled and run in boxes with no network")
     if platform.machine() == "x86_64":
         modules.append(real_program(workspace))
+        say("   compiling: half a minute or so ...")
         first["lmdb"] = ran = workspace.run("lmdb")
         show(workspace, base, ran)
         expect(ran.ran == ["build", "try"], "the steps build and try ran in boxes")

@@ -58,28 +58,33 @@ def is_whole(path: Path, download: Download) -> bool:
 
 def fetch(target: Path) -> dict[Download, Path]:
     """The downloads as files below ``target``, from there or through pip. Raises RuntimeError when that fails."""
-    files = {download: target / download.file for download in (ZIG, LMDB)}
     target.mkdir(parents=True, exist_ok=True)
+    return {download: _fetch(download, target) for download in (ZIG, LMDB)}
+
+
+def _fetch(download: Download, target: Path) -> Path:
+    path = target / download.file
     for number in range(TRIES):
-        if all(is_whole(path, download) for download, path in files.items()):
-            return files
-        if number:
-            time.sleep(3 * number)
-        _download(target)
-    absent = ", ".join(download.file for download, path in files.items() if not is_whole(path, download))
-    raise RuntimeError(f"pip could not download {absent}: see its words above, and try again")
+        if is_whole(path, download):
+            return path
+        time.sleep(3 * number)
+        path.unlink(missing_ok=True)
+        _pip_download(download, target)
+    if is_whole(path, download):
+        return path
+    raise RuntimeError(f"pip could not download {download.file}: see its words above, and try again")
 
 
-def _download(target: Path) -> None:
+def _pip_download(download: Download, target: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
         # pip checks a source package's hash before it runs any of its code
-        wanted.write("--no-binary lmdb\n")
-        for item in (ZIG, LMDB):
-            wanted.write(f"{item.package}=={item.version} --hash=sha256:{item.sha256}\n")
+        wanted.write(f"--no-binary lmdb\n{download.package}=={download.version} --hash=sha256:{download.sha256}\n")
         wanted.flush()
         subprocess.run(
             [*pip, "--no-deps", "--require-hashes", "--dest", target, "--requirement", wanted.name],
+            # pip asks a source package for its metadata; told to be pure Python, lmdb's needs no tools for that
+            env={**os.environ, "LMDB_PURE": "1"},
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
             check=False,
