@@ -1,4 +1,9 @@
-"""Ingest: something of the host becomes a ware, exactly as it is now."""
+"""Ingest: something of the host becomes a ware, exactly as it is now.
+
+A directory that is as it was costs a walk of stats: the index knows which ware it became under which signature.
+It is noted only when nothing in it changed shortly before, nor while it was read; what is noted is a hint about ids,
+and counts only while the ware is here.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +11,7 @@ import io
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from warpforge.engine.events import Ingested, Reporter
@@ -14,38 +20,42 @@ from warpforge.errors import Invalid, Missing, Unable
 from warpforge.model.atoms import Ingest, WareId
 
 if TYPE_CHECKING:
+    from warpforge.fsx.stat_walk import Signature
     from warpforge.fsx.tree import Content, Entry
     from warpforge.pack.filters import Filters
     from warpforge.store.store import Store
 
 NEVER: Final = (b".git", b".warpforge")
 IGNORE_FILE: Final = ".wfignore"
+RULES: Final = b"1"  # of what is left out and what the filters do; another number forgets what was noted
 
 
 class Ingester:
-    """Makes wares of what a plot's ``ingest:`` inputs name."""
+    """Makes wares of what a plot's ``ingest:`` inputs name. ``clock``: nanoseconds, as file systems stamp files."""
 
-    def __init__(self, store: Store, reporter: Reporter) -> None:
+    def __init__(self, store: Store, reporter: Reporter, clock: Callable[[], int] = time_ns) -> None:
         self._store = store
         self._reporter = reporter
+        self._clock = clock
 
     def ingest(self, what: Ingest, base: Path) -> WareId:
         """The ware of one ingest; paths are relative to ``base``.
 
         Errors: ``missing``, ``git``, ``ware-invalid``, ``store``, ``invalid``.
         """
+        cached = False
         match what.kind:
             case "git":
                 ware = self._git(base / what.path, what.ref)
             case "dir":
-                ware = self._dir(base / what.path)
+                ware, cached = self._dir(base / what.path)
             case "tar":
                 ware = self._tar(base / what.path)
             case "literal":
                 ware = self._literal(what.path)
             case _:
                 raise Invalid("invalid", f"{what}: ingests of this kind are not known here", reason="kind")
-        self._reporter.tell(Ingested(str(what), ware, cached=False))
+        self._reporter.tell(Ingested(str(what), ware, cached))
         return ware
 
     def _git(self, path: Path, ref: str) -> WareId:
@@ -66,16 +76,46 @@ class Ingester:
                 staged.commit(ware, facts_of(seen))
         return ware
 
-    def _dir(self, path: Path) -> WareId:
-        from warpforge.fsx.tree import walk
-        from warpforge.pack.filters import INGEST
-
+    def _dir(self, path: Path) -> tuple[WareId, bool]:
+        """The ware of a directory, and whether it was known without reading."""
         fd = _open_dir(path)
         try:
-            skip = make_skip(_read_ignore_file(fd))
-            return self._keep(lambda: walk(fd, skip=skip), INGEST)
+            patterns = _read_ignore_file(fd)
+            name = b"dir " + os.fsencode(os.path.realpath(path))
+            before = self._sign(fd, patterns)
+            known = self._store.index.ingest_get(name, before.digest) if before else None
+            if known is not None and self._store.has(known):
+                return known, True
+            ware = self._read_dir(fd, patterns)
+            after = self._sign(fd, patterns)
+            if before and after and before.quiet and after.digest == before.digest:
+                self._store.index.ingest_put(name, before.digest, ware)
+            return ware, False
         finally:
             os.close(fd)
+
+    def _sign(self, fd: int, patterns: list[str]) -> Signature | None:
+        """The signature of what would be read; None where reading will say what is wrong."""
+        from warpforge.fsx.stat_walk import stat_walk
+
+        skip = make_skip(patterns) if patterns else None
+        try:
+            found = stat_walk(fd, skip=skip, never=frozenset(map(os.fsdecode, NEVER)), now=self._clock)
+        except OSError:
+            return None
+        return found._replace(digest=RULES + found.digest)
+
+    def _read_dir(self, fd: int, patterns: list[str]) -> WareId:
+        """Pack in one pass, for a tree may change between two; what is here already is dropped."""
+        from warpforge.fsx.tree import walk
+        from warpforge.pack.filters import INGEST
+        from warpforge.pack.packer import pack
+
+        with self._store.warehouse.stage() as staged:
+            seen = pack(walk(fd, skip=make_skip(patterns)), "ztar", INGEST, staged.file)
+            if not self._store.warehouse.has(seen.ware):
+                staged.commit(seen.ware, facts_of(seen))
+            return seen.ware
 
     def _tar(self, path: Path) -> WareId:
         from warpforge.pack.packer import scan
