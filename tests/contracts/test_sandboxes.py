@@ -11,8 +11,9 @@ from support.rootfs import give_tree, make_rootfs
 
 from warpforge.errors import Failed, Unable
 from warpforge.sandbox.bwrap import Bwrap
+from warpforge.sandbox.owner import BUILD_UID
 from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
-from warpforge.sandbox.spec import BUILD_UID, make_mount, make_spec
+from warpforge.sandbox.spec import make_mount, make_spec
 
 SANDBOXES: dict[str, Callable[[], Sandbox]] = {
     "bwrap": Bwrap,

@@ -14,8 +14,9 @@ from support.people import Person
 from support.rootfs import give_tree, make_rootfs
 from warpforge.errors import WarpforgeError
 from warpforge.sandbox.bwrap import Bwrap
+from warpforge.sandbox.owner import BUILD_UID
 from warpforge.sandbox.protocol import Entries
-from warpforge.sandbox.spec import BUILD_UID, Mount, Outcome, make_mount, make_spec
+from warpforge.sandbox.spec import Mount, Outcome, make_mount, make_spec
 
 
 @dataclass(frozen=True)

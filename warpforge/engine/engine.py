@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from warpforge.catalog.lookup import Lookup
 from warpforge.engine.events import Notice, Reporter, StepFailed, StepFinished
 from warpforge.engine.execute import ActionFailed, Executor, Job
-from warpforge.engine.ingest import Ingester
-from warpforge.engine.pin import Pinner
-from warpforge.engine.run import PlotRun
 from warpforge.engine.supply import Supply, facts_of
 from warpforge.errors import Missing, Unable, WarpforgeError
 from warpforge.model.atoms import WarehouseAddr, WareId
-from warpforge.model.findings import invalid_document
 from warpforge.model.ident import formula_id
 from warpforge.model.plot import Plot, PlotResults
 from warpforge.model.run import RunRecord
-from warpforge.model.serial import load_formula, load_module, load_plot
-from warpforge.plan.order import rings
-from warpforge.plan.plan import RepackTask
+from warpforge.sandbox.owner import find_owner
 from warpforge.store.store import Store
 from warpforge.workspace.find import Stack
 from warpforge.workspace.targets import Target
 
 if TYPE_CHECKING:
+    from warpforge.catalog.lookup import Lookup
+    from warpforge.engine.ingest import Ingester
+    from warpforge.engine.pin import Pinner
+    from warpforge.engine.reach import Reach
+    from warpforge.mirror.policy import Access
+    from warpforge.plan.plan import RepackTask
     from warpforge.sandbox.bwrap import Bwrap
     from warpforge.sandbox.protocol import Cancel
 
-# Under root the shelf belongs to the one uid that runs boxes (``sandbox.spec.BUILD_UID``); asked here without
-# importing the sandbox, which a run from the memo never needs.
-BUILD_UID: Final = 59876
-
 
 class Options:
-    """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse."""
+    """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access."""
 
     def __init__(
         self,
@@ -47,11 +43,13 @@ class Options:
         force: bool = False,
         warehouse: Path | None = None,
         run_path: Path | None = None,
+        access: Callable[[], Access] | None = None,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force
         self.warehouse = warehouse
         self.run_path = run_path
+        self.access = access
 
 
 class Engine:
@@ -63,12 +61,9 @@ class Engine:
         self._options = options or Options()
         self._context: dict[WareId, WarehouseAddr] = {}
         self._built: dict[str, PlotResults] = {}
-        owner = (BUILD_UID, BUILD_UID) if os.geteuid() == 0 else None
+        owner = find_owner()
         self.store: Final = Store(stack.root.internal, warehouse=self._options.warehouse, owner=owner)
-        self.lookup: Final = Lookup(stack.catalog_layers())
-        self.ingester: Final = Ingester(self.store, reporter)
-        self._pinner = Pinner(self.lookup, self.ingester, self._built)
-        self.supply: Final = Supply(self.store, self._mirrors, reporter, owner)
+        self.supply: Final = Supply(self.store, self._mirrors, reporter, owner, lambda: self.reach.access)
         self._executor = Executor(
             self.store,
             self.supply,
@@ -78,6 +73,35 @@ class Engine:
             force=self._options.force,
             run_path=self._options.run_path,
         )
+
+    # a formula that the memo answers needs none of these: each is made when it is first asked for
+
+    @cached_property
+    def lookup(self) -> Lookup:
+        """The catalogs of the stack."""
+        from warpforge.catalog.lookup import Lookup
+
+        return Lookup(self.stack.catalog_layers())
+
+    @cached_property
+    def ingester(self) -> Ingester:
+        """Makes wares of what is on the host."""
+        from warpforge.engine.ingest import Ingester
+
+        return Ingester(self.store, self._reporter)
+
+    @cached_property
+    def reach(self) -> Reach:
+        """The mirrors that workspaces name."""
+        from warpforge.engine.reach import Reach
+
+        return Reach(self.stack, self._options.access)
+
+    @cached_property
+    def _pinner(self) -> Pinner:
+        from warpforge.engine.pin import Pinner
+
+        return Pinner(self.lookup, self.ingester, self._built)
 
     def run(self, target: Target) -> RunRecord | PlotResults:
         """Run one target: a formula gives its RunRecord, a plot or module its PlotResults."""
@@ -95,6 +119,8 @@ class Engine:
         self.store.close()
 
     def _run_formula(self, path: Path) -> RunRecord:
+        from warpforge.model.serial import load_formula
+
         file = load_formula(_read(path), str(path)).noun
         if file.context:
             self._context.update(file.context.warehouses)
@@ -110,6 +136,10 @@ class Engine:
             raise
 
     def _run_plot(self, target: Target) -> PlotResults:
+        from warpforge.model.findings import invalid_document
+        from warpforge.model.serial import load_module, load_plot
+        from warpforge.plan.order import rings
+
         name = ""
         if target.kind == "module":
             name = load_module(_read(target.path), str(target.path)).noun.name
@@ -122,6 +152,8 @@ class Engine:
         return results
 
     def _run(self, plot: Plot, base: Path, name: str) -> PlotResults:
+        from warpforge.engine.run import PlotRun
+
         pins = self._pinner.pins(plot, base)
         running = PlotRun(self._executor, self._repack, self._reporter, self._stop, jobs=self._options.jobs)
         return running.run(plot, pins, base, name)
@@ -146,7 +178,8 @@ class Engine:
 
     def _mirrors(self, ware: WareId) -> list[WarehouseAddr]:
         context = self._context.get(ware)
-        return [*([context] if context else ()), *self._pinner.mirrors(ware)]
+        named = [*([context] if context else ()), *self._pinner.mirrors(ware)]
+        return [*dict.fromkeys([*named, *self.reach.addresses])]
 
     @cached_property
     def _box(self) -> Bwrap:

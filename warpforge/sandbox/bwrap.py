@@ -8,10 +8,11 @@ from typing import Final
 from warpforge.errors import store_error
 from warpforge.sandbox.client import ZygoteClient
 from warpforge.sandbox.failures import missing_bwrap
+from warpforge.sandbox.owner import BUILD_UID, find_owner
 from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Probe
 from warpforge.sandbox.seccomp import make_filter
 from warpforge.sandbox.session import Session
-from warpforge.sandbox.spec import BUILD_UID, BoxSpec, Mount, Outcome
+from warpforge.sandbox.spec import BoxSpec, Mount, Outcome
 from warpforge.sandbox.wire import Order
 
 _USUAL: Final = "/usr/bin:/usr/local/bin:/bin:/run/current-system/sw/bin"
@@ -44,13 +45,9 @@ class Bwrap:
 
     @property
     def owner(self) -> tuple[int, int] | None:
-        """Under root the uid and gid that must own the shelf; else None: the caller's own.
-
-        A root of a user namespace that has no such uid is an ordinary user.
-        """
+        """Who must own the shelf, as ``find_owner``."""
         if self._owner is None:
-            is_root = os.geteuid() == 0 and has_uid(self._build_uid)
-            self._owner = ((self._build_uid, self._build_uid) if is_root else None,)
+            self._owner = (find_owner(self._build_uid),)
         return self._owner[0]
 
     def warm(self) -> None:
@@ -141,13 +138,6 @@ def find_start_time(pid: int) -> int:
     """When a process started, in clock ticks since boot: field 22 of proc(5)'s stat."""
     with open(f"/proc/{pid}/stat", "rb") as file:
         return int(file.read().rpartition(b")")[2].split()[19])
-
-
-def has_uid(uid: int) -> bool:
-    """Whether this user namespace maps a uid."""
-    with open("/proc/self/uid_map", "rb") as file:
-        ranges = [tuple(map(int, line.split())) for line in file]
-    return any(first <= uid < first + count for first, _, count in ranges)
 
 
 def _network_mounts() -> list[Mount]:

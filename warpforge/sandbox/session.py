@@ -189,11 +189,12 @@ class Session:
     def _find_spoilt(self, path: bytes) -> Failed | None:
         """The helper's reason for having cut a tree short, if it did; else it was the taker that failed.
 
-        With nobody left to take trees the helper cannot be stuck, so one way or the other it speaks.
+        With nobody left to take trees, and nobody to wait for, the helper cannot be stuck: it says why, or ends.
         """
         os.close(self._trees)
         self._trees = -1
         try:
+            self._channel.shutdown(socket.SHUT_WR)
             found = wire.read_frame(self._channel.fileno(), self._frames)
         except OSError:
             return None

@@ -21,9 +21,6 @@ HOSTNAME: Final = "runc"
 # What an action meets is 1024; it may raise that, for some compilers cannot link a C library with fewer than 1300
 OPEN_FILES: Final = 1024
 OPEN_FILES_AT_MOST: Final = 4096
-# Under root every box runs as this uid and gid, and the shelf belongs to it. It needs no line in /etc/passwd; it lies
-# in the range that Debian leaves to the administrator and is not 65534, which daemons share.
-BUILD_UID: Final = 59876
 _ENGINE_POINTS: Final = (b"/proc", b"/dev", b"/sys")
 _RLIMIT_CORE: Final = 4
 _RLIMIT_NOFILE: Final = 7
