@@ -9,6 +9,7 @@ all of it is there: that is S3's own promise.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
 from warpforge.errors import Unable
@@ -64,7 +65,7 @@ class S3Mirror:
         size = source.seek(0, 2) - begin
         source.seek(begin)
         try:
-            self._client().upload_fileobj(_Unclosed(source), self._place.bucket, key)
+            self._client.upload_fileobj(_Unclosed(source), self._place.bucket, key)
         except (Boto3Error, BotoCoreError, ClientError) as error:
             self._explain(error)
         if self._size(key) != size:
@@ -74,7 +75,7 @@ class S3Mirror:
         from botocore.exceptions import BotoCoreError
 
         try:
-            url = self._client().generate_presigned_url(
+            url = self._client.generate_presigned_url(
                 "get_object", {"Bucket": self._place.bucket, "Key": key}, ExpiresIn=_PRESIGNED
             )
         except BotoCoreError as error:
@@ -85,7 +86,7 @@ class S3Mirror:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            found = self._client().head_object(Bucket=self._place.bucket, Key=key)
+            found = self._client.head_object(Bucket=self._place.bucket, Key=key)
         except ClientError as error:
             if str(error.response.get("Error", {}).get("Code")) in ("404", "NoSuchKey", "NotFound"):
                 return None
@@ -100,6 +101,7 @@ class S3Mirror:
             return [self._place.path]
         return ["/".join(filter(None, (self._place.path, path))) for path in ca_paths(ware)]
 
+    @cached_property
     def _client(self) -> Any:
         try:
             import boto3
@@ -157,3 +159,6 @@ class _Unclosed:
 
     def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+    def close(self) -> None:
+        pass

@@ -1,0 +1,142 @@
+"""Every kind of mirror, with its real far end: a directory, HTTP servers, nginx, an S3 server."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+from warpforge.mirror.policy import Access, Policy
+from warpforge.mirror.protocol import Mirror, ca_path, connect
+from warpforge.model.atoms import WarehouseAddr, WareId
+
+QUICK = Policy(connect=5.0, stall=5.0, tries=2, pause=0.01)
+AWS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_CONFIG_FILE": "/nonexistent",
+    "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+BUCKET = "wares"
+
+
+class MirrorPlace(NamedTuple):
+    """An address, its mirror, and how a ware gets there behind its back."""
+
+    address: WarehouseAddr
+    mirror: Mirror
+    put: Callable[[WareId, bytes], None]
+    writable: bool
+
+
+def file_place(base: Path, *, many: bool) -> MirrorPlace:
+    address = WarehouseAddr(f"ca+file://{base}" if many else f"file://{base}/one.tar")
+    return MirrorPlace(address, connect(address), functools.partial(_put_file, base, many=many), True)
+
+
+def http_place(base: Path, url: str, *, many: bool) -> MirrorPlace:
+    """A directory that somebody serves at ``url``."""
+    address = WarehouseAddr(f"ca+{url}" if many else f"{url}/one.tar")
+    mirror = connect(address, Access(QUICK))
+    return MirrorPlace(address, mirror, functools.partial(_put_file, base, many=many), False)
+
+
+def s3_place(endpoint: str, name: str, *, many: bool) -> MirrorPlace:
+    """``name``: the part of the bucket that is this test's own."""
+    address = WarehouseAddr(f"ca+s3://{BUCKET}/{name}" if many else f"s3://{BUCKET}/{name}.tar")
+    mirror = connect(address, Access(QUICK, s3_endpoint=endpoint))
+    return MirrorPlace(address, mirror, lambda ware, data: mirror.push(ware, BytesIO(data)), True)
+
+
+@contextmanager
+def directory_server(base: Path) -> Iterator[str]:
+    """Python's own HTTP server of a directory."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(base))) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def nginx_server(base: Path, work: Path) -> Iterator[str]:
+    """nginx over a directory; ``has_nginx`` first."""
+    port = free_port()
+    config = work / "nginx.conf"
+    paths = "".join(f"{name}_temp_path {work}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    config.write_text(
+        f"daemon off; pid {work}/pid; error_log {work}/errors; worker_processes 1; {'user root;' * (not os.geteuid())}"
+        f"events {{}} http {{ {paths} access_log off;"
+        f"server {{ listen 127.0.0.1:{port}; root {base}; }} }}"
+    )
+    running = subprocess.Popen(["nginx", "-c", str(config), "-p", str(work)], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port, running)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        running.terminate()
+        running.wait()
+
+
+def has_nginx() -> bool:
+    return shutil.which("nginx") is not None
+
+
+@contextmanager
+def s3_server() -> Iterator[str]:
+    """A server that speaks as S3 does, with an empty bucket."""
+    import boto3
+
+    port = free_port()
+    argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    environment = {**os.environ, **AWS}
+    running = subprocess.Popen(argv, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port, running)
+        keys = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing", "region_name": "us-east-1"}
+        boto3.session.Session().client("s3", endpoint_url=f"http://127.0.0.1:{port}", **keys).create_bucket(
+            Bucket=BUCKET
+        )
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        running.kill()
+        running.wait()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def wait_for(port: int, running: subprocess.Popen[bytes]) -> None:
+    """Until somebody listens."""
+    for _ in range(600):
+        assert running.poll() is None, "the server has ended"
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise AssertionError("the server does not listen")
+
+
+def _put_file(base: Path, ware: WareId, data: bytes, *, many: bool) -> None:
+    path = base / (ca_path(ware) if many else "one.tar")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
