@@ -27,7 +27,12 @@ def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | No
     """
     settings = common.settings
     options = Options(
-        jobs=jobs or 0, force=force, warehouse=settings.warehouse, run_path=settings.run_path, access=settings.access
+        jobs=jobs or 0,
+        force=force,
+        warehouse=settings.warehouse,
+        run_path=settings.run_path,
+        keep_run_dir=settings.keep_run_dir,
+        access=settings.access,
     )
     reporter = make_reporter(common)
     engines: dict[Stack, Engine] = {}

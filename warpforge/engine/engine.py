@@ -43,12 +43,14 @@ class Options:
         force: bool = False,
         warehouse: Path | None = None,
         run_path: Path | None = None,
+        keep_run_dir: bool = False,
         access: Callable[[], Access] | None = None,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force
         self.warehouse = warehouse
         self.run_path = run_path
+        self.keep_run_dir = keep_run_dir
         self.access = access
 
 
@@ -72,6 +74,7 @@ class Engine:
             lambda: self._cancel,
             force=self._options.force,
             run_path=self._options.run_path,
+            keep_run_dir=self._options.keep_run_dir,
         )
 
     # a formula that the memo answers needs none of these: each is made when it is first asked for

@@ -13,6 +13,8 @@ from pathlib import Path
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec.structs import replace
+
 from warpforge.engine.events import Notice, Reporter, StepFinished, StepOutput, StepPath, StepStarted
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
 from warpforge.model.atoms import Literal, Mount, SandboxPort, WareId
@@ -58,6 +60,7 @@ class Executor:
         *,
         force: bool = False,
         run_path: Path | None = None,
+        keep_run_dir: bool = False,
     ) -> None:
         self._store = store
         self._supply = supply
@@ -66,6 +69,7 @@ class Executor:
         self._cancel = cancel
         self._force = force
         self._run_path = run_path
+        self._keep_run_dir = keep_run_dir
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
@@ -101,9 +105,12 @@ class Executor:
         from warpforge.engine.furnish import furnish
         from warpforge.engine.gather import check_gathers
 
+        self._box().warm()
         check_gathers(job.formula)
         check_mounts(job)
         spec = furnish(job.formula, self._trees(job.formula), job.base)
+        if self._keep_run_dir:
+            spec = replace(spec, keep=True)
         run = self._store.runs.begin(job.formula_id, job.step)
         describe(run, job)
         self._reporter.tell(StepStarted(job.step, job.formula_id, run.id))
@@ -194,6 +201,10 @@ class Executor:
     def _working_directory(self, spec: BoxSpec) -> str:
         """Where the box keeps its layers: in the store, but never below a directory that it mounts as an overlay."""
         usual = str(self._run_path) if self._run_path else self._store.staging.directory()
+        if spec.keep:
+            usual = str(self._run_path or self._store.internal / "kept")
+            os.makedirs(usual, 0o700, exist_ok=True)
+            self._reporter.tell(Notice("info", f"the run directory is kept below {usual}"))
         real = os.path.realpath(usual)
         for mount in spec.mounts:
             if mount.kind == "host-overlay" and is_inside(real, os.path.realpath(os.fsdecode(mount.source))):

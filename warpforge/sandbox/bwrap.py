@@ -13,7 +13,7 @@ from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Probe
 from warpforge.sandbox.seccomp import make_filter
 from warpforge.sandbox.session import Session
 from warpforge.sandbox.spec import BoxSpec, Mount, Outcome
-from warpforge.sandbox.wire import Order
+from warpforge.sandbox.wire import NO_WORK, Order
 
 _USUAL: Final = "/usr/bin:/usr/local/bin:/bin:/run/current-system/sw/bin"
 _RESOLV_CONF: Final = "/etc/resolv.conf"
@@ -88,12 +88,13 @@ class Bwrap:
         session = Session(spec, on_output, on_gather)
         try:
             order = make_order(spec, work, self.owner, program, overlay=self._overlay)
-            _zygote.ask(work, session.helper_descriptors)
+            _zygote.ask(NO_WORK if spec.keep else work, session.helper_descriptors)
             session.give(order)
             outcome = session.wait(cancel)
         finally:
             session.close()
-            _remove(work)
+            if not spec.keep:
+                _remove(work)
         self._overlay = self._overlay and outcome.facts.overlay
         return outcome
 
@@ -117,6 +118,7 @@ def make_order(
         gather_failed=spec.gather_failed,
         gather_limit=spec.gather_limit,
         deadline=float(spec.deadline),
+        keep=spec.keep,
         overlay=overlay,
         rlimits=spec.rlimits,
         bwrap=os.fsencode(program),

@@ -269,7 +269,7 @@ class Helper:
                 unmount(point)
             except OSError:
                 pass
-        for name in os.listdir(here):
+        for name in () if order.keep else os.listdir(here):
             try:
                 remove_tree(here, name)
             except OSError:

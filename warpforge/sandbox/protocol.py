@@ -72,6 +72,9 @@ class Sandbox(Protocol):
     def probe(self) -> Probe:
         """Make a real trivial box, once for each process."""
 
+    def warm(self) -> None:
+        """Begin, in the background, what the first run would have to wait for."""
+
     def run(
         self,
         spec: BoxSpec,

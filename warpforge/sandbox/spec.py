@@ -46,7 +46,8 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``argv`` empty: no process, the gathers are read from the inputs as mounted. ``env`` is the whole environment, but
     for HOME when it lacks it (the root ware's /etc/passwd decides). ``deadline``: seconds, 0 for none.
     ``output_limit``: bytes of stdout and stderr together that are handed on; ``gather_limit``: bytes of all gathered
-    files; 0 for none. ``gather_failed``: gather although the exit code is not 0.
+    files; 0 for none. ``gather_failed``: gather although the exit code is not 0. ``keep``: leave the work directory,
+    whose ``u<number>`` hold what the action wrote to each overlay.
     """
 
     mounts: tuple[Mount, ...] = ()
@@ -60,6 +61,7 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     gather_limit: int = 0
     output_limit: int = 0
     deadline: float = 0.0
+    keep: bool = False
     rlimits: tuple[tuple[int, int, int], ...] = (
         (_RLIMIT_CORE, 0, 0),
         (_RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES_AT_MOST),

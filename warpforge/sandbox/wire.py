@@ -13,6 +13,8 @@ import marshal
 import os
 import struct
 
+NO_WORK = b"/dev/null/kept"  # what a zygote is told to clear up after a run whose directory stays
+
 ORDER = b"O"  # engine: what to run
 KILL = b"K"  # engine: stop it
 NEXT = b"N"  # engine: that tree is taken, send the next
@@ -38,6 +40,7 @@ class Order:
         "gather_limit",
         "gathers",
         "hostname",
+        "keep",
         "mounts",
         "network",
         "overlay",
@@ -58,6 +61,7 @@ class Order:
     gather_failed: bool  # gather also when the exit code is not 0
     gather_limit: int  # bytes of all gathered files together; 0: none
     deadline: float  # seconds; 0: none
+    keep: bool  # leave the work directory as it is in the end
     overlay: bool  # try overlays at all
     rlimits: tuple[tuple[int, int, int], ...]  # resource, soft, hard
     bwrap: bytes
