@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
     from warpforge.pack.manifest import Line
 
+SEEKABLE = bytes.fromhex("b1ea928f")  # the last bytes of a zstd file with a seek table
 PACKTYPE = click.option("--packtype", "-t", default="ztar", show_default=True, metavar="PACKTYPE", help="tar or ztar.")
+GUESSED = click.option("--packtype", "-t", metavar="PACKTYPE", help="tar or ztar; guessed from the archive's form.")
 FILTERS = click.option("--filters", metavar="K=V,...", default="", help="uid gid mtime sticky setid dev mode.")
 
 
@@ -58,17 +60,20 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 
 @ware.command("scan")
 @click.argument("source", metavar="FILE|ADDR")
-@PACKTYPE
+@GUESSED
 @FILTERS
 @pass_common
-def scan_(common: Common, source: str, packtype: str, filters: str) -> None:
-    """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input."""
+def scan_(common: Common, source: str, packtype: str | None, filters: str) -> None:
+    """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input.
+
+    Without -t an archive in our own packed form is a ztar, any other a tar.
+    """
     from warpforge.pack.filters import SCAN
     from warpforge.pack.packer import scan
 
     chosen = SCAN.parse(filters)
     with open_archive(common, source) as stream:
-        common.result(str(scan(stream, packtype, chosen).ware))
+        common.result(str(scan(stream, packtype or guess_packtype(stream), chosen).ware))
 
 
 @ware.command("unpack")
@@ -123,9 +128,9 @@ def fetch_(common: Common, wareid: str, address: str | None) -> None:
 
 @ware.command("show")
 @click.argument("what", metavar="WAREID|DIR|FILE")
-@PACKTYPE
+@GUESSED
 @pass_common
-def show(common: Common, what: str, packtype: str) -> None:
+def show(common: Common, what: str, packtype: str | None) -> None:
     """Print the manifest of a tree: type, mode, owner, time, size, content hash and path of every entry.
 
     WAREID is fetched if need be; FILE is an archive; DIR is read as it is.
@@ -135,7 +140,7 @@ def show(common: Common, what: str, packtype: str) -> None:
             common.result(to_json({"entry": _serial(line)}) if common.json else str(line))
 
 
-def _lines(common: Common, engine: Engine, what: str, packtype: str) -> Iterator[Line]:
+def _lines(common: Common, engine: Engine, what: str, packtype: str | None) -> Iterator[Line]:
     from warpforge.fsx.tree import walk
     from warpforge.pack.manifest import make_lines
     from warpforge.pack.packer import manifest
@@ -145,7 +150,7 @@ def _lines(common: Common, engine: Engine, what: str, packtype: str) -> Iterator
             yield from make_lines(walk(fd))
     elif os.path.lexists(what) or ":" not in what or "//" in what:
         with open_archive(common, what) as stream:
-            yield from manifest(stream, packtype)
+            yield from manifest(stream, packtype or guess_packtype(stream))
     else:
         ware_id = WareId.parse(what)
         with engine.supply.packed(ware_id) as packed:
@@ -165,6 +170,18 @@ def _serial(line: Line) -> dict[str, object]:
         **({"link": os.fsdecode(entry.link).encode("utf-8", "backslashreplace").decode()} if entry.link else {}),
         **({"blake3": line.digest.hex()} if line.digest else {}),
     }
+
+
+def guess_packtype(stream: BinaryIO) -> str:
+    """``ztar`` for an archive that ends with a seek table as we write it, else ``tar``."""
+    if not stream.seekable():
+        return "tar"
+    start = stream.tell()
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(max(start, end - len(SEEKABLE)))
+    tail = stream.read(len(SEEKABLE))
+    stream.seek(start)
+    return "ztar" if tail == SEEKABLE else "tar"
 
 
 @contextmanager
