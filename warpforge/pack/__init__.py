@@ -8,5 +8,7 @@ member     one node as an archive holds it; foreign archives have them in any or
 sum        what packing or scanning a tree found: its WareId, its dual identity, counts and sizes (packer)
 dual       the ``ztar`` hash of a tree whose own id does not cover all of it
 frame      a stretch of the packed bytes that can be read alone; the seek table lists them (frames, decode)
+lazy       one file, or the names, of a packed ware without decoding the rest (lazy)
+change     what differs at one path of two trees (diff)
 manifest   a tree told line by line, for people (manifest)
 """
