@@ -17,15 +17,23 @@ from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
+    from warpforge.fsx.tree import Entry
     from warpforge.pack.manifest import Line
 
 SEEKABLE = bytes.fromhex("b1ea928f")  # the last bytes of a zstd file with a seek table
 PACKTYPE = click.option("--packtype", "-t", default="ztar", show_default=True, metavar="PACKTYPE", help="tar or ztar.")
 GUESSED = click.option("--packtype", "-t", metavar="PACKTYPE", help="tar or ztar; guessed from the archive's form.")
 FILTERS = click.option("--filters", metavar="K=V,...", default="", help="uid gid mtime sticky setid dev mode.")
+LAZY = {
+    "cat": ("warpforge.cli.cmd_look:cat", "Write one file of a ware, reading as little of the rest as can be."),
+    "diff": ("warpforge.cli.cmd_look:diff", "Tell what differs between two trees."),
+    "ls": ("warpforge.cli.cmd_look:ls", "List what a ware holds."),
+    "pin": ("warpforge.cli.cmd_pin:pin", "Keep a ware: garbage collection leaves it."),
+    "unpin": ("warpforge.cli.cmd_pin:unpin", "Let go of a pin."),
+}
 
 
-@click.group(cls=Group, name="ware", no_args_is_help=True)
+@click.group(cls=Group, name="ware", lazy=LAZY, no_args_is_help=True)
 def ware() -> None:
     """Wares: file trees named by their hash."""
 
@@ -38,24 +46,22 @@ def ware() -> None:
 @pass_common
 def pack_(common: Common, directory: str, packtype: str, filters: str, to: str | None) -> None:
     """Pack DIR (or one file) into the warehouse and print its WareId."""
-    from warpforge.engine.supply import facts_of
+    from warpforge.engine.keep import keep_tree
     from warpforge.fsx.tree import walk
     from warpforge.pack.filters import OUTPUT
-    from warpforge.pack.packer import get_packer, pack
+    from warpforge.pack.packer import get_packer
 
     get_packer(packtype)
     chosen = OUTPUT.parse(filters)
     if not os.path.lexists(directory):
         raise Missing("missing", f"{directory}: there is nothing to pack", path=directory)
-    with _opened(common) as engine, engine.store.use():
+    with opened(common) as engine, engine.store.use():
         parent, name = os.path.split(os.path.realpath(directory))
-        with _directory(parent, directory) as fd, engine.store.warehouse.stage() as staged:
-            seen = pack(walk(fd, os.fsencode(name or ".")), packtype, chosen, staged.file)
-            engine.store.duals.record(seen.ware, seen.dual)
-            staged.commit(seen.ware, facts_of(seen))
+        with _directory(parent, directory) as fd:
+            made = keep_tree(engine.store, walk(fd, os.fsencode(name or ".")), packtype, chosen)
     if to is not None:
-        _push(common, seen.ware, to)
-    common.result(str(seen.ware))
+        _push(common, made, to)
+    common.result(str(made))
 
 
 @ware.command("scan")
@@ -89,7 +95,7 @@ def unpack_(common: Common, wareid: str, path: str, filters: str, *, force: bool
 
     chosen = INPUT.parse(filters or ("uid=mine,gid=mine" if os.geteuid() else ""))
     ware_id = WareId.parse(wareid)
-    with _opened(common) as engine, engine.store.use():
+    with opened(common) as engine, engine.store.use():
         place(engine, ware_id, path, chosen, force=force)
 
 
@@ -135,12 +141,13 @@ def show(common: Common, what: str, packtype: str | None) -> None:
 
     WAREID is fetched if need be; FILE is an archive; DIR is read as it is.
     """
-    with _opened(common) as engine:
-        for line in _lines(common, engine, what, packtype):
-            common.result(to_json({"entry": _serial(line)}) if common.json else str(line))
+    with opened(common) as engine, engine.store.use():
+        for line in make_manifest(common, engine, what, packtype):
+            common.result(to_json({"entry": serial_entry(line.entry, line.digest)}) if common.json else str(line))
 
 
-def _lines(common: Common, engine: Engine, what: str, packtype: str | None) -> Iterator[Line]:
+def make_manifest(common: Common, engine: Engine, what: str, packtype: str | None) -> Iterator[Line]:
+    """The lines of a directory, an archive or a ware, in canonical order."""
     from warpforge.fsx.tree import walk
     from warpforge.pack.manifest import make_lines
     from warpforge.pack.packer import manifest
@@ -157,19 +164,24 @@ def _lines(common: Common, engine: Engine, what: str, packtype: str | None) -> I
             yield from manifest(packed, engine.supply.at_rest(ware_id)[0])
 
 
-def _serial(line: Line) -> dict[str, object]:
-    entry = line.entry
+def serial_entry(entry: Entry, digest: bytes | None = None) -> dict[str, object]:
+    """An entry as JSON; ``digest``: the BLAKE3 hash of its content, where it was read."""
     return {
-        "path": os.fsdecode(entry.path).encode("utf-8", "backslashreplace").decode() or ".",
+        "path": serial_text(entry.path) or ".",
         "type": entry.kind,
         "mode": f"{entry.mode:04o}",
         "uid": entry.uid,
         "gid": entry.gid,
         "mtime": entry.mtime,
         "size": entry.size,
-        **({"link": os.fsdecode(entry.link).encode("utf-8", "backslashreplace").decode()} if entry.link else {}),
-        **({"blake3": line.digest.hex()} if line.digest else {}),
+        **({"link": serial_text(entry.link)} if entry.link else {}),
+        **({"blake3": digest.hex()} if digest else {}),
     }
+
+
+def serial_text(name: bytes) -> str:
+    """A name in JSON: bytes that are no UTF-8 are escaped."""
+    return os.fsdecode(name).encode("utf-8", "backslashreplace").decode()
 
 
 def guess_packtype(stream: BinaryIO) -> str:
@@ -211,7 +223,8 @@ def open_archive(common: Common, source: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _opened(common: Common) -> Iterator[Engine]:
+def opened(common: Common) -> Iterator[Engine]:
+    """The engine over the workspaces of here."""
     from warpforge.cli.render import make_reporter
     from warpforge.engine.engine import Engine, Options
     from warpforge.workspace.find import find_stack

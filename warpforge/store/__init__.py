@@ -11,6 +11,9 @@ index        sizes, last use and the ingest cache: derived, rebuilt whenever in 
 staging      where one process writes before anything has its final name
 debris       what dead processes left behind
 pins         what running processes need kept
+kept         what a person pinned, by name: truth
+trees        every tree on the shelf, listed
+root         a reason to keep a ware; gc deletes what has none (gc)
 finding      something that is not as it should be; told once, never in the way
 store        all of these over one directory
 

@@ -44,6 +44,7 @@ class Layout:
         "internal",
         "locks",
         "memos",
+        "pins",
         "quarantine",
         "roots",
         "runs",
@@ -59,6 +60,7 @@ class Layout:
         self.cache = f"{internal}/cache"
         self.index = f"{internal}/index.lmdb"
         self.locks = f"{internal}/locks"
+        self.pins = f"{internal}/pins"
         self.roots = f"{internal}/roots"
         self.tmp = f"{internal}/tmp"
         self.quarantine = f"{internal}/quarantine"

@@ -28,6 +28,7 @@ from .warehouse import Warehouse
 
 if TYPE_CHECKING:
     from .index import Index
+    from .kept import Kept
     from .runs import Runs
 
 GC_PATIENCE: Final = 60.0  # seconds that a command waits for a garbage collection to end
@@ -85,6 +86,13 @@ class Store:
         from .runs import Runs
 
         return Runs(self.layout, self.staging, lambda formula_id, run_id: self.index.put_last_run(formula_id, run_id))
+
+    @cached_property
+    def kept(self) -> Kept:
+        """What a person pinned."""
+        from .kept import Kept
+
+        return Kept(self.layout, self.staging)
 
     def has(self, ware: WareId) -> bool:
         """Whether a ware's bytes are here, packed or unpacked."""
