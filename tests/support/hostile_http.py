@@ -60,6 +60,8 @@ class Hostile:
 
     def close(self) -> None:
         self._over.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for the next
         self._listener.close()
         for connection in self._open:
             with suppress(OSError):
