@@ -103,12 +103,12 @@ def add_tar(
     The bytes are kept in the warehouse; a URL is noted as the ware's mirror.
     """
     from warpforge.catalog.edit import add_item
-    from warpforge.cli.keeping import keep_archive
+    from warpforge.cli.keeping import keep_named
 
     parsed = CatalogRef.parse(ref)
     stack = _stack(common)
     chosen = _catalog(stack, name or context.meta.get("catalog-name"))
-    ware = keep_archive(common, stack, address, packtype)
+    ware = keep_named(common, stack, address, packtype)
     mirror = WarehouseAddr.parse(address) if "://" in address else None
     add_item(chosen, parsed, ware, address=mirror, force=force or bool(context.meta.get("catalog-force")))
     if common.json:

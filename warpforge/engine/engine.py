@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.engine.events import Notice, Reporter, StepFailed, StepFinished
 from warpforge.engine.execute import ActionFailed, Executor, Job
-from warpforge.engine.supply import Supply, facts_of
+from warpforge.engine.supply import Supply
 from warpforge.errors import Missing, Unable, WarpforgeError
 from warpforge.model.atoms import WarehouseAddr, WareId
 from warpforge.model.ident import formula_id
@@ -164,6 +164,7 @@ class Engine:
     def _repack(self, task: RepackTask) -> WareId:
         """Pack a ware again through a plot output's filters; what was packed so before is remembered in the index."""
         from warpforge.engine.gather import read_filters
+        from warpforge.engine.keep import keep
         from warpforge.pack.filters import SCAN
         from warpforge.pack.packer import repack
 
@@ -172,12 +173,10 @@ class Engine:
         known = self.store.index.ingest_get(name, version)
         if known is not None and self.store.has(known):
             return known
-        with self.supply.packed(task.ware) as packed, self.store.warehouse.stage() as staged:
-            seen = repack(packed, task.ware.packtype, filters, staged.file)
-            self.store.duals.record(seen.ware, seen.dual)
-            staged.commit(seen.ware, facts_of(seen))
-        self.store.index.ingest_put(name, version, seen.ware)
-        return seen.ware
+        with self.supply.packed(task.ware) as packed:
+            made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink))
+        self.store.index.ingest_put(name, version, made)
+        return made
 
     def _mirrors(self, ware: WareId) -> list[WarehouseAddr]:
         context = self._context.get(ware)

@@ -223,12 +223,12 @@ class Executor:
             self._elsewhere.close()
 
     def _keep(self, formula: Formula, label: str, entries: Entries) -> WareId | Literal:
-        from warpforge.engine.gather import keep_tree, read_value
+        from warpforge.engine.gather import keep_output, read_value
 
         gather = formula.outputs[label]
         if gather.source.is_variable:
             return read_value(label, gather, entries)
-        return keep_tree(self._store, label, gather, entries)
+        return keep_output(self._store, label, gather, entries)
 
 
 def is_memoisable(formula: Formula) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import UNSET, UnsetType
 
 from warpforge.engine.furnish import SET
-from warpforge.engine.supply import facts_of
+from warpforge.engine.keep import keep_tree
 from warpforge.errors import Failed, Invalid
 from warpforge.model.atoms import FilterMap, Literal, WareId
 from warpforge.model.formula import Formula, GatherDirective
@@ -55,20 +55,14 @@ def read_filters(row: Filters, filters: FilterMap | UnsetType) -> Filters:
         raise Invalid("formula-invalid", error.message, reason="filters") from None
 
 
-def keep_tree(
+def keep_output(
     store: Store, label: str, gather: GatherDirective, entries: Iterable[tuple[Entry, Content | None]]
 ) -> WareId:
     """Pack a gathered tree into the warehouse. Errors: ``output-invalid``, ``ware-mismatch``, ``store``."""
-    from warpforge.pack.packer import pack
-
-    with store.warehouse.stage() as staged:
-        try:
-            seen = pack(entries, packtype_of(gather), filters_of(gather), staged.file)
-        except Invalid as error:
-            raise Failed("output-invalid", f"output {label}: {error.message}", cause=error, reason="type") from error
-        store.duals.record(seen.ware, seen.dual)
-        staged.commit(seen.ware, facts_of(seen))
-    return seen.ware
+    try:
+        return keep_tree(store, entries, packtype_of(gather), filters_of(gather))
+    except Invalid as error:
+        raise Failed("output-invalid", f"output {label}: {error.message}", reason="type") from None
 
 
 def read_value(label: str, gather: GatherDirective, entries: Iterable[tuple[Entry, Content | None]]) -> Literal:

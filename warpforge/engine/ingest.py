@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
 from warpforge.engine.events import Ingested, Reporter
-from warpforge.engine.supply import facts_of
+from warpforge.engine.keep import keep_archive, keep_tree
 from warpforge.errors import Invalid, Missing, Unable
 from warpforge.model.atoms import Ingest, WareId
 
 if TYPE_CHECKING:
     from warpforge.fsx.stat_walk import Signature
-    from warpforge.fsx.tree import Content, Entry
-    from warpforge.pack.filters import Filters
     from warpforge.store.store import Store
 
 NEVER: Final = (b".git", b".warpforge")
@@ -61,7 +59,6 @@ class Ingester:
     def _git(self, path: Path, ref: str) -> WareId:
         from warpforge.pack.filters import SCAN
         from warpforge.pack.git import Repository
-        from warpforge.pack.packer import pack
 
         source = Path(os.path.realpath(path))
         if not source.is_dir():
@@ -70,10 +67,7 @@ class Ingester:
         commit = repository.fetch(source, ref)
         ware = WareId("git", commit)
         if not self._store.warehouse.has(ware):
-            with self._store.warehouse.stage() as staged:
-                seen = pack(repository.entries(commit, source), "ztar", SCAN, staged.file)
-                self._store.duals.record(ware, seen.dual)
-                staged.commit(ware, facts_of(seen))
+            keep_tree(self._store, repository.entries(commit, source), "ztar", SCAN, ware)
         return ware
 
     def _dir(self, path: Path) -> tuple[WareId, bool]:
@@ -109,26 +103,13 @@ class Ingester:
         """Pack in one pass, for a tree may change between two; what is here already is dropped."""
         from warpforge.fsx.tree import walk
         from warpforge.pack.filters import INGEST
-        from warpforge.pack.packer import pack
 
-        with self._store.warehouse.stage() as staged:
-            seen = pack(walk(fd, skip=make_skip(patterns)), "ztar", INGEST, staged.file)
-            if not self._store.warehouse.has(seen.ware):
-                staged.commit(seen.ware, facts_of(seen))
-            return seen.ware
+        return keep_tree(self._store, walk(fd, skip=make_skip(patterns)), "ztar", INGEST)
 
     def _tar(self, path: Path) -> WareId:
-        from warpforge.pack.packer import scan
-
         try:
-            with open(path, "rb") as stream, self._store.warehouse.stage() as staged:
-                while block := stream.read(1 << 20):
-                    staged.file.write(block)
-                staged.file.seek(0)
-                seen = scan(staged.file, "tar")
-                self._store.duals.record(seen.ware, seen.dual)
-                staged.commit(seen.ware, facts_of(seen))
-                return seen.ware
+            with open(path, "rb") as stream:
+                return keep_archive(self._store, stream, "tar")
         except FileNotFoundError as error:
             raise Missing("missing", f"{path}: there is no such archive", cause=error, path=path) from error
 
@@ -137,19 +118,7 @@ class Ingester:
         from warpforge.pack.filters import INGEST
 
         data = text.encode("utf-8", "surrogateescape")
-        return self._keep(lambda: [(Entry(b"", "f", 0o644, size=len(data)), io.BytesIO(data))], INGEST)
-
-    def _keep(self, entries: Callable[[], Iterable[tuple[Entry, Content | None]]], filters: Filters) -> WareId:
-        """Name a tree, and pack it unless it is here already."""
-        from warpforge.pack.packer import pack
-
-        ware = pack(entries(), "ztar", filters, None).ware
-        if self._store.warehouse.has(ware):
-            return ware
-        with self._store.warehouse.stage() as staged:
-            seen = pack(entries(), "ztar", filters, staged.file)
-            staged.commit(seen.ware, facts_of(seen))
-            return seen.ware
+        return keep_tree(self._store, [(Entry(b"", "f", 0o644, size=len(data)), io.BytesIO(data))], "ztar", INGEST)
 
 
 def make_skip(patterns: list[str]) -> Callable[[bytes, bool], bool]:

@@ -13,14 +13,12 @@ from time import monotonic
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from warpforge.engine.events import Notice, Reporter, WareMoving, WareSupplied
-from warpforge.errors import Failed, Missing, Unable, WarpforgeError
+from warpforge.errors import Missing, Unable, WarpforgeError
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
     from warpforge.mirror.policy import Access
     from warpforge.pack.filters import Filters
-    from warpforge.pack.packer import Sum
-    from warpforge.store.facts import WareFacts
     from warpforge.store.store import Store
 
 BLOCK: Final = 1 << 20
@@ -154,37 +152,12 @@ class Supply:
 
     def admit(self, ware: WareId, stream: BinaryIO, moved: Callable[[int], None] | None = None) -> None:
         """Copy packed bytes into the warehouse if they are this ware. Errors: ``ware-mismatch``, ``ware-corrupt``..."""
-        from warpforge.pack.packer import scan
+        from warpforge.engine.keep import keep_archive
 
-        with self._store.warehouse.stage() as staged:
-            done = 0
-            while block := stream.read(BLOCK):
-                staged.file.write(block)
-                done += len(block)
-                if moved:
-                    moved(done)
-            staged.file.seek(0)
-            at_rest, expect = self.at_rest(ware)
-            if expect is None:
-                raise Unable("fetch", f"wares of the packtype {ware.packtype} cannot be fetched", reason="policy")
-            seen = scan(staged.file, at_rest)
-            if seen.ware != expect:
-                raise Failed(
-                    "ware-mismatch",
-                    f"what was fetched as {ware} is {seen.ware}",
-                    expected=ware,
-                    actual=seen.ware,
-                    reason="hash",
-                )
-            self._store.duals.record(ware, seen.dual)
-            staged.commit(ware, facts_of(seen))
-
-
-def facts_of(seen: Sum) -> WareFacts:
-    """What the store notes of a ware that was packed or scanned."""
-    from warpforge.store.facts import WareFacts
-
-    return WareFacts(seen.packed_bytes, seen.unpacked_bytes, seen.entries, seen.packed_sha256)
+        at_rest, expect = self.at_rest(ware)
+        if expect is None:
+            raise Unable("fetch", f"wares of the packtype {ware.packtype} cannot be fetched", reason="policy")
+        keep_archive(self._store, stream, at_rest, ware=ware, expect=expect, moved=moved)
 
 
 def _is_bad(error: WarpforgeError) -> bool:

@@ -1,0 +1,83 @@
+"""Keep: packed bytes become a ware of the warehouse, under the id that was found in them, with their dual id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, BinaryIO
+
+from warpforge.errors import Failed
+from warpforge.model.atoms import WareId
+
+if TYPE_CHECKING:
+    from warpforge.fsx.tree import Content, Entry
+    from warpforge.pack.filters import Filters
+    from warpforge.pack.packer import Sum
+    from warpforge.store.store import Store
+
+BLOCK = 1 << 20
+
+
+def keep(store: Store, write: Callable[[BinaryIO], Sum], ware: WareId | None = None) -> WareId:
+    """Have a ware written, and give it its name: ``ware``, for an id that the tree alone cannot give, else its own.
+
+    What is here already is not stored again. Errors: those of ``write``; ``ware-mismatch`` (symlinks), ``store``.
+    """
+    from warpforge.store.facts import WareFacts
+
+    with store.warehouse.stage() as staged:
+        seen = write(staged.file)
+        name = ware or seen.ware
+        store.duals.record(name, seen.dual)
+        if not store.warehouse.has(name):
+            staged.commit(name, WareFacts(seen.packed_bytes, seen.unpacked_bytes, seen.entries, seen.packed_sha256))
+        return name
+
+
+def keep_tree(
+    store: Store,
+    entries: Iterable[tuple[Entry, Content | None]],
+    packtype: str,
+    filters: Filters,
+    ware: WareId | None = None,
+) -> WareId:
+    """Pack a tree into the warehouse. Errors: as ``pack`` and ``keep``."""
+    from warpforge.pack.packer import pack
+
+    return keep(store, lambda sink: pack(entries, packtype, filters, sink), ware)
+
+
+def keep_archive(
+    store: Store,
+    stream: BinaryIO,
+    packtype: str,
+    *,
+    ware: WareId | None = None,
+    expect: WareId | None = None,
+    moved: Callable[[int], None] | None = None,
+) -> WareId:
+    """Copy an archive into the warehouse if its tree is ``expect``; ``moved`` is told the bytes so far.
+
+    Errors: as ``scan`` and ``keep``; ``ware-mismatch`` (hash).
+    """
+    from warpforge.pack.packer import scan
+
+    def copy(sink: BinaryIO) -> Sum:
+        done = 0
+        while block := stream.read(BLOCK):
+            sink.write(block)
+            done += len(block)
+            if moved:
+                moved(done)
+        sink.seek(0)
+        seen = scan(sink, packtype)
+        if expect is not None and seen.ware != expect:
+            raise Failed(
+                "ware-mismatch",
+                f"what came as {ware or expect} is {seen.ware}",
+                expected=expect,
+                actual=seen.ware,
+                reason="hash",
+            )
+        return seen
+
+    return keep(store, copy, ware)
