@@ -9,6 +9,7 @@ import pytest
 from support import hostile_http as hostile
 from support.hostile_http import Hostile
 from support.places import AWS, BUCKET, QUICK, s3_server
+from support.world import World
 
 from warpforge.errors import WarpforgeError
 from warpforge.mirror.policy import Access
@@ -126,3 +127,16 @@ def test_what_is_not_there_whole_was_not_pushed(server: Hostile) -> None:
     with pytest.raises(WarpforgeError) as caught:
         at(server.url).push(WARE, io.BytesIO(b"data"))
     assert reason(caught) == "net"
+
+
+def test_through_the_command_line(endpoint: str, world: World) -> None:
+    world.root_workspace()
+    world.write("tree/hello", "hello")
+    env = {**AWS, "AWS_ENDPOINT_URL": endpoint}
+    ware = world.run("ware", "pack", "--to", f"ca+s3://{BUCKET}/line", "tree", env=env).out.strip()
+    assert (
+        world.run("--json", "ware", "push", ware, f"ca+s3://{BUCKET}/line", env=env).one("moved")["outcome"] == "there"
+    )
+    world.root_workspace("second")
+    world.run("ware", "fetch", ware, f"ca+s3://{BUCKET}/line", env=env, cwd="second")
+    world.run("ware", "unpack", "--path", "out", ware, cwd="second")
