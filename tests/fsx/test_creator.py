@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,6 +37,23 @@ def test_files_are_as_described(creator: Creator, tmp_path: Path) -> None:
         assert os.stat(path).st_mode & 0o7777 == 0o604
         assert os.stat(path).st_mtime == 7.5
     assert (tmp_path / "again").stat().st_mode & 0o7777 == 0
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o666, 0o1644, 0o6755, 0o7777])
+def test_modes_are_exact(creator: Creator, tmp_path: Path, mode: int) -> None:
+    creator.create([(b"", b"f", mode, 0, 1)], [b"x"], None)
+    assert (tmp_path / "f").stat().st_mode & 0o7777 == mode
+
+
+@pytest.mark.skipif(shutil.which("setfacl") is None, reason="setfacl is not installed")
+def test_a_default_acl_changes_no_mode(tmp_path: Path) -> None:
+    subprocess.run(["setfacl", "-d", "-m", "u::r,g::-,o::-", str(tmp_path)], check=True)
+    fd = open_dir(tmp_path)
+    creator = Creator(fd)
+    creator.create([(b"", b"f", 0o666, 0, 1)], [b"x"], None)
+    creator.close()
+    os.close(fd)
+    assert (tmp_path / "f").stat().st_mode & 0o7777 == 0o666
 
 
 def test_more_files_than_one_call_takes(creator: Creator, tmp_path: Path) -> None:

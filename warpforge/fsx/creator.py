@@ -28,10 +28,21 @@ _ROOT = 3
 
 
 def create_file(
-    dir_fd: int, name: bytes, mode: int, mtime: int, content: bytes | memoryview, owner: Owner = None
+    dir_fd: int,
+    name: bytes,
+    mode: int,
+    mtime: int,
+    content: bytes | memoryview,
+    owner: Owner = None,
+    *,
+    plain: bool = False,
 ) -> None:
-    """One new file with exactly this mode and time (nanoseconds). Raises OSError with the name."""
-    fd = os.open(name, CREATE, 0o600, dir_fd=dir_fd)
+    """One new file with exactly this mode and time (nanoseconds). Raises OSError with the name.
+
+    ``plain``: nothing here changes the mode that a file is created with: no umask, no default ACL.
+    """
+    plain = plain and owner is None and mode < 0o1000
+    fd = os.open(name, CREATE, mode if plain else 0o600, dir_fd=dir_fd)
     try:
         if content and (written := os.write(fd, content)) != len(content):
             view = memoryview(content)
@@ -39,7 +50,8 @@ def create_file(
                 written += os.write(fd, view[written:])
         if owner is not None:
             os.fchown(fd, *owner)
-        os.fchmod(fd, mode)
+        if not plain:
+            os.fchmod(fd, mode)
         os.utime(fd, ns=(mtime, mtime))
     finally:
         os.close(fd)
@@ -94,25 +106,37 @@ class Creator:
 
 def main() -> None:
     """The process itself."""
+    os.umask(0)
+    plain = not _has_default_acl(_ROOT)
     os.write(1, b"+")
     descent = Descent(_ROOT)
     standing: list[bytes] = []
-    while head := _read(_HEAD.size):
+    buffer = bytearray(1 << 20)
+    while head := bytes(_read(buffer, _HEAD.size)):
         description, size = _HEAD.unpack(head)
-        owner, files = marshal.loads(_read(description))
-        contents = memoryview(_read(size))
+        owner, files = marshal.loads(_read(buffer, description))
+        contents = _read(buffer, size)
         number, path = 0, b""
         try:
             at = 0
             for parent, name, mode, mtime, length in files:
-                path = parent + b"/" + name if parent else name
                 if parent != (standing[-1] if standing else b""):
                     _stand_in(descent, standing, parent)
-                create_file(descent.fd, name, mode, mtime, contents[at : at + length], owner)
+                create_file(descent.fd, name, mode, mtime, contents[at : at + length], owner, plain=plain)
                 at += length
         except OSError as error:
-            number = error.errno or errno.EIO
+            number, path = error.errno or errno.EIO, parent + b"/" + name if parent else name
+        contents.release()
         os.write(1, marshal.dumps((number, path)))
+
+
+def _has_default_acl(fd: int) -> bool:
+    """Whether what is created in a directory takes its mode from there; directories inherit it."""
+    try:
+        os.getxattr(fd, "system.posix_acl_default")
+    except OSError:
+        return False
+    return True
 
 
 def _stand_in(descent: Descent, standing: list[bytes], parent: bytes) -> None:
@@ -128,17 +152,18 @@ def _stand_in(descent: Descent, standing: list[bytes], parent: bytes) -> None:
         standing.append(at)
 
 
-def _read(size: int) -> bytearray:
-    """Exactly ``size`` bytes of stdin; empty at its end, for whoever dies takes the rest along."""
-    data = bytearray(size)
-    view = memoryview(data)
+def _read(buffer: bytearray, size: int) -> memoryview:
+    """Exactly ``size`` bytes of stdin, in the buffer; empty at the end of it, whoever died there."""
+    if size > len(buffer):
+        buffer.extend(bytes(size - len(buffer)))
+    view = memoryview(buffer)[:size]
     at = 0
     while at < size:
         count = os.readv(0, [view[at:]])
         if not count:
-            return bytearray()
+            return view[:0]
         at += count
-    return data
+    return view
 
 
 def _write_all(fd: int, parts: list[bytes]) -> None:

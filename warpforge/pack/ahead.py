@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from queue import Queue
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _AHEAD: Final = 3  # pieces
+_SWITCH: Final = 0.001  # seconds; by default a thread that computes keeps one that decodes waiting for 5 ms a step
 
 
 class Ahead:
@@ -21,6 +23,8 @@ class Ahead:
         self._stopped = False
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
+        if sys.getswitchinterval() > _SWITCH:
+            sys.setswitchinterval(_SWITCH)
         self._thread.start()
 
     def __iter__(self) -> Iterator[bytes]:

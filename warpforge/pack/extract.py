@@ -34,7 +34,7 @@ _BATCH: Final = 1 << 20  # bytes in a batch
 _FILES: Final = 512  # files in a batch
 _DIRECTORIES: Final = 48  # directories that a batch may leave
 _AHEAD: Final = 4  # batches on their way
-_THREADS: Final = 2
+_THREADS: Final = 2  # where there are processors for them
 _MANY: Final = 256  # small files that a thread creates itself before it starts a process for more
 _PIECE: Final = 1 << 20
 
@@ -93,7 +93,8 @@ class Extractor:
         self._batch = _Batch()
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._order: deque[_Batch] = deque()
-        self._threads = [threading.Thread(target=self._run, name=f"write-{n}", daemon=True) for n in range(_THREADS)]
+        count = min(_THREADS, max(1, len(os.sched_getaffinity(0)) - 1))
+        self._threads = [threading.Thread(target=self._run, name=f"write-{n}", daemon=True) for n in range(count)]
 
     def __enter__(self) -> Extractor:
         for thread in self._threads:
