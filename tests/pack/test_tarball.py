@@ -235,6 +235,29 @@ def test_no_thread_and_no_descriptor_is_left(place: int, tmp_path: Path) -> None
     assert name.startswith("ztar:")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+@pytest.mark.parametrize("size", [3 * MIB, 3000])
+def test_a_full_disk_leaves_nothing(place: int, tmp_path: Path, size: int) -> None:
+    """Large files and many small ones, onto a file system that cannot hold them."""
+    count = 4 * MIB // size + 1
+    tree = Node("d", 0o755, children={b"f%d" % n: Node("f", content=os.urandom(size)) for n in range(count)})
+    sink = io.BytesIO()
+    pack(list_entries(tree), "ztar", OUTPUT, sink)
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "small", str(small)], capture_output=True).returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        fd = open_dir(small)
+        with pytest.raises(WarpforgeError) as caught:
+            unpack(io.BytesIO(sink.getvalue()), "ztar", fd, b"t")
+        os.close(fd)
+        assert (caught.value.code, caught.value.reason) == ("warpforge-error-store", "full")
+        assert os.listdir(small) == []
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
 # memory
 
 MEASURE = """

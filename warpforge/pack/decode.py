@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Final, Protocol
 
+from warpforge.errors import store_error
+
 from . import faults
 
 if TYPE_CHECKING:
@@ -60,7 +62,10 @@ class Packed:
 
     def _fill(self, size: int) -> bool:
         while len(self._held) - self._at < size:
-            more = self._source.read(_READ)
+            try:
+                more = self._source.read(_READ)
+            except OSError as error:
+                raise store_error(error, "the packed ware could not be read") from error
             if not more:
                 return False
             self._hash.update(more)

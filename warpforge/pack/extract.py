@@ -1,75 +1,31 @@
 """Writing a tree to disk: by descriptors of directories, never through a symlink, a few files at a time in threads.
 
-A directory is made 0700 and gets its mode and time when nothing more can come into it. Files and pieces of large
-files are gathered into batches that threads write; a batch's directories stay open until the batch is done.
-In an ordered archive a directory is finished when it is left; otherwise all are at the end.
-Many small files are handed to processes of their own: a system call each time would hand the interpreter's lock around.
+A directory is made 0700 and gets its mode and time when nothing more can come into it: in an ordered archive when it
+is left, otherwise at the end. Files are written by a crew beside the reading.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import threading
-from collections import deque
-from queue import SimpleQueue
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Failed, WarpforgeError, store_error
-from warpforge.fsx.creator import CREATE, Creator, create_file
+from warpforge.fsx.creator import CREATE
 from warpforge.fsx.descent import DIRECTORY, HELD, Descent
 from warpforge.fsx.remove import remove_tree
 
 from . import faults
+from .crew import Closing, Crew, LateError, Piece
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from warpforge.fsx.creator import File
     from warpforge.fsx.tree import Content, Entry
 
     from .fileset import ContentHash
 
-_BATCH: Final = 1 << 20  # bytes in a batch
-_FILES: Final = 512  # files in a batch
-_DIRECTORIES: Final = 48  # directories that a batch may leave
-_AHEAD: Final = 4  # batches on their way
-_THREADS: Final = 2  # where there are processors for them
-_MANY: Final = 256  # small files that a thread creates itself before it starts a process for more
 _PIECE: Final = 1 << 20
-
-
-class _Piece(NamedTuple):
-    """A stretch of a large file that is open already."""
-
-    fd: int
-    offset: int
-    data: bytes
-
-
-class _Closing(NamedTuple):
-    """A descriptor to close after its batch, with the attributes to set before."""
-
-    fd: int
-    mode: int | None
-    time: int
-
-
-class _Batch:
-    """Work for a thread. ``files`` are small and whole: beside each its content, and its directory's descriptor."""
-
-    __slots__ = ("closing", "contents", "directories", "done", "error", "files", "pieces", "size")
-
-    def __init__(self) -> None:
-        self.files: list[File] = []
-        self.contents: list[bytes] = []
-        self.directories: list[int] = []
-        self.pieces: list[_Piece] = []
-        self.closing: list[_Closing] = []
-        self.size = 0
-        self.error: BaseException | None = None
-        self.done = threading.Lock()
-        self.done.acquire()
 
 
 class Extractor:
@@ -84,31 +40,19 @@ class Extractor:
         self._name = name
         self._owner = owner
         self._ordered = ordered
-        self._root_fd = -1
         self._descent: Descent | None = None
         self._paths: list[bytes] = []  # of the directories we stand in, the root left out
         self._last: list[tuple[int, int]] = []  # their mode and time, the root's too
         self._current: bytes | None = None
         self._made = False
-        self._batch = _Batch()
-        self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
-        self._order: deque[_Batch] = deque()
-        count = min(_THREADS, max(1, len(os.sched_getaffinity(0)) - 1))
-        self._threads = [threading.Thread(target=self._run, name=f"write-{n}", daemon=True) for n in range(count)]
+        self._crew = Crew(owner)
 
     def __enter__(self) -> Extractor:
-        for thread in self._threads:
-            thread.start()
+        self._crew.start()
         return self
 
     def __exit__(self, kind: object, error: object, trace: object) -> None:
-        for _ in self._threads:
-            self._queue.put(None)
-        for thread in self._threads:
-            thread.join()
-        for batch in (*self._order, self._batch):
-            for closing in batch.closing:
-                os.close(closing.fd)
+        self._crew.stop()
         if self._descent is not None:
             self._descent.close()
         if kind is not None and self._made:
@@ -141,14 +85,11 @@ class Extractor:
         if parent != self._current:
             self._go(parent, entry.path)
         assert self._descent is not None
-        batch = self._batch
-        size = len(data)
-        batch.files.append((parent, name, entry.mode, entry.mtime * 1_000_000_000 + entry.mtime_ns, size))
-        batch.contents.append(data)
-        batch.directories.append(self._descent.fd)
-        batch.size += size
-        if batch.size >= _BATCH or len(batch.files) >= _FILES:
-            self._submit()
+        file = (parent, name, entry.mode, entry.mtime * 1_000_000_000 + entry.mtime_ns, len(data))
+        try:
+            self._crew.file(file, data, self._descent.fd)
+        except OSError as error:
+            raise self._fault(error, entry.path) from error
 
     def large_file(self, entry: Entry, content: Content, digesting: ContentHash) -> None:
         """A file that comes in pieces, hashed on the way. The caller checks that its size is right."""
@@ -159,30 +100,29 @@ class Extractor:
         offset = 0
         try:
             while data := content.read(_PIECE):
-                self._batch.pieces.append(_Piece(fd, offset, data))
-                self._batch.size += len(data)
+                self._crew.piece(Piece(fd, offset, data))
                 offset += len(data)
-                if self._batch.size >= _BATCH:
-                    self._submit()
                 digesting.update(data)
+        except OSError as error:
+            raise self._fault(error, entry.path) from error
         finally:
-            self._batch.closing.append(_Closing(fd, entry.mode, _time(entry)))
+            self._crew.close(Closing(fd, entry.mode, _time(entry)))
 
     def copy(self, entry: Entry, source: bytes) -> None:
         """A file with the content of one that was written before."""
-        self._drain()
+        self._crew.drain()
         try:
             origin = self._reopen(source)
             try:
                 fd = self._create(entry)
-                self._batch.closing.append(_Closing(fd, entry.mode, _time(entry)))
+                self._crew.close(Closing(fd, entry.mode, _time(entry)))
                 while os.sendfile(fd, origin, None, 1 << 24):
                     pass
             finally:
                 os.close(origin)
         except OSError as error:
             raise self._fault(error, entry.path) from error
-        self._submit()
+        self._crew.submit()
 
     def other(self, entry: Entry) -> None:
         """A symlink or a fifo. Errors: ``ware-invalid``, reason type, for a device."""
@@ -211,19 +151,19 @@ class Extractor:
         try:
             if self._descent is not None:
                 self._climb(0)
-                self._drain()
+                self._crew.drain()
                 if self._ordered:
                     fd = self._descent.fd
-                    self._settle(_Closing(fd, *self._last.pop()))
+                    self._crew.settle(Closing(fd, *self._last.pop()))
                     self._descent.fd = -1
             else:
-                self._drain()
+                self._crew.drain()
             for entry in directories:
                 self._finish_directory(entry)
             if self._descent is not None and self._descent.fd >= 0:
                 self._climb(0)
-                self._drain()
-                self._settle(_Closing(self._descent.fd, *self._last.pop()))
+                self._crew.drain()
+                self._crew.settle(Closing(self._descent.fd, *self._last.pop()))
                 self._descent.fd = -1
         except OSError as error:
             raise self._fault(error, b"") from error
@@ -236,8 +176,8 @@ class Extractor:
         except FileExistsError:
             raise self._exists() from None
         self._made = True
-        self._root_fd = os.open(self._name, DIRECTORY, dir_fd=self._parent_fd)
-        self._descent = Descent(self._root_fd)
+        self._crew.root_fd = os.open(self._name, DIRECTORY, dir_fd=self._parent_fd)
+        self._descent = Descent(self._crew.root_fd)
         self._current = b""
 
     def _go(self, parent: bytes, path: bytes) -> None:
@@ -280,7 +220,7 @@ class Extractor:
     def _enter(self, path: bytes) -> None:
         assert self._descent is not None
         if self._descent.depth >= HELD - 2:
-            self._drain()  # a far directory is about to be closed: nothing may be on its way to it
+            self._crew.drain()  # a far directory is about to be closed: nothing may be on its way to it
         self._descent.enter(path.rpartition(b"/")[2])
         self._paths.append(path)
         self._current = path
@@ -290,12 +230,10 @@ class Extractor:
         assert self._descent is not None
         while len(self._paths) > level:
             if self._descent.depth >= HELD - 2:
-                self._drain()
+                self._crew.drain()
             fd = self._descent.leave()
             mode, time = self._last.pop() if self._ordered else (None, 0)
-            self._batch.closing.append(_Closing(fd, mode, time))
-            if len(self._batch.closing) >= _DIRECTORIES:
-                self._submit()
+            self._crew.close(Closing(fd, mode, time))
             self._paths.pop()
         self._current = self._paths[-1] if self._paths else b""
 
@@ -328,11 +266,11 @@ class Extractor:
     def _lone_file(self, entry: Entry, data: bytes) -> None:
         try:
             fd = self._create(entry)
-            self._batch.closing.append(_Closing(fd, entry.mode, _time(entry)))
+            self._crew.close(Closing(fd, entry.mode, _time(entry)))
         except OSError as error:
             raise self._fault(error, entry.path) from error
-        self._batch.pieces.append(_Piece(fd, 0, data))
-        self._submit()
+        self._crew.piece(Piece(fd, 0, data))
+        self._crew.submit()
 
     def _reopen(self, path: bytes) -> int:
         """Open a file that we wrote, for reading."""
@@ -354,62 +292,6 @@ class Extractor:
         finally:
             descent.close()
 
-    # batches
-
-    def _submit(self) -> None:
-        batch = self._batch
-        if not (batch.files or batch.pieces or batch.closing):
-            return
-        self._batch = _Batch()
-        self._order.append(batch)
-        self._queue.put(batch)
-        while len(self._order) > _AHEAD or (self._order and not self._order[0].done.locked()):
-            self._reap()
-
-    def _drain(self) -> None:
-        """Wait until everything handed over so far is on disk."""
-        self._submit()
-        while self._order:
-            self._reap()
-
-    def _reap(self) -> None:
-        """The eldest batch: wait for it, then finish the directories and large files that ended with it."""
-        batch = self._order[0]
-        with batch.done:
-            pass
-        if batch.error is not None:
-            if isinstance(batch.error, OSError):
-                raise self._fault(batch.error, batch.error.filename or b"") from batch.error
-            raise batch.error
-        while batch.closing:
-            self._settle(batch.closing.pop(0))
-        self._order.popleft()
-
-    def _settle(self, closing: _Closing) -> None:
-        try:
-            if closing.mode is not None:
-                if self._owner is not None:
-                    os.fchown(closing.fd, *self._owner)
-                os.fchmod(closing.fd, closing.mode)
-                os.utime(closing.fd, ns=(closing.time, closing.time))
-        finally:
-            os.close(closing.fd)
-
-    def _run(self) -> None:
-        hand = _Hand(self._owner)
-        while (batch := self._queue.get()) is not None:
-            try:
-                for piece in batch.pieces:
-                    _write_at(*piece)
-                if batch.files:
-                    hand.create(batch, self._root_fd)
-            except BaseException as error:
-                batch.error = error
-            finally:
-                batch.files, batch.contents, batch.pieces = [], [], []
-                batch.done.release()
-        hand.close()
-
     # faults
 
     def _exists(self) -> Failed:
@@ -417,6 +299,8 @@ class Extractor:
         return Failed("already-exists", f"{shown} is there already: unpack elsewhere, or remove it", path=shown)
 
     def _fault(self, error: OSError, path: bytes) -> WarpforgeError:
+        if isinstance(error, LateError):
+            path = error.filename or b""
         if error.errno == errno.EEXIST:
             return faults.invalid("duplicate", path, "comes twice")
         if error.errno in (errno.ELOOP, errno.ENOTDIR):
@@ -424,41 +308,6 @@ class Extractor:
         if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
             return faults.invalid("name", path, f"this file system cannot hold the name ({error.strerror})")
         return store_error(error, f"{faults.printable(path) or '.'} could not be unpacked")
-
-
-class _Hand:
-    """Creates small files: a few by itself, many through a process."""
-
-    def __init__(self, owner: tuple[int, int] | None) -> None:
-        self._owner = owner
-        self._creator: Creator | None = None
-        self._left = _MANY
-
-    def create(self, batch: _Batch, root_fd: int) -> None:
-        if self._left >= 0:
-            self._left -= len(batch.files)
-            if self._left < 0:
-                try:
-                    self._creator = Creator(root_fd)
-                except OSError:
-                    pass  # then everything is done here
-        if self._creator is not None:
-            self._creator.create(batch.files, batch.contents, self._owner)
-            return
-        for (_, name, mode, time, _), data, dir_fd in zip(batch.files, batch.contents, batch.directories, strict=True):
-            create_file(dir_fd, name, mode, time, data, self._owner)
-
-    def close(self) -> None:
-        if self._creator is not None:
-            self._creator.close()
-
-
-def _write_at(fd: int, offset: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        written = os.pwrite(fd, view, offset)
-        offset += written
-        view = view[written:]
 
 
 def _time(entry: Entry) -> int:
