@@ -21,6 +21,7 @@ from warpforge.engine.events import (
     StepFinished,
     StepOutput,
     StepStarted,
+    WareMoving,
     WareSupplied,
 )
 
@@ -179,23 +180,34 @@ class LiveScreen(Lines):
     def __init__(self, common: Common) -> None:
         super().__init__(common)
         self._running: dict[tuple[str, ...], float] = {}
+        self._moving: dict[str, WareMoving] = {}
         self._live: Live | None = None
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, WareMoving):
+            self._moving[str(event.ware)] = event
+            self._live = self._live or self._open()
+            return
+        if isinstance(event, WareSupplied):
+            self._moving.pop(str(event.ware), None)
+            self._stop_when_idle()
+        super().show(event)
 
     def started(self, event: StepStarted) -> None:
         from time import monotonic
 
         self._running[event.step] = monotonic()
-        if self._live is None:
-            self._live = self._open()
+        self._live = self._live or self._open()
 
     def ended(self, event: StepFinished | StepFailed) -> None:
         self._running.pop(event.step, None)
+        if isinstance(event, StepFailed):
+            self._moving.clear()  # a transfer that failed says so in the error
         if isinstance(event, StepFailed) and not self._common.verbose:
             tail = self._tails.get(event.step)
             for line in tail.last(LINES_OF_A_FAILURE) if tail else ():
                 self.line(f"{name(event.step)} | {line}")
-        if not self._running:
-            self._stop()
+        self._stop_when_idle()
 
     def output(self, step: tuple[str, ...], line: str) -> None:
         if self._common.verbose:
@@ -230,6 +242,10 @@ class LiveScreen(Lines):
         live.start()
         return live
 
+    def _stop_when_idle(self) -> None:
+        if not self._running and not self._moving:
+            self._stop()
+
     def _stop(self) -> None:
         live, self._live = self._live, None
         if live is not None:
@@ -241,6 +257,10 @@ class LiveScreen(Lines):
         from rich.text import Text
 
         picture = Text(no_wrap=True, overflow="ellipsis")
+        for move in [*self._moving.values()]:
+            picture.append(
+                f"ware  {short(str(move.ware))}  {megabytes(move)}  {printable(move.address)}\n", style="cyan"
+            )
         for step, since in [*self._running.items()]:
             picture.append(f"run   {printable(name(step))}  {seconds(monotonic() - since)}\n", style="bold")
             tail = self._tails.get(step)
@@ -294,6 +314,12 @@ def name(step: tuple[str, ...]) -> str:
 def short(text: str) -> str:
     """The first part of an id, enough to tell it from others."""
     return text if len(text) <= 20 else text[:19] + "…"
+
+
+def megabytes(move: WareMoving) -> str:
+    """How far a transfer is."""
+    done = f"{move.done / 1e6:.1f}"
+    return f"{done} of {move.total / 1e6:.1f} MB" if move.total else f"{done} MB"
 
 
 def seconds(value: float) -> str:
