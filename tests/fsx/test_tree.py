@@ -270,12 +270,10 @@ def test_any_modes_are_removed(who: str, tmp_path: Path) -> None:
     (place / "t/a/f").touch(mode=0)
     (place / "t/l").symlink_to("/")
     os.mkfifo(place / "t/p")
-    for path in (place / "t/a/b", place / "t/a", place / "t"):
-        path.chmod(0)
     for path in (place, *place.rglob("*")):
         os.chown(path, person.uid, -1, follow_symlinks=False)
-    for path in (place / "t/a/b", place / "t/a", place / "t/a/f", place / "t/l", place / "t/p", place / "t"):
-        os.chown(path, person.uid, -1, follow_symlinks=False)
+    for path in (place / "t/a/b", place / "t/a", place / "t"):
+        path.chmod(0)
     try:
         person.call(_remove, str(place), "t")
     finally:

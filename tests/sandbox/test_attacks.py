@@ -62,10 +62,9 @@ def test_nothing_gets_out(yard: Yard, attacks: Path) -> None:
 
 
 def test_processes_of_the_host_are_not_seen(yard: Yard) -> None:
-    result = yard.sh(f"ls /proc | grep -c '^[0-9]'; kill -0 {os.getpid()}; grep -cv '_ses: empty' /proc/keys")
-    assert int(result.out.split()[0]) < 6
+    result = yard.sh(f"ls /proc | grep -c '^[0-9]'; kill -0 {os.getpid()}; cat /proc/keys")
+    assert int(result.out) < 6, "a number of processes, and not one key"
     assert "No such process" in result.err
-    assert result.out.split()[-1] == "0"
 
 
 def test_inputs_on_the_shelf_are_never_written(yard: Yard) -> None:

@@ -29,6 +29,8 @@ NAMES: tuple[bytes, ...] = (
     b"x" * 200,
 )
 NAMES += (b"-rf", b"sp ace", b"\x1b[31m", "\u202e".encode(), b"long" * 30, b"back\\slash", b"~")
+# closed to everybody; but only root can read what its own owner may not
+CLOSED_FILE, CLOSED_DIRECTORY = (0o000, 0o000) if os.geteuid() == 0 else (0o400, 0o500)
 
 
 def random_tree(rng: random.Random, *, owners: bool = True) -> Node:
@@ -51,9 +53,9 @@ def _random_node(rng: random.Random) -> Node:
     draw = rng.random()
     if draw < 0.55:
         size = rng.choice((0, 1, 511, 512, 513, rng.randrange(5000)))
-        return Node("f", rng.choice((0o644, 0o755, 0o600, 0o1755, 0o000)), content=rng.randbytes(size))
+        return Node("f", rng.choice((0o644, 0o755, 0o600, 0o1755, CLOSED_FILE)), content=rng.randbytes(size))
     if draw < 0.8:
-        return Node("d", rng.choice((0o755, 0o700, 0o1777, 0o000)))
+        return Node("d", rng.choice((0o755, 0o700, 0o1777, CLOSED_DIRECTORY)))
     if draw < 0.95:
         return Node("L", 0o777, link=rng.choice((b"a", b"../x", b"/etc/passwd", b"nowhere\n", b"y" * 300)))
     return Node("p", 0o644)

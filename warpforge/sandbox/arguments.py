@@ -15,6 +15,7 @@ def make_bwrap_arguments(order: Order, env: dict[bytes, bytes], seccomp_fd: int,
     """bwrap's options, without the program and the command; they go through ``--args``, out of sight of ``ps``.
 
     /proc/sys is bound read-only on itself: a sysctl of the host must not be writable even for a uid that could.
+    /proc/keys is covered: it lists the keyrings of whoever is uid 0 in the box, in every user namespace.
     """
     arguments = [b"--unshare-all", b"--unshare-user", b"--disable-userns"]
     if order.network:
@@ -22,6 +23,7 @@ def make_bwrap_arguments(order: Order, env: dict[bytes, bytes], seccomp_fd: int,
     arguments += [b"--uid", b"0", b"--gid", b"0", b"--cap-drop", b"ALL", b"--die-with-parent", b"--new-session"]
     arguments += [b"--hostname", order.hostname, b"--bind", MEETING_POINT, b"/"]
     arguments += [b"--proc", b"/proc", b"--ro-bind", b"/proc/sys", b"/proc/sys", b"--dev", b"/dev"]
+    arguments += [b"--ro-bind", b"/dev/null", b"/proc/keys"]
     arguments += [
         b"--size",
         b"%d" % SHM_BYTES,
