@@ -28,6 +28,7 @@ LAZY = {
     "quickstart": ("warpforge.cli.cmd_quickstart:quickstart", "Write a first module and plot here."),
     "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
     "status": ("warpforge.cli.cmd_status:status", "Show the module, the workspaces and this machine."),
+    "store": ("warpforge.cli.cmd_store:store", "Look after the store: verify, repair, stats, gc."),
     "warehouse": ("warpforge.cli.cmd_warehouse:warehouse", "Serve the wares of this workspace to other machines."),
     "ware": ("warpforge.cli.cmd_ware:ware", "Pack, scan, unpack and show wares."),
 }

@@ -256,6 +256,13 @@ def read_table(source: BinaryIO) -> list[Frame] | None:
     return frames if at == begin else None
 
 
+def claims_table(source: BinaryIO) -> bool:
+    """Whether a file ends as one with a seek table does."""
+    end = source.seek(0, os.SEEK_END)
+    source.seek(max(0, end - 4))
+    return source.read(4) == FOOTER_MAGIC.to_bytes(4, "little")
+
+
 def normal(path: bytes) -> bytes:
     """A path as people write it, as the tree has it. Errors: ``invalid-argument`` for one that leaves the tree."""
     names = [name for name in path.split(b"/") if name not in (b"", b".")]

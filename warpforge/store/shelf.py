@@ -166,6 +166,19 @@ class Shelf:
                 os.chown(directory, *self._owner, follow_symlinks=False)  # type: ignore[misc]
 
 
+def judge(tree: str, stamp: str) -> str:
+    """What a stamp says of its tree: ``ok``, ``changed``, or ``stale``: none, or of an earlier boot, so never used."""
+    try:
+        with open(stamp, "rb") as file:
+            written = file.read(512)
+        expected = _summary(os.lstat(tree))
+    except OSError:
+        return "stale"
+    if written == expected:
+        return "ok"
+    return "changed" if written.split(b" ")[:2] == expected.split(b" ")[:2] else "stale"
+
+
 def _summary(root: os.stat_result) -> bytes:
     """What is cheap to compare: the boot, and of the root its inode, change time, mode, links and size.
 

@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Unable
-from warpforge.fsx.atomic import make_dirs, write_atomic
+from warpforge.fsx.atomic import make_dirs, movable, write_atomic
 from warpforge.fsx.locks import Busy, Lock
 from warpforge.model.atoms import WareId
 
 from .debris import sweep
 from .duals import Duals
 from .facts import WareFacts
-from .finding import Finding, Findings, storing
+from .finding import Finding, Findings, quarantine, storing
 from .layout import FORMAT, Layout
 from .memo import Memo
 from .pins import Pin
@@ -148,6 +148,34 @@ class Store:
     def sweep(self) -> int:
         """Remove what dead processes left behind; returns how many things. Nothing of a live process is touched."""
         return sweep(self.layout.tmp) + sweep(self.layout.roots)
+
+    def set_aside(self, path: str, kind: str) -> str:
+        """Move something that is wrong to the quarantine, where it is kept; gives its new path, "" when it must stay.
+
+        A tree loses its stamp first. Errors: ``store``.
+        """
+        with storing(f"cannot set {path} aside"):
+            if kind == "tree":
+                self._unstamp(path)
+            with movable(path):
+                return quarantine(self.layout.quarantine, path, kind)
+
+    def drop_tree(self, path: str) -> None:
+        """Delete a tree on the shelf, its stamp first. Errors: ``store``."""
+        from warpforge.fsx.remove import remove_tree
+
+        with storing(f"cannot delete {path}"):
+            self._unstamp(path)
+            aside = self.staging.new("old")
+            with movable(path):
+                os.rename(path, aside)
+            remove_tree(-100, aside)
+
+    def _unstamp(self, path: str) -> None:
+        from .trees import stamp_of
+
+        with suppress(FileNotFoundError):
+            os.unlink(stamp_of(self.layout, path))
 
     def reindex(self) -> int:
         """Write the index anew from the files; returns the number of wares. The ingest cache is forgotten."""

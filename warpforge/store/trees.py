@@ -41,6 +41,12 @@ def trees(layout: Layout) -> Iterator[Tree]:
             yield from _below(packtype, place, f"{top}/{FILTERED}/{place}", f"{top}/stamp-filtered/{place}")
 
 
+def stamp_of(layout: Layout, path: str) -> str:
+    """The stamp of the tree at a path."""
+    packtype, kind, rest = os.path.relpath(path, layout.cache).split("/", 2)
+    return f"{layout.cache}/{packtype}/{kind.replace(PLAIN, 'stamp', 1)}/{rest}"
+
+
 def tree_bytes(path: str) -> int:
     """Bytes that a tree takes, without following symlinks; what cannot be read counts nothing."""
     total, waiting = 0, [path]

@@ -1,7 +1,7 @@
 """Looking at everything: each ware hashed again, each memo and dual id read.
 
 The store does not know how wares are packed, so the one who asks hands in ``check``: it reads a packed ware and
-returns the WareId of what it read, or raises.
+returns the WareId of what it read, or raises. How deep it looks is its own affair.
 """
 
 from __future__ import annotations
@@ -16,26 +16,91 @@ from warpforge.model.atoms import WareId
 
 from . import duals, memo
 from .finding import Finding
+from .shelf import judge
+from .trees import Tree, tree_bytes, trees
 
 if TYPE_CHECKING:
     from .store import Store
 
 Check = Callable[[WareId, BinaryIO], WareId]
+CheckTree = Callable[
+    [Tree], str
+]  # what is wrong with a tree that has a sound stamp, in words; nothing when all is well
+Told = Callable[[int, int, str], None]  # how much of how much is done, and what comes next
 
 
-def verify(store: Store, check: Check) -> list[Finding]:
-    """Everything that is not as it should be; an empty list is a sound store. Nothing is changed."""
-    return [*_wares(store, check), *_duals(store), *_memos(store)]
+def verify(
+    store: Store, check: Check, *, check_tree: CheckTree | None = None, told: Told = lambda done, total, name: None
+) -> list[Finding]:
+    """Everything that is not as it should be; an empty list is a sound store. Nothing is changed.
+
+    ``check_tree``: asked about every tree that stands on the shelf without filters (None: only stamps are looked at).
+    ``told`` hears of the progress, in bytes.
+    """
+    progress = _Progress(told)
+    wares = [(ware, path, _size(path)) for ware, path in store.warehouse.wares()]
+    shelf = [(tree, tree_bytes(tree.path) if check_tree else 1) for tree in trees(store.layout)]
+    progress.expect(sum(size for _, _, size in wares) + sum(size for _, size in shelf))
+    found: list[Finding] = []
+    for ware, path, size in wares:
+        progress.tell(str(ware), size)
+        found += filter(None, (_ware(ware, path, check),))
+    found += _index(store)
+    found += [*_duals(store), *_memos(store), *_pins(store)]
+    for tree, size in shelf:
+        progress.tell(str(tree.ware), size)
+        found += filter(None, (_tree(tree, check_tree),))
+    progress.tell("", 0)
+    return found
 
 
-def _wares(store: Store, check: Check) -> Iterator[Finding]:
-    for ware, path in store.warehouse.wares():
-        finding = _ware(ware, path, check)
-        if finding is not None:
-            yield finding
-    for ware, _facts in store.index.wares():
+class _Progress:
+    """Bytes done of all; each thing counts once the next is told of."""
+
+    def __init__(self, told: Told) -> None:
+        self._told = told
+        self._done = self._running = self._total = 0
+
+    def expect(self, total: int) -> None:
+        self._total = total
+
+    def tell(self, name: str, size: int) -> None:
+        self._done += self._running
+        self._running = size
+        self._told(self._done, self._total, name)
+
+
+def _index(store: Store) -> Iterator[Finding]:
+    for ware, facts in store.index.wares():
         if not store.warehouse.has(ware):
             yield Finding("index", str(ware), "missing", "", f"the index names {ware}, which is not there")
+        elif ware.packtype != "ztar" and facts.entries and not os.path.lexists(store.layout.dual(ware)):
+            path = store.layout.dual(ware)
+            yield Finding("dual", str(ware), "missing", "", f"the dual id of {ware} is gone", path)
+
+
+def _tree(tree: Tree, check_tree: CheckTree | None) -> Finding | None:
+    """A tree without a stamp, or with that of an earlier boot, is never used: no finding."""
+    state = judge(tree.path, tree.stamp)
+    wrong = ""
+    if state == "changed":
+        wrong = "it is not as it was when it was put on the shelf"
+    elif state == "ok" and check_tree is not None and not tree.place:
+        try:
+            wrong = check_tree(tree)
+        except WarpforgeError as error:
+            wrong = error.message
+    if not wrong:
+        return None
+    return Finding("tree", str(tree.ware), "ware-corrupt", state, f"the tree of {tree.ware}: {wrong}", tree.path)
+
+
+def _pins(store: Store) -> Iterator[Finding]:
+    try:
+        for _ in store.kept.pins():
+            pass
+    except WarpforgeError as error:
+        yield Finding.of("pin", os.path.basename(error.details.get("path", "")), error, error.details.get("path", ""))
 
 
 def _ware(ware: WareId, path: str, check: Check) -> Finding | None:
@@ -44,6 +109,8 @@ def _ware(ware: WareId, path: str, check: Check) -> Finding | None:
         status = os.lstat(path)
         if not stat.S_ISREG(status.st_mode):
             return Finding(kind, name, "ware-corrupt", "type", f"{path} is no regular file", path)
+        if not status.st_size:
+            return Finding(kind, name, "ware-corrupt", "size", f"{path} is empty", path)
         with open(path, "rb") as file:
             found = check(ware, file)
     except WarpforgeError as error:
@@ -53,6 +120,13 @@ def _ware(ware: WareId, path: str, check: Check) -> Finding | None:
     if found != ware:
         return Finding(kind, name, "ware-mismatch", "", f"{path} holds {found}", path)
     return None
+
+
+def _size(path: str) -> int:
+    try:
+        return os.lstat(path).st_size
+    except OSError:
+        return 0
 
 
 def _duals(store: Store) -> Iterator[Finding]:

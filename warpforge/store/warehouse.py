@@ -131,6 +131,10 @@ class Warehouse:
         for directory in self.directories:
             yield from _wares_below(directory)
 
+    def own_wares(self) -> Iterator[tuple[WareId, str]]:
+        """As wares(), of our own directory only."""
+        return _wares_below(self.own)
+
     def close(self) -> None:
         """Remove what was staged in a stand-in."""
         if self._stand_in_staging is not None:

@@ -1,0 +1,47 @@
+"""Durations and sizes, as people say them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import click
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w|y)?\Z")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(i?)B?\Z", re.IGNORECASE)
+_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+
+
+class Duration(click.ParamType[float]):
+    """``90s``, ``45m``, ``12h``, ``30d``, ``2w``, ``1y``; as seconds."""
+
+    name = "DURATION"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found = _DURATION.match(value) if isinstance(value, str) else None
+        if found is None or (found[2] is None and float(found[1])):
+            self.fail(f"{value!r} is no duration: 90s, 45m, 12h, 30d, 2w, 1y", param, ctx)
+        return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+class Size(click.ParamType[int]):
+    """``500M``, ``10G`` (powers of 1000), ``10GiB`` (of 1024); as bytes."""
+
+    name = "SIZE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        found = _SIZE.match(value) if isinstance(value, str) else None
+        if found is None:
+            self.fail(f"{value!r} is no size: 500M, 10G, 10GiB", param, ctx)
+        return int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].upper()])
+
+
+def size(count: int) -> str:
+    """Bytes for people."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 999.5 or unit == "TB":
+            break
+        value /= 1000
+    return f"{count} B" if unit == "B" else f"{value:.3g} {unit}" if value < 1000 else f"{value:.0f} {unit}"
