@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench_row import Row, command, compare
+from bench_row import SCRATCH, Row, command, compare
 from rootfs import make_rootfs
 
 from warpforge.sandbox.bwrap import Bwrap
@@ -18,8 +18,7 @@ ROUNDS = 30
 
 def rows() -> Iterator[Row]:
     # on tmpfs where there is one: what is measured is the box, not how a disk makes directories
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="warpforge-bench-", dir=base) as directory:
+    with tempfile.TemporaryDirectory(prefix="warpforge-bench-", dir=SCRATCH) as directory:
         yield _box(Path(directory))
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench_row import Row, command, compare
+from bench_row import SCRATCH, Row, command, compare
 
 from warpforge.engine.events import Reporter
 from warpforge.engine.ingest import Ingester
@@ -30,8 +30,7 @@ GIT = ["git", "-c", "user.name=bench", "-c", "user.email=bench@example.org", "-c
 
 
 def rows() -> Iterator[Row]:
-    base = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="warpforge-bench-", dir=base) as directory:
+    with tempfile.TemporaryDirectory(prefix="warpforge-bench-", dir=SCRATCH) as directory:
         yield from _unchanged(Path(directory))
 
 

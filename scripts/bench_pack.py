@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench_row import Row, compare, shell
+from bench_row import SCRATCH, Row, compare, shell
 
 from warpforge.fsx.tree import walk
 from warpforge.pack.limits import UNLIMITED
@@ -64,9 +64,8 @@ TREES = {"T1, small files": make_small, "T2, large files": make_large, "T3, Pyth
 
 def rows() -> Iterator[Row]:
     """Two rows for each tree."""
-    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     for title, make in TREES.items():
-        with tempfile.TemporaryDirectory(dir=memory) as name:
+        with tempfile.TemporaryDirectory(dir=SCRATCH) as name:
             base = Path(name)
             make(base / "tree")
             yield from _rows_of(title, base)

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench_row import Row, Work, command, compare
+from bench_row import SCRATCH, Row, Work, command, compare
 from rootfs import make_rootfs
 
 WARPFORGE = Path(sys.executable).parent / "warpforge"
@@ -69,7 +69,7 @@ class Bench:
 
 
 def rows() -> Iterator[Row]:
-    with tempfile.TemporaryDirectory(prefix="warpforge-bench-") as directory:
+    with tempfile.TemporaryDirectory(prefix="warpforge-bench-", dir=SCRATCH) as directory:
         bench = Bench(Path(directory))
         bench.fresh()  # puts the ware on the shelf
         bare = ("python + same imports + bwrap", bench.bare())

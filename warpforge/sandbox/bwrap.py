@@ -14,6 +14,7 @@ from warpforge.sandbox.seccomp import make_filter
 from warpforge.sandbox.session import Session
 from warpforge.sandbox.spec import BoxSpec, Mount, Outcome
 from warpforge.sandbox.wire import NO_WORK, Order
+from warpforge.sandbox.work import make_work, remove_work
 
 _USUAL: Final = "/usr/bin:/usr/local/bin:/bin:/run/current-system/sw/bin"
 _RESOLV_CONF: Final = "/etc/resolv.conf"
@@ -94,7 +95,7 @@ class Bwrap:
         finally:
             session.close()
             if not spec.keep:
-                _remove(work)
+                remove_work(work)
         self._overlay = self._overlay and outcome.facts.overlay
         return outcome
 
@@ -126,22 +127,6 @@ def make_order(
     )
 
 
-def make_work(tmp: bytes, owner: tuple[int, int] | None) -> bytes:
-    """A new work directory ``run-<pid>-<start time>-<random>``: debris of a dead process is known by its name."""
-    name = b"run-%d-%d-%s" % (os.getpid(), find_start_time(os.getpid()), os.urandom(6).hex().encode())
-    work = os.path.join(tmp, name)
-    os.mkdir(work, 0o700)
-    if owner is not None:
-        os.chown(work, *owner)
-    return work
-
-
-def find_start_time(pid: int) -> int:
-    """When a process started, in clock ticks since boot: field 22 of proc(5)'s stat."""
-    with open(f"/proc/{pid}/stat", "rb") as file:
-        return int(file.read().rpartition(b")")[2].split()[19])
-
-
 def _network_mounts() -> list[Mount]:
     """Private copies of what a program needs to find and trust hosts."""
     mounts = []
@@ -154,15 +139,3 @@ def _network_mounts() -> list[Mount]:
             except OSError:
                 continue
     return mounts
-
-
-def _remove(work: bytes) -> None:
-    """The helper has emptied it, or was killed: then there is more to do."""
-    try:
-        os.rmdir(work)
-    except FileNotFoundError:
-        pass
-    except OSError:
-        from warpforge.sandbox.zygote import remove_work
-
-        remove_work(work)

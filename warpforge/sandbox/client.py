@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+# the public module costs several milliseconds more, most of it for enumerations
+import _socket
 import os
-import socket
 import sys
 import threading
+from array import array
 from collections.abc import Sequence
 
 from warpforge.errors import Unable
@@ -18,7 +20,7 @@ class ZygoteClient:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
+        self._socket: _socket.socket | None = None
         self._pid = 0  # of the zygote
         self._owner = 0  # the process that started it: a fork has none
 
@@ -33,7 +35,8 @@ class ZygoteClient:
             for attempt in (1, 2):
                 connection = self._ensure()
                 try:
-                    socket.send_fds(connection, [work], list(descriptors))
+                    rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array("i", descriptors))
+                    connection.sendmsg([work], [rights])
                     return
                 except OSError as error:
                     self._drop()
@@ -47,7 +50,7 @@ class ZygoteClient:
         with self._lock:
             self._drop()
 
-    def _ensure(self) -> socket.socket:
+    def _ensure(self) -> _socket.socket:
         if self._socket is not None and self._owner == os.getpid():
             return self._socket
         self._socket, self._pid, self._owner = *_start_zygote(), os.getpid()
@@ -62,8 +65,8 @@ class ZygoteClient:
         self._pid = 0
 
 
-def _start_zygote() -> tuple[socket.socket, int]:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def _start_zygote() -> tuple[_socket.socket, int]:
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     engine = os.pidfd_open(os.getpid())
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     argv = [sys.executable, "-I", "-S", "-c", _START, root]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+# the public module costs several milliseconds more, most of it for enumerations
+import _socket
 import os
 import select
-import socket
 
 from warpforge.errors import Failed, WarpforgeError
 from warpforge.fsx.stream import receive
@@ -27,7 +28,7 @@ class Session:
         self._spec = spec
         self._on_output = on_output
         self._on_gather = on_gather
-        self._channel, self._theirs = socket.socketpair()
+        self._channel, self._theirs = _socket.socketpair()
         self._pipes: dict[int, str] = {}
         self._helper_fds = [self._theirs.fileno()]
         for name in ("out", "err"):
@@ -103,7 +104,7 @@ class Session:
             os.close(self._trees)
             self._trees = -1
         try:
-            self._channel.shutdown(socket.SHUT_WR)
+            self._channel.shutdown(_socket.SHUT_WR)
             while self._channel.recv(_CHUNK):
                 pass
         except OSError:
@@ -194,7 +195,7 @@ class Session:
         os.close(self._trees)
         self._trees = -1
         try:
-            self._channel.shutdown(socket.SHUT_WR)
+            self._channel.shutdown(_socket.SHUT_WR)
             found = wire.read_frame(self._channel.fileno(), self._frames)
         except OSError:
             return None

@@ -14,8 +14,8 @@ import os
 import select
 import struct
 
-from warpforge.fsx.remove import remove_tree
 from warpforge.sandbox import helper
+from warpforge.sandbox.work import remove_work
 
 _RIGHTS = struct.Struct("4i")  # the descriptors of one run
 _LONGEST_PATH = 8192
@@ -82,25 +82,3 @@ class Zygote:
         os.close(pidfd)
         os.waitpid(pid, 0)
         remove_work(work)
-
-
-def remove_work(work: bytes) -> None:
-    """Delete a work directory; that it is gone already, or goes at the same time, is fine."""
-    try:
-        os.rmdir(work)
-        return
-    except FileNotFoundError:
-        return
-    except OSError:
-        pass
-    parent, name = os.path.split(work)
-    try:
-        parent_fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        remove_tree(parent_fd, name)
-    except OSError:
-        pass  # debris: the next start of the engine finds it by its name
-    finally:
-        os.close(parent_fd)
