@@ -57,9 +57,8 @@ def verify_(common: Common, *, deep: bool) -> None:
             findings=len(found),
             first=_words(found[0]),
         )
-    common.note(
-        f"{count} {'ware is' if count == 1 else 'wares are'} as they should be" + ("" if deep else " (quickly)")
-    )
+    looked = "read and hashed again" if deep else "looked at (--deep reads them)"
+    common.note(f"nothing is wrong; {_many(count, 'ware')} {looked}")
 
 
 @store.command("repair")

@@ -61,21 +61,18 @@ class Upkeep:
             raise Unable("ware-corrupt", f"{ware} has {size} bytes, not {facts.packed_bytes} as stored", reason="size")
         if file.read(4) == ZSTD and claims_table(file) and read_table(file) is None:
             raise Unable("ware-corrupt", f"{ware}: its seek table does not fit its size", reason="size")
-        if self._supply.at_rest(ware)[1] is None:
-            raise _unverifiable(ware)
+        self._at_rest(ware)
         return ware
 
     def _check_deep(self, ware: WareId, file: BinaryIO) -> WareId:
         from warpforge.pack.limits import UNLIMITED
         from warpforge.pack.packer import scan
 
-        packtype, expect = self._supply.at_rest(ware)
-        if expect is None:
-            raise _unverifiable(ware)
+        packtype, expect = self._at_rest(ware)
         seen = scan(file, packtype, limits=UNLIMITED)
-        if seen.ware != expect:
+        if expect is not None and seen.ware != expect:
             return seen.ware
-        known = self._store.duals.get(ware)
+        known = self._dual(ware)
         if known is not None and ware.packtype == packtype and seen.dual != known:
             raise Failed(
                 "ware-mismatch",
@@ -85,6 +82,25 @@ class Upkeep:
                 actual=seen.dual,
             )
         return ware
+
+    def _at_rest(self, ware: WareId) -> tuple[str, WareId | None]:
+        """As Supply has it; no id to compare with where the dual id is damaged, which is a finding of its own.
+
+        Errors: ``store`` (corrupt) when it is gone and the ware's own id cannot be had from the tree.
+        """
+        try:
+            packtype, expect = self._supply.at_rest(ware)
+        except WarpforgeError:
+            return "ztar", None
+        if expect is None:
+            raise _unverifiable(ware)
+        return packtype, expect
+
+    def _dual(self, ware: WareId) -> str | None:
+        try:
+            return self._store.duals.get(ware)
+        except WarpforgeError:
+            return None
 
     def _check_tree(self, tree: Tree) -> str:
         """What differs between a tree on the shelf and its packed ware; owners are the shelf's own affair."""

@@ -70,8 +70,8 @@ class Kept:
             try:
                 line, newline, rest = text.decode("ascii").partition("\n")
                 ware = WareId.parse(line)
-            except ValueError as error:
-                raise corrupt(f"the pin {name}", path) from error
+            except ValueError:
+                raise corrupt(f"the pin {name}", path) from None
             if not newline or rest:
                 raise corrupt(f"the pin {name}", path)
             yield name, ware
