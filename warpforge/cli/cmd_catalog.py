@@ -90,7 +90,7 @@ def add() -> None:
 @add.command("tar")
 @click.argument("ref", metavar="MODULE:RELEASE:ITEM")
 @click.argument("address", metavar="ADDR")
-@click.option("--packtype", "-t", default="tar", show_default=True, metavar="PACKTYPE", help="tar or ztar.")
+@click.option("--packtype", "-t", default="tar", show_default=True, metavar="PACKTYPE", help="tar, zip or ztar.")
 @NAME
 @click.option("--force", "-f", is_flag=True, help="Replace what the name stands for.")
 @click.pass_context

@@ -21,8 +21,13 @@ if TYPE_CHECKING:
     from warpforge.pack.manifest import Line
 
 SEEKABLE = bytes.fromhex("b1ea928f")  # the last bytes of a zstd file with a seek table
-PACKTYPE = click.option("--packtype", "-t", default="ztar", show_default=True, metavar="PACKTYPE", help="tar or ztar.")
-GUESSED = click.option("--packtype", "-t", metavar="PACKTYPE", help="tar or ztar; guessed from the archive's form.")
+ZIP = b"PK\3\4"  # the first ones of a zip
+PACKTYPE = click.option(
+    "--packtype", "-t", default="ztar", show_default=True, metavar="PACKTYPE", help="tar, zip or ztar."
+)
+GUESSED = click.option(
+    "--packtype", "-t", metavar="PACKTYPE", help="tar, zip or ztar; guessed from the archive's form."
+)
 FILTERS = click.option("--filters", metavar="K=V,...", default="", help="uid gid mtime sticky setid dev mode.")
 LAZY = {
     "cat": ("warpforge.cli.cmd_look:cat", "Write one file of a ware, reading as little of the rest as can be."),
@@ -72,7 +77,7 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 def scan_(common: Common, source: str, packtype: str | None, filters: str) -> None:
     """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input.
 
-    Without -t an archive in our own packed form is a ztar, any other a tar.
+    Without -t an archive in our own packed form is a ztar, a zip is a zip, any other a tar.
     """
     from warpforge.pack.filters import SCAN
     from warpforge.pack.packer import scan
@@ -185,14 +190,17 @@ def serial_text(name: bytes) -> str:
 
 
 def guess_packtype(stream: BinaryIO) -> str:
-    """``ztar`` for an archive that ends with a seek table as we write it, else ``tar``."""
+    """``ztar`` for an archive that ends with a seek table as we write it, ``zip`` for a zip, else ``tar``."""
     if not stream.seekable():
         return "tar"
     start = stream.tell()
+    head = stream.read(len(ZIP))
     end = stream.seek(0, os.SEEK_END)
     stream.seek(max(start, end - len(SEEKABLE)))
     tail = stream.read(len(SEEKABLE))
     stream.seek(start)
+    if head == ZIP:
+        return "zip"
     return "ztar" if tail == SEEKABLE else "tar"
 
 

@@ -110,7 +110,7 @@ class Supply:
 
     def at_rest(self, ware: WareId) -> tuple[str, WareId | None]:
         """How the bytes in the warehouse are packed, and what they must hash to."""
-        if ware.packtype in ("tar", "ztar"):
+        if ware.packtype in ("tar", "ztar", "zip"):
             return ware.packtype, ware
         # an id that the tree cannot give again: the stored tree is a ztar, and its dual id says which
         dual = self._store.duals.get(ware)

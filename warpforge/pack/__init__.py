@@ -1,7 +1,7 @@
 """Wares: file trees, packed and named by their hash.
 
 ware       a file tree named ``packtype:hash``
-packtype   how a ware is hashed, and what its foreign archives look like: tar, ztar (packer: one per packtype)
+packtype   how a ware is hashed, and what its foreign archives look like: tar, zip, ztar (packer: one per packtype)
 fileset    the nodes of a tree in canonical order, whose hashes make the tree hash (fileset)
 filters    what becomes of ids, times and modes on the way in or out, one row of defaults for each way (filters)
 member     one node as an archive holds it; foreign archives have them in any order (members, collect)

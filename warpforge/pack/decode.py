@@ -29,7 +29,7 @@ class Packed:
     """The packed bytes: counted and hashed as they are read."""
 
     def __init__(self, source: BinaryIO) -> None:
-        self._source = source
+        self.source: Final = source
         self._hash = hashlib.sha256()
         self._held = b""
         self._at = 0
@@ -63,7 +63,7 @@ class Packed:
     def _fill(self, size: int) -> bool:
         while len(self._held) - self._at < size:
             try:
-                more = self._source.read(_READ)
+                more = self.source.read(_READ)
             except OSError as error:
                 raise store_error(error, "the packed ware could not be read") from error
             if not more:
@@ -86,8 +86,13 @@ def decode(packed: Packed, limits: Limits) -> Iterator[bytes]:
         yield piece
 
 
+def is_zstd(magic: bytes) -> bool:
+    """Whether bytes that begin so are zstd frames, a skippable one perhaps first."""
+    return magic[:4] == b"\x28\xb5\x2f\xfd" or (magic[1:4] == b"\x2a\x4d\x18" and 0x50 <= magic[0] <= 0x5F)
+
+
 def _choose(magic: bytes) -> Callable[[Packed], Iterator[bytes]]:
-    if magic[:4] == b"\x28\xb5\x2f\xfd" or (magic[1:4] == b"\x2a\x4d\x18" and 0x50 <= magic[0] <= 0x5F):
+    if is_zstd(magic):
         from .zstd import decode_zstd
 
         return decode_zstd
@@ -105,7 +110,7 @@ def _plain(packed: Packed) -> Iterator[bytes]:
         yield piece
 
 
-class _Decompressor(Protocol):
+class Decompressor(Protocol):
     """What bz2 and lzma have in common."""
 
     @property
@@ -149,14 +154,14 @@ def _bzip2(packed: Packed) -> Iterator[bytes]:
 def _xz(packed: Packed) -> Iterator[bytes]:
     import lzma
 
-    def new() -> _Decompressor:
+    def new() -> Decompressor:
         return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
     return _streams(packed, new, b"\xfd7", (lzma.LZMAError,))
 
 
 def _streams(
-    packed: Packed, new: Callable[[], _Decompressor], magic: bytes, errors: tuple[type[Exception], ...]
+    packed: Packed, new: Callable[[], Decompressor], magic: bytes, errors: tuple[type[Exception], ...]
 ) -> Iterator[bytes]:
     data = packed.some()
     while data:

@@ -42,6 +42,7 @@ class Lazy:
 
     def __init__(self, source: BinaryIO, packtype: str, limits: Limits = DEFAULT) -> None:
         self._source = source
+        self._packtype = packtype
         self._ordered = packtype == "ztar"
         self._limits = limits
         self._table = read_table(source)
@@ -146,6 +147,13 @@ class Lazy:
     def _members(self) -> Iterator[Member]:
         """The members in the archive's order; what of a content was not read is passed over."""
         self._source.seek(0)
+        if self._table is None and self._packtype == "zip":
+            from .decode import Packed
+            from .zip import open_zip
+
+            with open_zip(Packed(self._source), self._limits, False) as members:  # noqa: FBT003
+                yield from members
+            return
         if self._table is None:
             from .decode import Packed, decode
 

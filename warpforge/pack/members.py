@@ -15,6 +15,7 @@ from warpforge.fsx.tree import Entry
 from . import faults
 from .headers import BLOCK, PADDING
 from .limits import COMPONENT
+from .names import check_name, fold, parse_path
 from .numbers import parse_decimal, parse_number, parse_records, parse_time
 
 if TYPE_CHECKING:
@@ -241,9 +242,9 @@ class MemberReader:
         if entry.kind == "h":
             if self._canonical:
                 raise faults.corrupt("a hardlink has no place in a ztar", entry.path)
-            _check_name(entry.path, entry.link)
+            check_name(entry.path, entry.link)
             try:
-                target = _fold(entry.link)
+                target = fold(entry.link)
             except ValueError:
                 raise faults.invalid("link", entry.path, "a hardlink to outside of the ware") from None
             entry.kind, entry.link = "f", b""
@@ -251,7 +252,7 @@ class MemberReader:
         if entry.kind == "L":
             if not entry.link:
                 raise faults.invalid("name", entry.path, "a symlink to nothing")
-            _check_name(entry.path, entry.link)
+            check_name(entry.path, entry.link)
         else:
             entry.link = b""
         return Member(entry, None)
@@ -264,21 +265,7 @@ class MemberReader:
             and not (raw[:1] in b"./" or b"//" in raw or b"/." in raw or raw[-1:] == b"/" or b"\0" in raw)
         ):
             return raw
-        slash = raw[-1:] == b"/"
-        path = raw[:-1] if slash else raw
-        if not raw:
-            raise faults.invalid("name", raw, "a member without a name")
-        if b"//" in path or b"/." in path or path[:1] in b"./" or path[-1:] == b"/" or b"\0" in path:
-            try:
-                path = _fold(raw)
-            except ValueError:
-                raise faults.invalid("path", raw, "a member outside of the ware") from None
-            _check_name(path, b"")
-        if slash and kind != "d":
-            raise faults.invalid("name", raw, "the name of a directory on something else")
-        if len(path) > COMPONENT and max(map(len, path.split(b"/"))) > COMPONENT:
-            raise faults.invalid("name", path, f"a name of more than {COMPONENT} bytes")
-        self._limits.check_path(path)
+        path = parse_path(raw, kind, self._limits)
         if self._canonical and raw != (path or b".") + (b"/" if kind == "d" else b""):
             raise faults.corrupt("not spelled as in a ztar", raw)
         return path
@@ -358,16 +345,3 @@ class _Content:
         while self.read(SMALL):
             pass
         self._reader.pad(self._size)
-
-
-def _check_name(path: bytes, link: bytes) -> None:
-    if b"\0" in path or b"\0" in link:
-        raise faults.invalid("name", path, "a name cannot hold a NUL")
-
-
-def _fold(raw: bytes) -> bytes:
-    """A path without empty and "." components. Raises ValueError for one that leaves the tree."""
-    names = [name for name in raw.split(b"/") if name not in (b"", b".")]
-    if raw[:1] == b"/" or b".." in names:
-        raise ValueError(raw)
-    return b"/".join(names)

@@ -84,6 +84,10 @@ def find_packer(packtype: str) -> Packer | None:
         from .tar import PACKER as tar
 
         return tar
+    if packtype == "zip":
+        from .zip import PACKER as zip_
+
+        return zip_
     return None
 
 
@@ -95,7 +99,7 @@ def get_packer(packtype: str) -> Packer:
     return packer
 
 
-PACKTYPES = ("tar", "ztar")
+PACKTYPES = ("tar", "ztar", "zip")
 
 
 def pack(

@@ -20,7 +20,8 @@ from .members import MemberReader
 from .packer import Place, Sum, Unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from typing import BinaryIO
 
     from warpforge.fsx.tree import Content, Entry
@@ -31,19 +32,26 @@ if TYPE_CHECKING:
     from .limits import Limits
     from .members import Member
 
+    # of packed bytes, within limits; True: in canonical order, and refused where that cannot be
+    Opening = Callable[[Packed, Limits, bool], AbstractContextManager[Iterable[Member]]]
+
 LARGE: Final = 4 << 20  # contents from this size on are packed in frames of their own, and this is the size of those
 _KEPT: Final = 4096  # templates
 
 
 class Tarball:
-    """A packtype whose wares are tarballs. ``canonical``: its archives are in our own form, and no other is read."""
+    """A packtype whose wares are tarballs at rest. ``canonical``: its archives are in our own form, no other is read.
+
+    ``opening``: how the members of its archives are had.
+    """
 
     recomputes = True
 
-    def __init__(self, packtype: str, flavour: Flavour, *, canonical: bool) -> None:
+    def __init__(self, packtype: str, flavour: Flavour, *, canonical: bool, opening: Opening | None = None) -> None:
         self.packtype = packtype
         self._flavour = flavour
         self._canonical = canonical
+        self._open = opening or open_tarball
 
     def pack(self, entries: Iterable[tuple[Entry, Content | None]], filters: Filters, sink: BinaryIO | None) -> Sum:
         fileset = Fileset(self._flavour)
@@ -101,14 +109,21 @@ class Tarball:
     @contextmanager
     def _reading(
         self, source: BinaryIO, limits: Limits, *, canonical: bool | None = None
-    ) -> Iterator[tuple[Packed, MemberReader]]:
+    ) -> Iterator[tuple[Packed, Iterable[Member]]]:
         packed = Packed(source)
-        with closing(Ahead(decode(packed, limits))) as pieces:
-            yield packed, MemberReader(pieces, limits, canonical=self._canonical if canonical is None else canonical)
+        with self._open(packed, limits, self._canonical if canonical is None else canonical) as members:
+            yield packed, members
 
     def _sum(self, fileset: Fileset, unpacked: int, packed: int, sha256: str) -> Sum:
         own, dual = fileset.finish()
         return Sum(WareId(self.packtype, own), f"ztar:{dual}", fileset.entries, unpacked, packed, sha256)
+
+
+@contextmanager
+def open_tarball(packed: Packed, limits: Limits, canonical: bool, /) -> Iterator[Iterable[Member]]:  # noqa: FBT001
+    """The members of a tarball in any compression."""
+    with closing(Ahead(decode(packed, limits))) as pieces:
+        yield MemberReader(pieces, limits, canonical=canonical)
 
 
 # packing
