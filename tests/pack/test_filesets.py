@@ -40,7 +40,7 @@ def build(described: dict[str, Any]) -> Node:
 
 def list_cases() -> list[Any]:
     try:
-        return load("archives.json")
+        return [*load("archives.json")]
     except FileNotFoundError:
         return []
 
