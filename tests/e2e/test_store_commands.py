@@ -7,9 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
+from support.faults import Fault, inject, needs_strace
 from support.plots import plot, script
 from support.trees import open_dir
-from support.world import World
+from support.world import WARPFORGE, World
 
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Reporter
@@ -149,6 +150,20 @@ def test_a_mirror_that_lies_mends_nothing(home: World) -> None:
     assert findings(home, "--deep") == []
 
 
+def test_a_repair_killed_midway_is_done_by_the_next(home: World) -> None:
+    needs_strace()
+    ware = pack(home, "a")
+    mirror(home, ware)
+    flip(packed(home, ware))
+    for fault in (Fault("rename", "signal=KILL", 1), Fault("renameat2", "signal=KILL", 1)):
+        ended = inject([WARPFORGE, "store", "repair"], fault, cwd=home.root, env=home.environment())
+        assert ended.status != 0, "nothing was killed"
+    home.run("store", "repair")
+    assert findings(home, "--deep") == [] and is_here(home, ware)
+    assert os.listdir(home.path(".warpforge/tmp")) == []
+
+
+@pytest.mark.both
 def test_the_shelf_mends_a_ware(home: World) -> None:
     for packtype in ("ztar", "tar"):
         ware = WareId.parse(pack(home, "a", packtype))
@@ -164,6 +179,7 @@ def shelve(world: World, ware: WareId) -> Path:
         return engine.supply.tree(ware)
 
 
+@pytest.mark.both
 def test_a_tree_that_changed_is_found_and_dropped(home: World) -> None:
     ware = WareId.parse(pack(home, "a"))
     tree = shelve(home, ware)
@@ -217,6 +233,17 @@ def test_lost_and_damaged_dual_ids_memos_and_pins(home: World) -> None:
     home.write(".warpforge/pins/mine", "not a ware\n")
     assert findings(home) == [("pin", "store")]
     assert home.fail("store", "gc").code == "store"
+
+
+def test_a_ware_that_is_gone_is_fetched_again_or_forgotten(home: World) -> None:
+    there, nowhere = pack(home, "a"), pack(home, "b")
+    mirror(home, there)
+    for ware in (there, nowhere):
+        packed(home, ware).unlink()
+    assert findings(home) == [("index", "missing")] * 2
+    result = home.call("--json", "store", "repair")
+    assert {line["name"]: line["done"] for line in result.all("mended")} == {there: True, nowhere: False}
+    assert result.exit == 1 and is_here(home, there) and findings(home, "--deep") == []
 
 
 def test_a_lost_index_is_no_finding(home: World) -> None:

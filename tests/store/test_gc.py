@@ -84,6 +84,7 @@ def test_a_plan_changes_nothing(store: Store) -> None:
     assert held(store) == {garbage}
 
 
+@pytest.mark.both
 def test_nothing_is_left_of_a_ware(store: Store) -> None:
     store_text(store, "garbage")
     shelve_text(store, "garbage")
@@ -245,6 +246,7 @@ def test_another_file_system_for_the_warehouse(store: Store, tmp_path: Path) -> 
         assert held(store) == set()
 
 
+@pytest.mark.both
 def test_trees_of_any_depth_and_mode(store: Store) -> None:
     with store.shelf.stage() as staged:
         os.mkdir(staged.path)
@@ -335,6 +337,19 @@ def test_killed_anywhere_it_leaves_a_sound_store(tmp_path: Path) -> None:
 
 
 NAMES = ("rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir")
+
+
+def test_a_full_disk_is_no_obstacle(tmp_path: Path) -> None:
+    """Where no directory can be made for the trash, things are deleted where they lie."""
+    needs_strace()
+    with Store(tmp_path) as store:
+        store_text(store, "garbage")
+        shelve_text(store, "garbage")
+    full = (Fault("mkdir", "error=ENOSPC", "1+"), Fault("pwrite64", "error=ENOSPC", "1+"))
+    ended = inject([sys.executable, "-c", COLLECT, str(tmp_path)], *full, env=ENVIRONMENT, cwd=TESTS)
+    assert ended.status == 0, ended.stderr
+    with Store(tmp_path) as store:
+        assert held(store) == set() and not store.shelf.has(ware_of("garbage"))
 
 
 def test_two_collectors_and_makers_at_once(tmp_path: Path) -> None:

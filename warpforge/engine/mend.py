@@ -55,8 +55,7 @@ class Mender:
                 case "tree":
                     return self._mend_tree(finding, WareId.parse(finding.name))
                 case "index":
-                    self._store.index.forget_ware(WareId.parse(finding.name))
-                    return _mended(finding, "the index forgot it")
+                    return self._mend_missing(finding, WareId.parse(finding.name))
         except WarpforgeError as error:
             return _lost(finding, error.message)
         return _lost(finding, "there is nothing that could be done about it here")
@@ -75,6 +74,16 @@ class Mender:
         except WarpforgeError as error:
             return _lost(finding, f"{error.message}; {where}")
         return _mended(finding, f"fetched from {source}; {where}")
+
+    def _mend_missing(self, finding: Finding, ware: WareId) -> Mended:
+        """A ware that was here: set aside by a repair that was killed, or deleted by hand."""
+        if self._from_shelf(ware):
+            return _mended(finding, "packed again from the shelf")
+        self._store.index.forget_ware(ware)
+        try:
+            return _mended(finding, f"fetched from {self._transfer.pull(ware)[1]}")
+        except WarpforgeError as error:
+            return _lost(finding, f"{error.message}; the index forgot it")
 
     def _from_shelf(self, ware: WareId) -> bool:
         """Whether the tree on the shelf could be packed into the very same ware."""

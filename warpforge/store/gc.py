@@ -241,9 +241,7 @@ def collect(store: Store, plan: Plan, told: Callable[[int, int], None] = lambda 
             told(done := done + 1, total)
         if plan.memos:
             fsync_dir(store.layout.memos)
-        for stock in plan.wares:
-            store.index.forget_ware(stock.ware)
-        store.index.flush()
+        _forget(store, plan)
         for tree, _ in plan.trees:
             trash.tree(tree)
             told(done := done + 1, total)
@@ -254,8 +252,16 @@ def collect(store: Store, plan: Plan, told: Callable[[int, int], None] = lambda 
                 trash.take(stock.packed)
             told(done := done + 1, total)
         trash.empty()
+    if plan.wares and store.index.ware(plan.wares[-1].ware) is not None:
+        _forget(store, plan)  # the disk was full, and is no longer
     _sweep_locks(store.layout.locks)
     _sweep_indexes(store.layout.quarantine)
+
+
+def _forget(store: Store, plan: Plan) -> None:
+    for stock in plan.wares:
+        store.index.forget_ware(stock.ware)
+    store.index.flush()
 
 
 class _Trash:

@@ -16,6 +16,7 @@ from warpforge.model.atoms import WareId
 
 from . import duals, memo
 from .finding import Finding
+from .layout import is_inside
 from .shelf import judge
 from .trees import Tree, tree_bytes, trees
 
@@ -44,7 +45,7 @@ def verify(
     found: list[Finding] = []
     for ware, path, size in wares:
         progress.tell(str(ware), size)
-        found += filter(None, (_ware(ware, path, check),))
+        found += filter(None, (_ware(ware, path, check, own=is_inside(path, store.warehouse.own)),))
     found += _index(store)
     found += [*_duals(store), *_memos(store), *_pins(store)]
     for tree, size in shelf:
@@ -103,10 +104,11 @@ def _pins(store: Store) -> Iterator[Finding]:
         yield Finding.of("pin", os.path.basename(error.details.get("path", "")), error, error.details.get("path", ""))
 
 
-def _ware(ware: WareId, path: str, check: Check) -> Finding | None:
+def _ware(ware: WareId, path: str, check: Check, *, own: bool) -> Finding | None:
+    """A warehouse that stands in for ours may hold symlinks, ours may not."""
     kind, name = "ware", str(ware)
     try:
-        status = os.lstat(path)
+        status = os.lstat(path) if own else os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             return Finding(kind, name, "ware-corrupt", "type", f"{path} is no regular file", path)
         if not status.st_size:
