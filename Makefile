@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs; `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-as-user check fmt bench clean
+.PHONY: help setup demo test test-as-user torture check fmt bench clean
 
 PY := .venv/bin/python
 
@@ -18,6 +18,9 @@ test: setup ## the whole suite; as root, the part marked `both` again as an ordi
 
 test-as-user: setup ## as root: the part of the suite marked `both`, as an ordinary user
 	@scripts/test-as-user.sh $(ARGS)
+
+torture: setup ## kill -9 at every single write of run, of the store and of a catalog
+	@WARPFORGE_TEST_EVERY=1 scripts/test.sh tests/e2e/test_kill.py tests/store tests/catalog
 
 check: setup ## ruff, mypy --strict, the floors
 	@$(PY) -m ruff check .
