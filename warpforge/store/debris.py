@@ -14,12 +14,14 @@ def sweep(directory: str) -> int:
 
     Directories and files are flocked by their owners while these live; nothing else belongs here.
     """
-    from warpforge.fsx.remove import remove_tree
-
     try:
         names = os.listdir(directory)
     except OSError:
         return 0
+    if not names:
+        return 0
+    from warpforge.fsx.remove import remove_tree
+
     removed = 0
     for name in names:
         path = os.path.join(directory, name)

@@ -61,11 +61,11 @@ class Staging:
 
     def close(self) -> None:
         """Remove the directory with whatever is still in it; may be called again."""
-        from warpforge.fsx.remove import remove_tree
-
         with self._lock:
             if self._fd < 0:
                 return
+            from warpforge.fsx.remove import remove_tree
+
             with suppress(OSError):
                 os.rmdir(self._path)  # the usual case: everything was renamed away
             if os.path.lexists(self._path):

@@ -16,19 +16,19 @@ from warpforge.fsx.locks import Busy, Lock
 from warpforge.model.atoms import WareId
 
 from .debris import sweep
-from .duals import Duals
 from .facts import WareFacts
 from .finding import Finding, Findings, quarantine, storing
 from .layout import FORMAT, Layout
 from .memo import Memo
-from .pins import Pin
 from .shelf import Shelf
 from .staging import Staging
 from .warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from .duals import Duals
     from .index import Index
     from .kept import Kept
+    from .pins import Pin
     from .runs import Runs
 
 GC_PATIENCE: Final = 60.0  # seconds that a command waits for a garbage collection to end
@@ -65,13 +65,19 @@ class Store:
             self.layout.quarantine,
         )
         self.shelf: Final = Shelf(self.layout, self.staging, owner)
-        self.duals: Final = Duals(self.layout, self.staging)
         self.memo: Final = Memo(self.layout, self.staging, self._findings)
 
     @property
     def internal(self) -> Path:
         """The directory of the store."""
         return Path(self.layout.internal)
+
+    @cached_property
+    def duals(self) -> Duals:
+        """The dual ids; asked only when a ware comes in or is unpacked."""
+        from .duals import Duals
+
+        return Duals(self.layout, self.staging)
 
     @cached_property
     def index(self) -> Index:
@@ -143,6 +149,8 @@ class Store:
 
     def pin(self) -> Pin:
         """Keep wares from garbage collection while we run. Errors: ``store``."""
+        from .pins import Pin
+
         return Pin(self.layout.roots)
 
     def sweep(self) -> int:
