@@ -289,6 +289,10 @@ def test_check_tells_everything_and_fmt_keeps_the_id(world: World) -> None:
     found = [finding["path"] for finding in failed.all("finding")]
     assert {"/plot.v1/inputs/x", "/plot.v1/steps/s"} <= set(found)
     assert failed.exit == 2
+    world.write("torn.wf", "{")
+    both = world.fail("check", "bad.wf", "torn.wf")
+    assert {finding["document"] for finding in both.all("finding")} == {"bad.wf", "torn.wf"}
+    assert len(both.err.splitlines()) == 1
     world.write("loose.wf", '{"plot.v1": {"inputs": {}, "steps": {}, "outputs": {},}}')
     before = world.run("id", "loose.wf").out
     assert world.call("fmt", "--check", "loose.wf").exit == 2

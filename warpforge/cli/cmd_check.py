@@ -29,7 +29,7 @@ def check(common: Common, files: tuple[str, ...]) -> None:
     if len(errors) == 1:
         raise errors[0]
     if errors:
-        for error in errors:
+        for error in errors if not common.json else ():
             print(f"error: {printable(error.message)}", file=sys.stderr)
         code = errors[0].code.removeprefix("warpforge-error-")
         raise Invalid(code, f"{len(errors)} of {len(files)} documents are not right", cause=errors[0])
@@ -42,7 +42,7 @@ def _check(common: Common, file: str) -> WarpforgeError | None:
         if isinstance(loaded.noun, Plot) and (found := rings(loaded.noun)):
             raise invalid_document("plot-invalid", file, found)
     except Invalid as error:
-        _tell(common, file, getattr(error, "findings", ()), "error")
+        _tell(common, file, getattr(error, "findings", None) or [Finding("", error.message, error.reason)], "error")
         return error
     _tell(common, file, loaded.warnings, "warning")
     _show(common, loaded)
