@@ -10,6 +10,7 @@ gc.set_threshold(100_000, 20, 20)
 import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
+from contextlib import suppress  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 import click  # noqa: E402
@@ -42,7 +43,12 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit. Errors never show a traceback, unless WARPFORGE_DEBUG is set."""
-    sys.exit(call(sys.argv[1:]))
+    status = call(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
+    # everything is closed by now: taking the interpreter apart would only cost a fifth of a memoised run
+    os._exit(status)
 
 
 def call(argv: list[str]) -> int:
