@@ -122,6 +122,18 @@ def test_the_action_sees_the_golden_environment(box_world: World) -> None:
     assert seen == GOLDEN
 
 
+def test_the_action_has_its_own_limits_of_files_and_core_and_the_callers_others(box_world: World) -> None:
+    box_world.write("plot.wf", plot({"s": script("ulimit -a")}))
+    said = box_world.run("run", "plot.wf").err
+    seen = [line.removeprefix("s | ") for line in said.splitlines() if line.startswith("s | ")]
+    outside = subprocess.run(
+        ["busybox", "sh", "-c", "ulimit -c 0; ulimit -S -n 1024; ulimit -a"], capture_output=True, text=True, check=True
+    )
+    assert seen == outside.stdout.splitlines()
+    assert any("(-n) 1024" in line for line in seen), seen
+    assert any("(-c) 0" in line for line in seen), seen
+
+
 def test_only_the_last_entry_of_a_script_decides(box_world: World) -> None:
     box_world.write("go.wf", plot({"s": script("echo one", "false", "echo three; V=kept")}))
     assert "three" in box_world.run("run", "go.wf").err
