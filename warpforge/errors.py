@@ -19,7 +19,6 @@ from typing import Any, Final
 
 PREFIX: Final = "warpforge-error-"
 
-EXIT_OK: Final = 0
 EXIT_INTERRUPTED: Final = 130
 
 # code -> exit status; None: a wrapper that never decides alone (its cause does; without one it counts as failed work)

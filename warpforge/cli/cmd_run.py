@@ -6,8 +6,9 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common
 from warpforge.cli.render import make_reporter
-from warpforge.engine.engine import Engine, Options
+from warpforge.engine.engine import Engine
 from warpforge.engine.events import Notice
+from warpforge.engine.options import Options
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord, spell_result
 from warpforge.workspace.find import Stack, find_stack

@@ -234,7 +234,8 @@ def open_archive(common: Common, source: str) -> Iterator[BinaryIO]:
 def opened(common: Common) -> Iterator[Engine]:
     """The engine over the workspaces of here."""
     from warpforge.cli.render import make_reporter
-    from warpforge.engine.engine import Engine, Options
+    from warpforge.engine.engine import Engine
+    from warpforge.engine.options import Options
     from warpforge.workspace.find import find_stack
 
     settings = common.settings

@@ -62,7 +62,8 @@ class Bars(Renderer):
 @contextmanager
 def moving(common: Common) -> Iterator[tuple[Engine, Transfer]]:
     """An engine and its transfer, told of on the screen."""
-    from warpforge.engine.engine import Engine, Options
+    from warpforge.engine.engine import Engine
+    from warpforge.engine.options import Options
     from warpforge.engine.transfer import Transfer
     from warpforge.workspace.find import find_stack
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 LAST_LINES: Final = 5
 LINES_OF_A_FAILURE: Final = 20
+HITS_SHOWN: Final = 20
 
 
 def make_reporter(common: Common) -> Renderer:
@@ -115,6 +116,7 @@ class Lines(Renderer):
             self._tails[event.step] = Tail()
             self.started(event)
         elif isinstance(event, StepFinished | StepFailed):
+            self._hits += isinstance(event, StepFinished) and event.hit
             self._flush(event.step)
             self.ended(event)
         words = self.words(event)
@@ -130,8 +132,7 @@ class Lines(Renderer):
         """One line for an event, if a person should see one."""
         match event:
             case StepFinished(hit=True):
-                self._hits += 1
-                return f"memo  {name(event.step)}" if self._common.verbose or self._hits <= 20 else None
+                return f"memo  {name(event.step)}" if self._common.verbose or self._hits <= HITS_SHOWN else None
             case StepFinished():
                 return f"ok    {name(event.step)}  {seconds(event.seconds)}"
             case StepFailed():
@@ -158,8 +159,8 @@ class Lines(Renderer):
         print(printable(text), file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        if self._hits > 20 and not self._common.verbose and not self._common.quiet:
-            self.line(f"memo  {self._hits - 20} more steps")
+        if self._hits > HITS_SHOWN and not self._common.verbose and not self._common.quiet:
+            self.line(f"memo  {self._hits - HITS_SHOWN} more steps")
 
 
 class PlainLines(Lines):

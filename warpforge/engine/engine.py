@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.engine.events import Notice, Reporter, StepFailed, StepFinished
 from warpforge.engine.execute import ActionFailed, Executor, Job
+from warpforge.engine.options import Options
 from warpforge.engine.supply import Supply
 from warpforge.errors import Missing, Unable, WarpforgeError
 from warpforge.model.atoms import WarehouseAddr, WareId
@@ -27,31 +26,9 @@ if TYPE_CHECKING:
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.pin import Pinner
     from warpforge.engine.reach import Reach
-    from warpforge.mirror.policy import Access
     from warpforge.plan.plan import RepackTask
     from warpforge.sandbox.bwrap import Bwrap
     from warpforge.sandbox.protocol import Cancel
-
-
-class Options:
-    """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access."""
-
-    def __init__(
-        self,
-        *,
-        jobs: int = 0,
-        force: bool = False,
-        warehouse: Path | None = None,
-        run_path: Path | None = None,
-        keep_run_dir: bool = False,
-        access: Callable[[], Access] | None = None,
-    ) -> None:
-        self.jobs = jobs or len(os.sched_getaffinity(0))
-        self.force = force
-        self.warehouse = warehouse
-        self.run_path = run_path
-        self.keep_run_dir = keep_run_dir
-        self.access = access
 
 
 class Engine:
@@ -72,9 +49,7 @@ class Engine:
             lambda: self._box,
             reporter,
             lambda: self._cancel,
-            force=self._options.force,
-            run_path=self._options.run_path,
-            keep_run_dir=self._options.keep_run_dir,
+            self._options,
         )
 
     # a formula that the memo answers needs none of these: each is made when it is first asked for

@@ -5,13 +5,16 @@ The engine tells and never asks. A Reporter's methods may be called from any thr
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from warpforge.model.atoms import WareId
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord
 
-StepPath = tuple[str, ...]
+if TYPE_CHECKING:
+    from warpforge.plan.plan import StepPath
 
 
 class StepStarted(msgspec.Struct, frozen=True):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from warpforge.engine.events import Notice, Reporter, StepFinished, StepOutput, StepPath, StepStarted
+from warpforge.engine.events import Notice, Reporter, StepFinished, StepOutput, StepStarted
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
 from warpforge.model.atoms import Literal, Mount, SandboxPort, WareId
 from warpforge.model.formula import Echo, Exec, Formula, Script
@@ -23,7 +23,9 @@ from warpforge.model.run import RunRecord
 from warpforge.store.layout import is_inside
 
 if TYPE_CHECKING:
+    from warpforge.engine.options import Options
     from warpforge.engine.supply import Supply
+    from warpforge.plan.plan import StepPath
     from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
     from warpforge.sandbox.spec import BoxSpec, Gathered, Outcome
     from warpforge.store.runs import Run
@@ -57,23 +59,18 @@ class Executor:
         box: Callable[[], Sandbox],
         reporter: Reporter,
         cancel: Callable[[], Cancel],
-        *,
-        force: bool = False,
-        run_path: Path | None = None,
-        keep_run_dir: bool = False,
+        options: Options,
     ) -> None:
         self._store = store
         self._supply = supply
         self._box = box
         self._reporter = reporter
         self._cancel = cancel
-        self._force = force
-        self._run_path = run_path
-        self._keep_run_dir = keep_run_dir
+        self._options = options
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
-        if self._force or not is_memoisable(job.formula):
+        if self._options.force or not is_memoisable(job.formula):
             return None
         record = self._store.memo.load(job.formula_id)
         if record is None:
@@ -109,7 +106,7 @@ class Executor:
         check_gathers(job.formula)
         check_mounts(job)
         spec = furnish(job.formula, self._trees(job.formula), job.base)
-        if self._keep_run_dir:
+        if self._options.keep_run_dir:
             spec = replace(spec, keep=True)
         run = self._store.runs.begin(job.formula_id, job.step)
         describe(run, job)
@@ -134,7 +131,7 @@ class Executor:
         return record
 
     def _memoise(self, record: RunRecord) -> None:
-        before = self._store.memo.load(record.formula_id) if self._force else None
+        before = self._store.memo.load(record.formula_id) if self._options.force else None
         if before is not None and before.results != record.results:
             self._reporter.tell(Notice("warning", f"{record.formula_id} gave other results than the last time"))
         self._store.memo.save(record)
@@ -200,9 +197,9 @@ class Executor:
 
     def _working_directory(self, spec: BoxSpec) -> str:
         """Where the box keeps its layers: in the store, but never below a directory that it mounts as an overlay."""
-        usual = str(self._run_path) if self._run_path else self._store.staging.directory()
+        usual = str(self._options.run_path) if self._options.run_path else self._store.staging.directory()
         if spec.keep:
-            usual = str(self._run_path or self._store.internal / "kept")
+            usual = str(self._options.run_path or self._store.internal / "kept")
             os.makedirs(usual, 0o700, exist_ok=True)
             self._reporter.tell(Notice("info", f"the run directory is kept below {usual}"))
         real = os.path.realpath(usual)

@@ -21,7 +21,7 @@ from warpforge.model.atoms import Literal, WareId
 from warpforge.model.ident import formula_id
 from warpforge.model.plot import Plot, PlotResults
 from warpforge.model.run import RunRecord
-from warpforge.plan.plan import FormulaTask, Pins, Plan, RepackTask, Result, StepPath, Task
+from warpforge.plan.plan import FormulaTask, Pins, Plan, RepackTask, Result, Task
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -162,6 +162,3 @@ class _Workers:
     def join(self) -> list[Done]:
         """All that still run, once they have ended."""
         return [self.wait() for _ in range(self._running)]
-
-
-__all__ = ["PlotRun", "StepPath"]

@@ -13,7 +13,7 @@ from msgspec import UNSET
 from .atoms import Literal, Pipe, SandboxPort, Secret
 from .findings import ROOT, Finding, Place, pointer
 from .formula import Action, Exec, Formula, FormulaInput, GatherDirective, Script
-from .plot import Plot, PlotInput, Protoformula, Step
+from .plot import Plot, PlotInput, Protoformula, Step, every_body
 
 _MISSING: Final = "missing"
 
@@ -30,23 +30,24 @@ def check_formula(formula: Formula, place: Place = ROOT) -> list[Finding]:
 def check_plot(plot: Plot, place: Place = ROOT) -> list[Finding]:
     """Findings about a plot and its subplots, however deep, whose schema is right."""
     found: list[Finding] = []
-    todo: list[tuple[Plot, Plot | None, Place]] = [(plot, None, place)]
-    while todo:
-        here, parent, at = todo.pop()
-        _check_inputs(here, parent, (at, here.spelling), found)
-        for name, step in here.steps.items():
-            where = (((at, "steps"), name), step.spelling)
-            if isinstance(step.body, Plot):
-                todo.append((step.body, here, where))
-            else:
-                _check_protoformula(step.body, here, where, found)
-        for label, output in here.outputs.items():
-            into = ((at, "outputs"), label)
-            if not output.pipe.step:
-                _note(found, into, "an output of a plot names a step: pipe:step:label")
-            elif fault := _dangling(output.pipe, here):
-                _note(found, into, fault, _MISSING)
+    bodies = list(every_body(plot, place))
+    for at, body, around in bodies:
+        if isinstance(body, Plot):
+            _check_inputs(body, around, (at, body.spelling), found)
+        elif around is not None:
+            _check_protoformula(body, around, at, found)
+    for at, body, _ in bodies:  # a plot's outputs stand behind its steps
+        if isinstance(body, Plot):
+            _check_outputs(body, (at, "outputs"), found)
     return found
+
+
+def _check_outputs(plot: Plot, place: Place, found: list[Finding]) -> None:
+    for label, output in plot.outputs.items():
+        if not output.pipe.step:
+            _note(found, (place, label), "an output of a plot names a step: pipe:step:label")
+        elif fault := _dangling(output.pipe, plot):
+            _note(found, (place, label), fault, _MISSING)
 
 
 def _check_inputs(plot: Plot, parent: Plot | None, place: Place, found: list[Finding]) -> None:

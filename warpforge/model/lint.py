@@ -13,7 +13,7 @@ from .catalog import Mirrors, Release
 from .findings import ROOT, Finding, Place, pointer
 from .formula import Action, Exec, Formula, FormulaFile, GatherDirective, Script
 from .ident import ALPHABET
-from .plot import Plot, Protoformula, every_input, unreplayable
+from .plot import Plot, Protoformula, every_body, every_input, unreplayable
 from .run import RunRecord
 
 _HEX: Final = "0123456789abcdef"
@@ -57,16 +57,11 @@ def _lint_plot(plot: Plot, place: Place, *, is_replay: bool) -> Iterator[Finding
             yield Finding(pointer(place) + path, f"{text} is of one machine: this is no replay", "replay")
     for at, item in every_input(plot, place):
         yield from _lint_input(item.basis, item.filters, at)
-    todo: list[tuple[Plot, Place]] = [(plot, place)]
-    while todo:
-        here, at = todo.pop()
-        yield from _lint_plot_filters(here, at)
-        for name, step in here.steps.items():
-            where = (((at, "steps"), name), step.spelling)
-            if isinstance(step.body, Plot):
-                todo.append((step.body, where))
-            else:
-                yield from _lint_protoformula(step.body, where, is_replay=is_replay)
+    for at, body, _ in every_body(plot, place):
+        if isinstance(body, Plot):
+            yield from _lint_plot_filters(body, at)
+        else:
+            yield from _lint_protoformula(body, at, is_replay=is_replay)
 
 
 def _lint_plot_filters(plot: Plot, place: Place) -> Iterator[Finding]:

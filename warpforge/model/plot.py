@@ -121,18 +121,24 @@ def spell(basis: PlotBasis) -> str:
     return str(basis)
 
 
+def every_body(plot: Plot, place: Place = ROOT) -> Iterator[tuple[Place, Protoformula | Plot, Plot | None]]:
+    """The plot, its protoformulas and its subplots however deep: each with its place and the plot around it."""
+    # a stack, since subplots nest; reversed, so that they come in document order
+    waiting: list[tuple[Place, Protoformula | Plot, Plot | None]] = [(place, plot, None)]
+    while waiting:
+        at, body, around = waiting.pop()
+        yield at, body, around
+        if isinstance(body, Plot):
+            steps = [((((at, "steps"), name), step.spelling), step.body, body) for name, step in body.steps.items()]
+            waiting.extend(reversed(steps))
+
+
 def every_input(plot: Plot, place: Place = ROOT) -> Iterator[tuple[Place, PlotInput]]:
     """Every input of the plot, of its protoformulas and of its subplots, with its place (from the plot)."""
-    # a stack, since subplots nest; reversed, so that they come in document order
-    todo: list[tuple[Place, Protoformula | Plot]] = [(place, plot)]
-    while todo:
-        at, body = todo.pop()
+    for at, body, _ in every_body(plot, place):
         key = body.spelling if isinstance(body, Plot) else "inputs"
         for name, item in body.inputs.items():
             yield ((at, key), name), item
-        if isinstance(body, Plot):
-            steps = [(((at, "steps"), name), step) for name, step in body.steps.items()]
-            todo.extend(((where, step.spelling), step.body) for where, step in reversed(steps))
 
 
 def unreplayable(plot: Plot) -> list[tuple[str, str]]:

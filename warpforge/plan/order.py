@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from warpforge.errors import Invalid
 from warpforge.model.atoms import Pipe
-from warpforge.model.findings import ROOT, Finding, Place, pointer
-from warpforge.model.plot import Plot, Step
+from warpforge.model.findings import ROOT, Finding, pointer
+from warpforge.model.plot import Plot, Step, every_body
 
 
 def order(needs: Mapping[str, Iterable[str]]) -> list[str]:
@@ -47,16 +47,13 @@ def _cycle(open_: list[str], again: str) -> Invalid:
 def rings(plot: Plot) -> list[Finding]:
     """A finding for every (sub)plot whose steps need each other in a ring; pointers start at the file's root."""
     found: list[Finding] = []
-    todo: list[tuple[Place, Plot]] = [((ROOT, "plot.v1"), plot)]
-    while todo:
-        at, here = todo.pop()
+    for at, body, _ in every_body(plot, (ROOT, "plot.v1")):
+        if not isinstance(body, Plot):
+            continue
         try:
-            order({name: siblings(step) for name, step in here.steps.items()})
+            order({name: siblings(step) for name, step in body.steps.items()})
         except Invalid as error:
             found.append(Finding(pointer((at, "steps")), error.message, error.reason))
-        for name, step in here.steps.items():
-            if isinstance(step.body, Plot):
-                todo.append(((((at, "steps"), name), step.spelling), step.body))
     return found
 
 

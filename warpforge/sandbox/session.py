@@ -11,7 +11,7 @@ from warpforge.errors import Failed, WarpforgeError
 from warpforge.fsx.stream import receive
 from warpforge.sandbox import wire
 from warpforge.sandbox.failures import find_exec_error, helper_died, make_backend_failure, make_failure
-from warpforge.sandbox.protocol import Cancel, Entries, OnGather, OnOutput
+from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput
 from warpforge.sandbox.spec import BoxSpec, Facts, Gathered, Outcome
 from warpforge.sandbox.wire import Frames, Order
 
@@ -252,6 +252,3 @@ def _widen(fd: int) -> None:
         fcntl.fcntl(fd, _F_SETPIPE_SZ, _PIPE_BYTES)
     except OSError:
         pass
-
-
-__all__ = ["Entries", "Session"]

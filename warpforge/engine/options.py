@@ -1,0 +1,33 @@
+"""Options: how a person wants things run, for everything over one stack of workspaces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warpforge.mirror.policy import Access
+
+
+class Options:
+    """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access."""
+
+    def __init__(
+        self,
+        *,
+        jobs: int = 0,
+        force: bool = False,
+        warehouse: Path | None = None,
+        run_path: Path | None = None,
+        keep_run_dir: bool = False,
+        access: Callable[[], Access] | None = None,
+    ) -> None:
+        self.jobs = jobs or len(os.sched_getaffinity(0))
+        self.force = force
+        self.warehouse = warehouse
+        self.run_path = run_path
+        self.keep_run_dir = keep_run_dir
+        self.access = access
