@@ -16,7 +16,8 @@ from support.faults import Fault, count, inject, needs_strace, points
 from warpforge.errors import Unable, WarpforgeError
 from warpforge.fsx.locks import Lock
 from warpforge.model.atoms import WareId
-from warpforge.store.gc import Plan, Policy, Root, collect, make_plan
+from warpforge.store.collect import collect
+from warpforge.store.gc import Plan, Policy, Root, make_plan
 from warpforge.store.store import Store
 from warpforge.store.verify import verify
 
@@ -281,7 +282,8 @@ COLLECT = """
 import sys, time
 from pathlib import Path
 from support.actor import ware_of
-from warpforge.store.gc import Policy, Root, collect, make_plan
+from warpforge.store.collect import collect
+from warpforge.store.gc import Policy, Root, make_plan
 from warpforge.store.store import Store
 with Store(sys.argv[1]) as store, store.exclusive(5):
     store.sweep()

@@ -138,7 +138,8 @@ def gc(
     is pinned; when a running process needs it; when it is a result or an input of a formula that is memoised.
     """
     from warpforge.engine.upkeep import Upkeep
-    from warpforge.store.gc import Policy, collect, make_plan
+    from warpforge.store.collect import collect
+    from warpforge.store.gc import Policy, make_plan
 
     policy = Policy(time.time(), keep_for, max_size)
     with _opened(common) as engine:
