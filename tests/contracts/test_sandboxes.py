@@ -10,10 +10,12 @@ import pytest
 from support.rootfs import give_tree, make_rootfs
 
 from warpforge.errors import Failed, Unable
+from warpforge.fsx.remove import remove_tree
 from warpforge.sandbox.bwrap import Bwrap
 from warpforge.sandbox.owner import BUILD_UID
 from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
-from warpforge.sandbox.spec import make_mount, make_spec
+from warpforge.sandbox.seat import Stdin
+from warpforge.sandbox.spec import SCRIPT_DIR, make_mount, make_spec
 
 SANDBOXES: dict[str, Callable[[], Sandbox]] = {
     "bwrap": Bwrap,
@@ -132,3 +134,64 @@ def test_many_at_once(sandbox: Sandbox, root: Path, tmp: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(run, range(12)))
     assert results == [(0, b"hello\n%d\n" % number) for number in range(12)]
+
+
+def test_what_a_process_begins_with_can_be_chosen(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    said: list[bytes] = []
+    mounts = [make_mount("/", "overlay", root)]
+    script = "umask; hostname; nproc; grep stack /proc/self/maps"
+    cpus = (min(os.sched_getaffinity(0)),)
+    spec = make_spec(mounts=mounts, argv=["sh", "-c", script], hostname=b"other", umask=0o077, cpus=cpus, aslr=False)
+    for _ in range(3):
+        sandbox.run(spec, tmp, on_output=lambda _, data: said.append(data))
+    words = b"".join(said).split()
+    assert words[:3] == [b"0077", b"other", b"1"]
+    assert len({word for word in words if b"-" in word and b"p" not in word}) == 1, words
+
+
+def test_the_layers_of_a_failed_run_are_kept_and_can_be_gone_on_with(
+    sandbox: Sandbox, root: Path, tmp: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    said: list[bytes] = []
+    sources = b"".join(b". %s/entry-%d\n" % (SCRIPT_DIR.encode(), number) for number in range(3))
+    mounts = [
+        make_mount("/", "overlay", root),
+        make_mount("/text", "bytes", b"one\n"),
+        make_mount(f"{SCRIPT_DIR}/entry-0", "bytes", b"echo new > /etc/new\n"),
+        make_mount(f"{SCRIPT_DIR}/entry-1", "bytes", b"rm /etc/hello; echo two >> /text; exit 7\n"),
+        make_mount(f"{SCRIPT_DIR}/entry-2", "bytes", b"true\n"),
+        make_mount(f"{SCRIPT_DIR}/run", "bytes", sources),
+    ]
+    run = ["/bin/sh", f"{SCRIPT_DIR}/run"]
+    outcome = sandbox.run(make_spec(mounts=mounts, argv=run, keep_failed=os.fsencode(kept)), tmp)
+    assert (outcome.exit_code, outcome.entry) == (7, 1)
+    look = make_spec(mounts=mounts, argv=["/bin/sh", "-c", "ls /etc; cat /text; touch /seen"], layers=os.fsencode(kept))
+    for _ in range(2):
+        sandbox.run(look, tmp, on_output=lambda _, data: said.append(data))
+    assert b"".join(said).split() == [b"new", b"passwd", b"one", b"two"] * 2
+    remove_tree(-100, os.fsencode(kept))
+
+
+def test_a_run_that_succeeds_or_is_cancelled_keeps_nothing(
+    sandbox: Sandbox, root: Path, tmp: Path, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    mounts = [make_mount("/", "overlay", root)]
+    good = make_spec(mounts=mounts, argv=["true"], keep_failed=os.fsencode(kept))
+    assert sandbox.run(good, tmp).exit_code == 0
+    cancel = Cancel()
+    waiting = make_spec(mounts=mounts, argv=["sh", "-c", "echo x; sleep 100"], keep_failed=os.fsencode(kept))
+    assert sandbox.run(waiting, tmp, cancel=cancel, on_output=lambda *_: cancel.cancel()).stopped == "cancelled"
+    assert not kept.exists()
+
+
+def test_standard_input_can_be_handed_on(sandbox: Sandbox, root: Path, tmp: Path) -> None:
+    said: list[bytes] = []
+    read, write = os.pipe()
+    os.write(write, b"hello\nthere\n")
+    os.close(write)
+    spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=["sh", "-c", "wc -l; readlink /proc/self/fd/0"])
+    sandbox.run(spec, tmp, on_output=lambda _, data: said.append(data), seat=Stdin(read))
+    assert b"".join(said).split()[0] == b"2"
+    os.close(read)

@@ -20,7 +20,9 @@ def make_bwrap_arguments(order: Order, env: dict[bytes, bytes], seccomp_fd: int,
     arguments = [b"--unshare-all", b"--unshare-user", b"--disable-userns"]
     if order.network:
         arguments.append(b"--share-net")
-    arguments += [b"--uid", b"0", b"--gid", b"0", b"--cap-drop", b"ALL", b"--die-with-parent", b"--new-session"]
+    arguments += [b"--uid", b"0", b"--gid", b"0", b"--cap-drop", b"ALL", b"--die-with-parent"]
+    if not order.terminal:  # else the watcher made a session for it, whose terminal is nobody else's
+        arguments.append(b"--new-session")
     arguments += [b"--hostname", order.hostname, b"--bind", MEETING_POINT, b"/"]
     arguments += [b"--proc", b"/proc", b"--ro-bind", b"/proc/sys", b"/proc/sys", b"--dev", b"/dev"]
     arguments += [b"--ro-bind", b"/dev/null", b"/proc/keys"]

@@ -9,12 +9,12 @@ from warpforge.errors import store_error
 from warpforge.sandbox.client import ZygoteClient
 from warpforge.sandbox.failures import missing_bwrap
 from warpforge.sandbox.owner import BUILD_UID, find_owner
-from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Probe
+from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Probe, Seat
 from warpforge.sandbox.seccomp import make_filter
 from warpforge.sandbox.session import Session
 from warpforge.sandbox.spec import BoxSpec, Mount, Outcome
 from warpforge.sandbox.wire import NO_WORK, Order
-from warpforge.sandbox.work import make_work, remove_work
+from warpforge.sandbox.work import keep_work, make_work, remove_work
 
 _USUAL: Final = "/usr/bin:/usr/local/bin:/bin:/run/current-system/sw/bin"
 _RESOLV_CONF: Final = "/etc/resolv.conf"
@@ -77,31 +77,42 @@ class Bwrap:
         on_output: OnOutput | None = None,
         on_gather: OnGather | None = None,
         cancel: Cancel | None = None,
+        seat: Seat | None = None,
     ) -> Outcome:
         """As ``Sandbox.run``."""
         program = self.find_program()
         if program is None:
             raise missing_bwrap()
         try:
-            work = make_work(os.fsencode(os.path.abspath(tmp)), self.owner)
+            work = spec.layers or make_work(os.fsencode(os.path.abspath(tmp)), self.owner)
         except OSError as error:
             raise store_error(error, "the run's work directory cannot be made") from error
-        session = Session(spec, on_output, on_gather)
+        stays = spec.keep or bool(spec.layers)
+        session = Session(spec, on_output, on_gather, seat)
         try:
-            order = make_order(spec, work, self.owner, program, overlay=self._overlay)
-            _zygote.ask(NO_WORK if spec.keep else work, session.helper_descriptors)
+            terminal = seat is not None and seat.is_terminal
+            order = make_order(spec, work, self.owner, program, overlay=self._overlay, terminal=terminal)
+            _zygote.ask(NO_WORK if stays else work, session.helper_descriptors)
             session.give(order)
             outcome = session.wait(cancel)
         finally:
             session.close()
-            if not spec.keep:
+            if session.kept:
+                stays = keep_work(work, spec.keep_failed) or stays
+            if not stays:
                 remove_work(work)
         self._overlay = self._overlay and outcome.facts.overlay
         return outcome
 
 
 def make_order(
-    spec: BoxSpec, work: bytes, owner: tuple[int, int] | None, program: str, *, overlay: bool = True
+    spec: BoxSpec,
+    work: bytes,
+    owner: tuple[int, int] | None,
+    program: str,
+    *,
+    overlay: bool = True,
+    terminal: bool = False,
 ) -> Order:
     """The spec as the helper gets it; reads the host's resolver and certificates when it has the network."""
     mounts = [*spec.mounts, *(_network_mounts() if spec.network else ())]
@@ -120,6 +131,12 @@ def make_order(
         gather_limit=spec.gather_limit,
         deadline=float(spec.deadline),
         keep=spec.keep,
+        keep_failed=bool(spec.keep_failed),
+        layers=bool(spec.layers),
+        terminal=terminal,
+        umask=spec.umask,
+        cpus=spec.cpus,
+        aslr=spec.aslr,
         overlay=overlay,
         rlimits=spec.rlimits,
         bwrap=os.fsencode(program),

@@ -37,7 +37,7 @@ from warpforge.sandbox.wire import Order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from warpforge.fsx.tree import Content, Entry
 
@@ -52,8 +52,9 @@ def run(descriptors: list[int], guards: tuple[int, int]) -> None:
     try:
         os.setsid()
         _close_others({*descriptors, *guards})
-        Helper(descriptors, guards).serve()
-        status = 0
+        helper = Helper(descriptors, guards)
+        helper.serve()
+        status = wire.KEPT_STATUS if helper.kept else 0
     finally:
         os._exit(status)
 
@@ -70,13 +71,17 @@ class Helper:
     """One run."""
 
     def __init__(self, descriptors: list[int], guards: tuple[int, int]) -> None:
-        self._channel, self._out, self._err, self._trees = descriptors
+        self._channel, self._out, self._err, self._trees, *rest = descriptors
+        self._in = rest[0] if rest else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         self._guards = guards
         self._frames = wire.Frames()
         self._step = "order"
         self._root: Root | None = None
         self._idmapped = True
         self._work = -1  # the work directory, once we stand in it
+        self._failed = False
+        self._entry = -1
+        self.kept = False
 
     def serve(self) -> None:
         """Read the order, obey it, say how it went."""
@@ -88,7 +93,9 @@ class Helper:
         try:
             self._run(order)
             overlay = self._root is not None and self._root.overlay
-            last = wire.fields(wire.DONE, f"overlay={overlay:d}", f"idmap={self._idmapped:d}")
+            self.kept = self._failed and order.keep_failed and self._save()
+            facts = (f"overlay={overlay:d}", f"idmap={self._idmapped:d}", f"entry={self._entry}", f"kept={self.kept:d}")
+            last = wire.fields(wire.DONE, *facts)
         except MountFailed as error:
             last = self._mount_failure(error)
         except OSError as error:
@@ -96,6 +103,15 @@ class Helper:
         finally:
             self._delete(order)
         self._tell(last)
+
+    def _save(self) -> bool:
+        """Make what was in memory last; False when there is no room for it."""
+        assert self._root is not None
+        try:
+            self._root.save_files()
+        except OSError:
+            return False
+        return True
 
     def _tell(self, data: bytes) -> None:
         try:
@@ -130,6 +146,8 @@ class Helper:
         opened = open_files(order)
         self._work = os.open(order.work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         os.fchdir(self._work)
+        if order.layers:
+            self._remove(name for name in os.listdir(b".") if name[:1] in b"wm")
         if order.owner is not None:
             self._step = "mount-namespace"
             unshare(CLONE_NEWNS)
@@ -158,6 +176,7 @@ class Helper:
             check_command(root.fd, order.argv[0], env.get(b"PATH", b""), order.cwd)
         except NotExecutable as error:
             code = _REASON_CODES[error.reason]
+            self._failed = True
             self._close_output()
             self._tell(wire.fields(wire.EXIT, code, error.reason, error.text, "", 0.0))
             return order.gather_failed
@@ -171,6 +190,8 @@ class Helper:
             step, number = text[len(TROUBLE) :].split(b"\n", 1)[0].split(b" ")
             self._step = step.decode("ascii")
             raise OSError(int(number), os.strerror(int(number)))
+        self._entry = root.last_entry()
+        self._failed = code != 0 and stopped not in ("cancelled", "orphaned")
         reason = "" if stopped or code >= 0 else "backend"
         self._tell(wire.fields(wire.EXIT, code, reason, f"wait status {status}", stopped, f"{seconds:.6f}"))
         return not stopped and (code == 0 or (code > 0 and order.gather_failed))
@@ -186,7 +207,7 @@ class Helper:
             os.lseek(args_fd, 0, os.SEEK_SET)
             return [order.bwrap, b"--args", b"%d" % args_fd, b"--", *order.argv]
 
-        watched = start(order, arguments, [seccomp_fd, args_fd], (self._out, self._err))
+        watched = start(order, arguments, [seccomp_fd, args_fd], (self._in, self._out, self._err))
         for fd in (seccomp_fd, args_fd):
             os.close(fd)
         self._close_output()
@@ -194,8 +215,8 @@ class Helper:
 
     def _close_output(self) -> None:
         """Before the end is told: the engine then reads what was said to its end."""
-        os.close(self._out)
-        os.close(self._err)
+        for fd in (self._in, self._out, self._err):
+            os.close(fd)
 
     def _wait(self, watched: Watched, deadline: float) -> str:
         """Wait for the watcher's end, or bring it about; returns why: "", "time", "cancelled" or "orphaned"."""
@@ -229,6 +250,7 @@ class Helper:
             try:
                 parent_fd, name = find_output(root.fd, path)
             except NotGathered as error:
+                self._failed = True
                 self._tell(wire.fields(wire.GATHER, index, error.why, error.text))
                 continue
             wire.write_all(self._channel, wire.fields(wire.GATHER, index, "ok", ""))
@@ -254,6 +276,7 @@ class Helper:
             raise
 
     def _tell_spoilt(self, index: int, error: OSError) -> None:
+        self._failed = True
         why, text = (error.why, error.text) if isinstance(error, NotGathered) else ("io", error.strerror or "error")
         self._tell(wire.fields(wire.SPOILT, index, why, text, _name(error)))
 
@@ -269,15 +292,23 @@ class Helper:
                 unmount(point)
             except OSError:
                 pass
-        for name in () if order.keep else os.listdir(here):
+        if order.keep:
+            return
+        layers = b"wm" if self.kept or order.layers else b""
+        self._remove(name for name in os.listdir(b".") if not layers or name[:1] in layers)
+        if not layers:
             try:
-                remove_tree(here, name)
+                os.rmdir(order.work)
             except OSError:
                 pass
-        try:
-            os.rmdir(order.work)
-        except OSError:
-            pass
+
+    def _remove(self, names: Iterable[bytes]) -> None:
+        """Remove these of the work directory, as far as we may."""
+        for name in names:
+            try:
+                remove_tree(self._work, name)
+            except OSError:
+                pass
 
 
 class Told:

@@ -35,6 +35,7 @@ CLONE_NEWPID = 0x20000000
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+ADDR_NO_RANDOMIZE = 0x0040000
 KEYCTL_JOIN_SESSION_KEYRING = 1
 
 
@@ -66,6 +67,11 @@ def prctl(option: int, value: int) -> None:
     """prctl(2) with one argument."""
     zero = ctypes.c_ulong(0)
     check(libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero))
+
+
+def fix_addresses() -> None:
+    """personality(2): what we execute from now on has its memory at the same addresses every time."""
+    check(libc.personality(ctypes.c_ulong(ADDR_NO_RANDOMIZE)))
 
 
 def reset_signals() -> None:

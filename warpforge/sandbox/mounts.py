@@ -27,6 +27,7 @@ from warpforge.sandbox.sources import TREES, Source
 from warpforge.sandbox.wire import Order
 
 ENGINE_DIR = b"/.warpforge.container"  # the scripts: written as one tree and mounted as one
+SCRIPT_DIR = ENGINE_DIR + b"/script"
 ENGINE_POINTS = (b"proc", b"dev", b"sys")
 STAMP = 1262304000  # 2010-01-01, the time of everything that the engine makes
 _NO_OVERLAY = (errno.EINVAL, errno.EPERM, errno.ENODEV, errno.EOPNOTSUPP, errno.ENOSYS)
@@ -83,6 +84,25 @@ class Root:
                 os.close(point.parent_fd)
         self._stubs.remove_untouched()
 
+    def save_files(self) -> None:
+        """Copy what the action left in files that the engine wrote as bytes, for they are in memory."""
+        os.mkdir(b"b", 0o700)
+        for number, (at, kind, _, _) in enumerate(self._order.mounts):
+            if kind == "bytes" and not at.startswith(ENGINE_DIR + b"/"):
+                fd = os.open(b"m/bytes/%d" % number, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                copy_file(fd, b"b/%d" % number)
+
+    def last_entry(self) -> int:
+        """The last entry of the script that was begun: read, as its time of access tells; -1 for none."""
+        begun = -1
+        for at, _, _, _ in self._order.mounts:
+            head, _, number = at.rpartition(b"/entry-")
+            if head == SCRIPT_DIR and number.isdigit():
+                name = b"m/bytes/engine" + at[len(ENGINE_DIR) :]
+                if os.path.lexists(name) and os.lstat(name).st_atime != STAMP:
+                    begun = max(begun, int(number))
+        return begun
+
     def _guarded(self, at: bytes, action: object) -> None:
         try:
             action()  # type: ignore[operator]
@@ -119,7 +139,8 @@ class Root:
                     raise
                 self.overlay = False
         name = b"c%d" % number
-        copy_tree(lower, name)
+        if not os.path.isdir(name):
+            copy_tree(lower, name)
         mount(name, target, None, MS_BIND)
         set_mount(-100, target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
 
@@ -134,6 +155,9 @@ class Root:
                 engine_made = True
                 name = b"m/bytes/engine" + at[len(ENGINE_DIR) :]
                 os.makedirs(os.path.dirname(name), 0o755, exist_ok=True)
+            elif self._order.layers and os.path.isfile(b"b/%d" % number):
+                copy_file(os.open(b"b/%d" % number, os.O_RDONLY | os.O_CLOEXEC), name)
+                continue
             _write(name, content, mode)
         return engine_made
 
@@ -142,9 +166,13 @@ class Root:
         copies = [(number, source.fd) for number, source in self._sources.items() if source.fd >= 0]
         if not copies:
             return
-        os.mkdir("f", 0o755)
-        for number, fd in copies:
-            copy_file(fd, b"f/%d" % number)
+        if os.path.isdir("f"):
+            for _, fd in copies:
+                os.close(fd)
+        else:
+            os.mkdir("f", 0o755)
+            for number, fd in copies:
+                copy_file(fd, b"f/%d" % number)
         if self.overlay:
             # an overlay only so that the box's mount table does not tell where the work directory lies
             _mount_overlay(b"m/empty", b"f", b"wf", b"m/files")
@@ -169,12 +197,13 @@ class Root:
 
 def _mount_overlay(lower: bytes, upper: bytes, work: bytes, target: bytes) -> None:
     """An overlay of one lower layer. The merged root shows the upper's attributes, so it gets the lower's first."""
-    status = os.stat(lower)
-    if upper != b"f":
-        os.mkdir(upper, 0o700)
     os.mkdir(work, 0o700)
-    os.chmod(upper, status.st_mode & 0o7777)
-    os.utime(upper, ns=(status.st_atime_ns, status.st_mtime_ns))
+    if upper == b"f" or not os.path.isdir(upper):
+        status = os.stat(lower)
+        if upper != b"f":
+            os.mkdir(upper, 0o700)
+        os.chmod(upper, status.st_mode & 0o7777)
+        os.utime(upper, ns=(status.st_atime_ns, status.st_mtime_ns))
     options = b"lowerdir=%s,upperdir=%s,workdir=%s,userxattr,volatile" % (lower, upper, work)
     mount(b"overlay", target, b"overlay", MS_NOSUID | MS_NODEV, options)
 

@@ -62,6 +62,25 @@ class Cancel:
         self.close()
 
 
+class Seat(Protocol):
+    """A person at a box: what its command reads from, and perhaps a whole terminal."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether stdin, stdout and stderr are one terminal, which becomes the command's controlling one."""
+
+    @property
+    def box_fd(self) -> int:
+        """The box's end: stdin, and for a terminal all three. Copied."""
+
+    @property
+    def our_fd(self) -> int:
+        """Of a terminal: where its output is read. Copied."""
+
+    def begin(self) -> None:
+        """The box has its end: close that, and begin to hand on what the person says."""
+
+
 class Sandbox(Protocol):
     """A back-end."""
 
@@ -83,6 +102,7 @@ class Sandbox(Protocol):
         on_output: OnOutput | None = None,
         on_gather: OnGather | None = None,
         cancel: Cancel | None = None,
+        seat: Seat | None = None,
     ) -> Outcome:
         """Run one box; its work directory is made below ``tmp`` and gone afterwards. May be called from many threads.
 

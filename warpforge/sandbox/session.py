@@ -11,7 +11,7 @@ from warpforge.errors import Failed, WarpforgeError
 from warpforge.fsx.stream import receive
 from warpforge.sandbox import wire
 from warpforge.sandbox.failures import find_exec_error, helper_died, make_backend_failure, make_failure
-from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput
+from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Seat
 from warpforge.sandbox.spec import BoxSpec, Facts, Gathered, Outcome
 from warpforge.sandbox.wire import Frames, Order
 
@@ -24,19 +24,28 @@ _F_SETPIPE_SZ = 1031
 class Session:
     """The engine's ends of one run: the channel, the action's output, the gathered trees."""
 
-    def __init__(self, spec: BoxSpec, on_output: OnOutput | None, on_gather: OnGather | None) -> None:
+    def __init__(
+        self, spec: BoxSpec, on_output: OnOutput | None, on_gather: OnGather | None, seat: Seat | None = None
+    ) -> None:
         self._spec = spec
         self._on_output = on_output
         self._on_gather = on_gather
         self._channel, self._theirs = _socket.socketpair()
         self._pipes: dict[int, str] = {}
         self._helper_fds = [self._theirs.fileno()]
-        for name in ("out", "err"):
-            read, write = os.pipe()
-            self._pipes[read] = name
-            self._helper_fds.append(write)
+        self._seat = seat
+        if seat is not None and seat.is_terminal:
+            self._pipes[os.dup(seat.our_fd)] = "out"
+            self._helper_fds += [os.dup(seat.box_fd), os.dup(seat.box_fd)]
+        else:
+            for name in ("out", "err"):
+                read, write = os.pipe()
+                self._pipes[read] = name
+                self._helper_fds.append(write)
         self._trees, write = os.pipe()
         self._helper_fds.append(write)
+        if seat is not None:
+            self._helper_fds.append(os.dup(seat.box_fd))
         _widen(self._trees)
         self._frames = Frames()
         self._stderr = b""
@@ -46,10 +55,11 @@ class Session:
         self._ended: list[str] = []  # fields of the EXIT frame
         self._gathered: dict[int, Gathered] = {}
         self._spoilt: Failed | None = None
+        self.kept = False  # whether the layers of the run stay, known once it is over
 
     @property
     def helper_descriptors(self) -> list[int]:
-        """What the helper gets: channel, stdout, stderr, trees."""
+        """What the helper gets: channel, stdout, stderr, trees, and stdin if there is one."""
         return self._helper_fds
 
     def give(self, order: Order) -> None:
@@ -58,6 +68,8 @@ class Session:
         for fd in self._helper_fds[1:]:
             os.close(fd)
         self._helper_fds = []
+        if self._seat is not None:
+            self._seat.begin()
         try:
             self._channel.sendall(wire.pack_order(order))
         except OSError:
@@ -105,15 +117,20 @@ class Session:
             self._trees = -1
         try:
             self._channel.shutdown(_socket.SHUT_WR)
-            while self._channel.recv(_CHUNK):
-                pass
+            while data := self._channel.recv(_CHUNK):
+                self._frames.feed(data)
+            while (found := self._frames.take()) is not None:
+                self.kept = self.kept or (found[0] == wire.DONE and b"kept=1" in found[1].split(b"\0"))
         except OSError:
             pass
         self._channel.close()
 
     def _pump(self, fd: int) -> bool:
         """Hand on what is there; False at the end of that pipe."""
-        data = os.read(fd, _CHUNK)
+        try:
+            data = os.read(fd, _CHUNK)
+        except OSError:
+            data = b""  # what a terminal says when nobody has its other end open
         if not data:
             return False
         name = self._pipes[fd]
@@ -147,6 +164,7 @@ class Session:
                 self._drain(poll)
                 raise make_failure(words[0], int(words[1]), words[2], words[3])
             elif kind == wire.DONE:
+                self.kept = b"kept=1" in payload.split(b"\0")
                 return dict(word.split("=", 1) for word in words)
         return None
 
@@ -228,6 +246,7 @@ class Session:
             seconds=float(seconds),
             gathered=tuple(self._gathered[index] for index in sorted(self._gathered)),
             truncated=self._truncated,
+            entry=int(facts["entry"]),
             facts=Facts(
                 sandbox="bwrap",
                 overlay=facts["overlay"] == "1",

@@ -47,7 +47,9 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     for HOME when it lacks it (the root ware's /etc/passwd decides). ``deadline``: seconds, 0 for none.
     ``output_limit``: bytes of stdout and stderr together that are handed on; ``gather_limit``: bytes of all gathered
     files; 0 for none. ``gather_failed``: gather although the exit code is not 0. ``keep``: leave the work directory,
-    whose ``u<number>`` hold what the action wrote to each overlay.
+    whose ``u<number>`` hold what the action wrote to each overlay. ``keep_failed``: when the run fails, move its layers
+    to this path; ``layers``: begin with the layers that lie at this path, which stay there.
+    ``umask``, ``cpus`` (none: as we may) and ``aslr`` are what the action's process begins with.
     """
 
     mounts: tuple[Mount, ...] = ()
@@ -62,6 +64,11 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     output_limit: int = 0
     deadline: float = 0.0
     keep: bool = False
+    keep_failed: bytes = b""
+    layers: bytes = b""
+    umask: int = 0o022
+    cpus: tuple[int, ...] = ()
+    aslr: bool = True
     rlimits: tuple[tuple[int, int, int], ...] = (
         (_RLIMIT_CORE, 0, 0),
         (_RLIMIT_NOFILE, OPEN_FILES, OPEN_FILES_AT_MOST),
@@ -93,7 +100,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     ``exit_code``: the action's, 128 + n for signal n as a shell has it (then ``signal`` is n, else 0).
     ``exec_error``: "" or why the command could not be executed: missing, denied, format, too-long; with ``text``.
     ``stopped``: "" or why it was killed: time, cancelled, output. ``gathered``: one for each gather, in their order;
-    empty when nothing was to be gathered. ``truncated``: output beyond the limit was dropped.
+    empty when nothing was to be gathered. ``truncated``: output beyond the limit was dropped. ``entry``: the last entry
+    of a script that was begun, as its file's time of access tells; -1 when there is none.
     """
 
     exit_code: int
@@ -104,6 +112,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float = 0.0
     gathered: tuple[Gathered, ...] = ()
     truncated: bool = False
+    entry: int = -1
     facts: Facts
 
 

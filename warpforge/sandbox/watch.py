@@ -20,6 +20,7 @@ from warpforge.sandbox.kernel import (
     MS_NOSUID,
     MS_REC,
     PR_SET_PDEATHSIG,
+    fix_addresses,
     mount,
     prctl,
     reset_signals,
@@ -64,11 +65,11 @@ class Watched:
 
 
 def start(
-    order: Order, arguments: Callable[[int], list[bytes]], inherited: list[int], stdio: tuple[int, int]
+    order: Order, arguments: Callable[[int], list[bytes]], inherited: list[int], stdio: tuple[int, int, int]
 ) -> Watched:
     """Fork the watcher and, below it, the back-end that ``arguments(status_fd)`` names.
 
-    ``inherited`` are the descriptors the back-end needs; ``stdio`` are the action's stdout and stderr.
+    ``inherited`` are the descriptors the back-end needs; ``stdio`` are the action's stdin, stdout and stderr.
     """
     unshare(CLONE_NEWPID)
     alive_read, alive_write = os.pipe()
@@ -87,7 +88,7 @@ def start(
 
 
 def _watch(
-    order: Order, argv: list[bytes], inherited: list[int], stdio: tuple[int, int], alive_fd: int, status_fd: int
+    order: Order, argv: list[bytes], inherited: list[int], stdio: tuple[int, int, int], alive_fd: int, status_fd: int
 ) -> int:
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     if _is_closed(alive_fd):
@@ -125,18 +126,32 @@ def _is_closed(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _become_backend(order: Order, argv: list[bytes], inherited: list[int], stdio: tuple[int, int]) -> None:
+def _become_backend(order: Order, argv: list[bytes], inherited: list[int], stdio: tuple[int, int, int]) -> None:
     os.chdir("/")
-    null = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(stdio[0], 1)
-    os.dup2(stdio[1], 2)
+    for number, fd in enumerate(stdio):
+        os.dup2(fd, number)
+    if order.terminal:
+        _own_terminal()
+    os.umask(order.umask)
+    if order.cpus:
+        os.sched_setaffinity(0, order.cpus)
+    if not order.aslr:
+        fix_addresses()
     for fd in inherited:
         os.set_inheritable(fd, True)  # noqa: FBT003
     reset_signals()
     for number, soft, hard in order.rlimits:
         _limit(number, soft, hard)
     os.execve(argv[0], argv, {})
+
+
+def _own_terminal() -> None:
+    """A session of our own, which the terminal at stdin controls: job control works, and it reaches nobody else."""
+    import fcntl
+    import termios
+
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _limit(number: int, soft: int, hard: int) -> None:

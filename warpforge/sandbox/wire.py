@@ -1,7 +1,7 @@
 """What engine, zygote and helper say to each other.
 
 Engine to zygote: one datagram for each run, the path of its work directory, with four descriptors:
-the run's channel, the action's stdout and stderr, and the pipe for gathered trees.
+the run's channel, the action's stdout and stderr, the pipe for gathered trees, and a fifth for stdin if it has one.
 Engine to helper, on the channel: one ORDER, NEXT after each tree, perhaps KILL; the end of the channel means KILL too.
 Helper to engine: frames of one letter, the payload's length (4 bytes, little endian) and fields parted by NUL.
 They are parsed by splitting only: the helper runs under another uid than a root engine.
@@ -19,6 +19,7 @@ ORDER = b"O"  # engine: what to run
 KILL = b"K"  # engine: stop it
 NEXT = b"N"  # engine: that tree is taken, send the next
 EXIT = b"X"  # helper: the action ended: exit code, exec failure's reason, its text, why it was stopped, seconds
+KEPT_STATUS = 3  # a helper that ends with this left layers that are to stay
 GATHER = b"G"  # helper: index, "ok" (the tree follows on the gather pipe) or why not, text
 SPOILT = b"E"  # helper: the tree being sent is cut short: index, why, text
 FAIL = b"F"  # helper: the box could not be made: step, errno, text
@@ -32,7 +33,9 @@ class Order:
 
     __slots__ = (
         "argv",
+        "aslr",
         "bwrap",
+        "cpus",
         "cwd",
         "deadline",
         "env",
@@ -41,12 +44,16 @@ class Order:
         "gathers",
         "hostname",
         "keep",
+        "keep_failed",
+        "layers",
         "mounts",
         "network",
         "overlay",
         "owner",
         "rlimits",
         "seccomp",
+        "terminal",
+        "umask",
         "work",
     )
     work: bytes
@@ -62,6 +69,12 @@ class Order:
     gather_limit: int  # bytes of all gathered files together; 0: none
     deadline: float  # seconds; 0: none
     keep: bool  # leave the work directory as it is in the end
+    keep_failed: bool  # leave the layers of a run that fails
+    layers: bool  # the work directory holds layers already, which stay
+    terminal: bool  # stdin is a terminal that the command gets for its own
+    umask: int
+    cpus: tuple[int, ...]  # none: all that we may use
+    aslr: bool
     overlay: bool  # try overlays at all
     rlimits: tuple[tuple[int, int, int], ...]  # resource, soft, hard
     bwrap: bytes

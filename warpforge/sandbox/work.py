@@ -26,6 +26,19 @@ def find_start_time(pid: int) -> int:
         return int(file.read().rpartition(b")")[2].split()[19])
 
 
+def keep_work(work: bytes, goal: bytes) -> bool:
+    """Move the layers of a failed run to where they are kept; False when that cannot be done."""
+    try:
+        os.rename(work, goal)
+    except OSError:
+        return False
+    try:
+        os.rmdir(goal + b"/m")  # under root the helper could not
+    except OSError:
+        pass
+    return True
+
+
 def remove_work(work: bytes) -> None:
     """Delete a work directory; that it is gone already, or goes at the same time, is fine."""
     try:

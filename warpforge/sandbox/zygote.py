@@ -12,12 +12,13 @@ import _socket  # the public socket costs milliseconds more, most of it for enum
 import gc
 import os
 import select
-import struct
+from array import array
 
 from warpforge.sandbox import helper
+from warpforge.sandbox.wire import KEPT_STATUS
 from warpforge.sandbox.work import remove_work
 
-_RIGHTS = struct.Struct("4i")  # the descriptors of one run
+_MOST_RIGHTS = 5  # the descriptors of one run
 _LONGEST_PATH = 8192
 
 
@@ -61,11 +62,13 @@ class Zygote:
 
     def _accept(self, poll: select.poll) -> bool:
         """Start one helper; False when the engine has closed its end."""
-        space = _socket.CMSG_SPACE(_RIGHTS.size)
+        rights = array("i")
+        space = _socket.CMSG_SPACE(_MOST_RIGHTS * rights.itemsize)
         work, ancillary, _, _ = self._engine.recvmsg(_LONGEST_PATH, space, _socket.MSG_CMSG_CLOEXEC)
         if not work:
             return False
-        descriptors = list(_RIGHTS.unpack(ancillary[0][2]))
+        rights.frombytes(ancillary[0][2])
+        descriptors = rights.tolist()
         pid = os.fork()
         if pid == 0:
             helper.run(descriptors, (self._engine_pidfd, self._own_pidfd))  # never returns
@@ -80,5 +83,6 @@ class Zygote:
         """Reap one helper and delete what is left of its work directory."""
         pid, work = self._helpers.pop(pidfd)
         os.close(pidfd)
-        os.waitpid(pid, 0)
-        remove_work(work)
+        _, status = os.waitpid(pid, 0)
+        if os.waitstatus_to_exitcode(status) != KEPT_STATUS:
+            remove_work(work)
