@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs; `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-as-user torture check fmt bench clean
+.PHONY: help setup demo test test-as-user torture fuzz check fmt bench clean
 
 PY := .venv/bin/python
 
@@ -21,6 +21,10 @@ test-as-user: setup ## as root: the part of the suite marked `both`, as an ordin
 
 torture: setup ## kill -9 at every single write of run, of the store and of a catalog
 	@WARPFORGE_TEST_EVERY=1 scripts/test.sh tests/e2e/test_kill.py tests/store tests/catalog
+
+fuzz: setup ## give the readers of archives and documents anything; ARGS="SECONDS [TARGET...]"
+	@$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip install -q -e '.[fuzz]' || echo "fuzz: without atheris" >&2
+	@nice $(PY) scripts/fuzz.py $(ARGS)
 
 check: setup ## ruff, mypy --strict, the floors
 	@$(PY) -m ruff check .

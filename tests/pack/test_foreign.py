@@ -70,6 +70,7 @@ REFUSED = {
     "up by a long name": (tar(ROOT, gnu(b"L", b"x/../../evil"), FILE), "path"),
     "up by prefix": (tar(ROOT, member(b"evil", b"x", prefix=b"..")), "path"),
     "below a file": (tar(ROOT, FILE, member(b"a/b", b"x")), "path"),
+    "below a root that is a file": (tar(member(b".", b"x"), member(b"a", b"y")), "path"),
     "far below a file": (tar(ROOT, FILE, member(b"a/b/c/d", b"x")), "path"),
     # links
     "behind a symlink": (tar(ROOT, symlink(b"l", b".."), member(b"l/evil", b"x")), "link"),

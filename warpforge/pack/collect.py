@@ -38,7 +38,7 @@ class Collected:
         self._nodes: dict[bytes, Node] = {}
         self._spill: _Spill | None = None
         self._in_memory = in_memory
-        self._parent = b""  # the latest directory that was found to be one, with all above it
+        self._parent: bytes | None = None  # the latest directory that was found to be one, with all above it
 
     def find(self, path: bytes) -> Node | None:
         """The node at a path so far."""
@@ -64,7 +64,7 @@ class Collected:
             raise faults.invalid("duplicate", path, "comes twice")
 
     def _place_below(self, path: bytes, parent: bytes) -> None:
-        if parent == self._parent and (parent or self.find(b"") is not None):
+        if parent == self._parent:
             return
         above = parent
         missing = []

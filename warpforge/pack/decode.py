@@ -75,7 +75,7 @@ class Packed:
 
 
 def decode(packed: Packed, limits: Limits) -> Iterator[bytes]:
-    """The unpacked bytes in pieces of a few MiB at most.
+    """The unpacked bytes in pieces of a few MiB at most, none of them empty: no reader takes one for the end.
 
     Errors: ``ware-corrupt``, and ``ware-limit`` (bytes, ratio) as soon as a bound is passed.
     """
@@ -83,7 +83,8 @@ def decode(packed: Packed, limits: Limits) -> Iterator[bytes]:
     for piece in _choose(packed.peek(6))(packed):
         unpacked += len(piece)
         limits.check_bytes(packed.size, unpacked)
-        yield piece
+        if piece:
+            yield piece
 
 
 def is_zstd(magic: bytes) -> bool:

@@ -40,8 +40,9 @@ def decode_zstd(packed: Packed) -> Iterator[bytes]:
         header = _read_header(packed)
         frame = _Frame(packed, header)
         try:
-            if header.content is not None and header.content <= _WHOLE:
-                content = decompressor.decompress(frame.whole(), max_output_size=header.content or 1)
+            # a frame that says it is empty goes the long way: the short one would believe it without looking
+            if header.content and header.content <= _WHOLE:
+                content = decompressor.decompress(frame.whole(), max_output_size=header.content)
                 if len(content) != header.content:
                     raise faults.corrupt("a zstd frame is not as long as it says")
                 unpacked = len(content)
@@ -107,7 +108,8 @@ class _Frame:
             head = take(3)
             value = int.from_bytes(head, "little")
             kind, size = value >> 1 & 3, value >> 3
-            if kind == 3 or size > self._largest:
+            # one of kind 2 holds at least two headers; zstd passes over an empty one, or refuses it, as it is called
+            if kind == 3 or size > self._largest or (kind == 2 and size < 2):
                 raise faults.corrupt("a zstd block of an impossible kind or size")
             parts += (head, take(1 if kind == 1 else size))
             if value & 1:
