@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from warpforge.model.atoms import WareId
+from warpforge.store.invocations import KEPT, Invocation
 from warpforge.store.runs import append_line
 from warpforge.store.store import Store
 
@@ -89,3 +90,54 @@ def test_threads_do_not_disturb_each_other(tmp_path: Path) -> None:
     with Store(tmp_path) as store, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: run(store, f"z{number}", said=b"x"), range(200)))
         assert {entry.formula_id for entry in store.runs.entries()} == {f"z{number}" for number in range(200)}
+
+
+def test_one_that_has_begun_is_seen_until_it_ends(tmp_path: Path) -> None:
+    with Store(tmp_path) as store, Store(tmp_path) as other:
+        one = store.runs.begin("zOne", ("a",))
+        one.entry.invocation = "them"
+        one.announce()
+        one.write(b"so far")
+        assert list(other.runs.entries()) == []
+        [seen] = other.runs.open_entries()
+        assert (seen.id, seen.step, seen.invocation) == (one.id, ["a"], "them")
+        assert other.runs.is_running(seen)
+        assert Path(other.runs.log_path(seen) or "").read_bytes() == b"so far"
+        one.finish()
+        assert list(other.runs.open_entries()) == []
+        assert [entry.id for entry in other.runs.entries()] == [one.id]
+
+
+def test_one_whose_process_is_gone_does_not_run(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.runs.begin("zOne").announce()
+    store.close()
+    with Store(tmp_path) as other:
+        [seen] = other.runs.open_entries()
+        assert not other.runs.is_running(seen)
+        assert seen.failed
+
+
+def test_the_oldest_output_goes_first_and_the_lines_stay(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        ids = [run(store, f"z{number}", said=b"x" * 100) for number in range(5)]
+        for age, name in enumerate(reversed(ids)):
+            [path] = (tmp_path / "runs").glob(f"*/{name}.log")
+            os.utime(path, (1000 - age, 1000 - age))
+        assert store.runs.prune(logs=250) == 300
+        assert [bool(store.runs.log_path(entry)) for entry in store.runs.entries()] == [True, True, False, False, False]
+        assert store.runs.prune(lines=0) == 0, "the newest month of lines stays"
+        append_line(str(tmp_path / "runs" / "1999-12.jsonl"), b'{"id":"old"}')
+        assert store.runs.prune(lines=0) > 0
+        assert [entry.id for entry in store.runs.entries()] == [*reversed(ids)]
+
+
+def test_only_the_newest_invocations_are_kept(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        pruned = [store.invocations.save(Invocation(f"one-{number}", 1000.0 + number)) for number in range(KEPT + 1)]
+        assert pruned.index(True) == KEPT
+        found = [invocation.id for invocation in store.invocations.all()]
+        assert found[0] == f"one-{KEPT}"
+        assert len(found) < KEPT
+        assert store.invocations.find("") == store.invocations.find(f"one-{KEPT}")
+        assert store.invocations.find("one-0") is None

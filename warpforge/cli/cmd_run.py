@@ -11,6 +11,7 @@ from warpforge.engine.events import Notice
 from warpforge.engine.options import Options
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord, spell_result
+from warpforge.store.guid import new_guid
 from warpforge.workspace.find import Stack, find_stack
 from warpforge.workspace.targets import Target, find_targets
 
@@ -34,6 +35,7 @@ def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | No
         run_path=settings.run_path,
         keep_run_dir=settings.keep_run_dir,
         access=settings.access,
+        invocation=new_guid(),
     )
     reporter = make_reporter(common)
     engines: dict[Stack, Engine] = {}

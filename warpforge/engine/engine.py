@@ -7,8 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from warpforge.engine.events import Notice, Reporter, StepFailed, StepFinished
-from warpforge.engine.execute import ActionFailed, Executor, Job
+from warpforge.engine.chronicle import Chronicle
+from warpforge.engine.events import Notice, Reporter, Several, StepFailed, StepFinished
+from warpforge.engine.execute import ActionFailed, Executor, Job, Where
 from warpforge.engine.options import Options
 from warpforge.engine.supply import Supply
 from warpforge.errors import Missing, Unable, WarpforgeError
@@ -36,8 +37,10 @@ class Engine:
 
     def __init__(self, stack: Stack, reporter: Reporter, options: Options | None = None) -> None:
         self.stack: Final = stack
-        self._reporter = reporter
         self._options = options or Options()
+        self._chronicle = Chronicle(self._options.invocation, self._options.jobs)
+        reporter = Several(reporter, self._chronicle) if self._options.invocation else reporter
+        self._reporter = reporter
         self._context: dict[WareId, WarehouseAddr] = {}
         self._built: dict[str, PlotResults] = {}
         owner = find_owner()
@@ -86,7 +89,7 @@ class Engine:
         with self.store.use():
             try:
                 if target.kind == "formula":
-                    return self._run_formula(target.path)
+                    return self._run_formula(Where(target.path))
                 return self._run_plot(target)
             finally:
                 self._tell_findings()
@@ -94,19 +97,26 @@ class Engine:
     def close(self) -> None:
         """Let go of everything; may be called again."""
         self._executor.close()
+        self._chronicle.save(self.store)
         self.store.close()
 
-    def _run_formula(self, path: Path) -> RunRecord:
+    def _run_formula(self, where: Where) -> RunRecord:
         from warpforge.model.serial import load_formula
 
-        file = load_formula(_read(path), str(path)).noun
+        file = load_formula(_read(where.document), str(where.document)).noun
         if file.context:
             self._context.update(file.context.warehouses)
-        job = Job((), file.formula, formula_id(file.formula), path.parent)
-        record = self._executor.recall(job)
-        if record is not None:
-            self._reporter.tell(StepFinished((), record, hit=True, seconds=0.0))
-            return record
+        job = Job((), file.formula, formula_id(file.formula), where)
+        with self._chronicle.plot(where) as results:
+            record = self._executor.recall(job)
+            if record is not None:
+                self._reporter.tell(StepFinished((), record, hit=True, seconds=0.0))
+            else:
+                record = self._execute(job)
+            results.append(record)
+        return record
+
+    def _execute(self, job: Job) -> RunRecord:
         try:
             return self._executor.execute(job)
         except WarpforgeError as error:
@@ -114,6 +124,16 @@ class Engine:
             raise
 
     def _run_plot(self, target: Target) -> PlotResults:
+        plot, where = self.load(target)
+        with self._chronicle.plot(where) as told:
+            results = self._run(plot, where)
+            told.append(results)
+        if where.plot:
+            self._built[where.plot] = results
+        return results
+
+    def load(self, target: Target) -> tuple[Plot, Where]:
+        """A target's plot, read and checked, and where it is. Errors: ``plot-invalid``, ``module-invalid``..."""
         from warpforge.model.findings import invalid_document
         from warpforge.model.serial import load_module, load_plot
         from warpforge.plan.order import rings
@@ -124,17 +144,15 @@ class Engine:
         plot = load_plot(_read(target.plot), str(target.plot)).noun
         if found := rings(plot):
             raise invalid_document("plot-invalid", str(target.plot), found)
-        results = self._run(plot, target.plot.parent, name)
-        if name:
-            self._built[name] = results
-        return results
+        return plot, Where(target.plot, name)
 
-    def _run(self, plot: Plot, base: Path, name: str) -> PlotResults:
+    def _run(self, plot: Plot, where: Where) -> PlotResults:
         from warpforge.engine.run import PlotRun
+        from warpforge.plan.plan import Plan
 
-        pins = self._pinner.pins(plot, base)
+        plan = Plan(plot, self._pinner.pins(plot, where.base))
         running = PlotRun(self._executor, self._repack, self._reporter, self._stop, jobs=self._options.jobs)
-        return running.run(plot, pins, base, name)
+        return running.run(plan, where)
 
     def _repack(self, task: RepackTask) -> WareId:
         """Pack a ware again through a plot output's filters; what was packed so before is remembered in the index."""

@@ -14,7 +14,27 @@ from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord
 
 if TYPE_CHECKING:
-    from warpforge.plan.plan import StepPath
+    from warpforge.plan.plan import Plan, StepPath
+    from warpforge.plan.why import Reason
+
+
+class PlotBegan(msgspec.Struct, frozen=True):
+    """A plot has its names and is about to run. ``plan`` knows its steps; it is read, never driven."""
+
+    plan: Plan
+
+
+class StepPhase(msgspec.Struct, frozen=True):
+    """A part of a step begins (``seconds`` is None) or has ended; ``began`` on the monotonic clock.
+
+    The phases: ``supply`` (inputs onto the shelf), ``furnish`` (the box as a value), ``box`` (the action),
+    ``gather`` (outputs come out), and within it ``pack LABEL``.
+    """
+
+    step: StepPath
+    phase: str
+    began: float
+    seconds: float | None
 
 
 class StepStarted(msgspec.Struct, frozen=True):
@@ -48,6 +68,13 @@ class StepFailed(msgspec.Struct, frozen=True):
     step: StepPath
     error: Exception
     record: RunRecord | None
+
+
+class StepExplained(msgspec.Struct, frozen=True):
+    """Why a step is about to run, as lines for people and as plain values."""
+
+    step: StepPath
+    reason: Reason
 
 
 class PlotFinished(msgspec.Struct, frozen=True):
@@ -90,7 +117,18 @@ class Notice(msgspec.Struct, frozen=True):
 
 
 Event = (
-    StepStarted | StepOutput | StepFinished | StepFailed | PlotFinished | WareSupplied | WareMoving | Ingested | Notice
+    PlotBegan
+    | StepPhase
+    | StepStarted
+    | StepOutput
+    | StepFinished
+    | StepFailed
+    | StepExplained
+    | PlotFinished
+    | WareSupplied
+    | WareMoving
+    | Ingested
+    | Notice
 )
 
 
@@ -99,3 +137,14 @@ class Reporter:
 
     def tell(self, event: Event) -> None:
         """One event, in the order in which things happened."""
+
+
+class Several(Reporter):
+    """Tells several reporters."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self._reporters = reporters
+
+    def tell(self, event: Event) -> None:
+        for reporter in self._reporters:
+            reporter.tell(event)

@@ -6,7 +6,7 @@ recall the memo · take the formula's lock, recall once more · furnish · run �
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from msgspec.structs import replace
 
 from warpforge.engine.events import Notice, Reporter, StepFinished, StepOutput, StepStarted
+from warpforge.engine.phases import Phases
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
 from warpforge.model.atoms import Literal, Mount, SandboxPort, WareId
 from warpforge.model.formula import Echo, Exec, Formula, Script
@@ -33,14 +34,25 @@ if TYPE_CHECKING:
     from warpforge.store.store import Store
 
 
+class Where(NamedTuple):
+    """Where formulas come from: the document's file, the module's name, if it has one; host paths begin beside it."""
+
+    document: Path
+    plot: str = ""
+
+    @property
+    def base(self) -> Path:
+        return self.document.parent
+
+
 class Job(NamedTuple):
-    """One formula to execute: where it stands, its id, and where its host paths begin."""
+    """One formula to execute: its step, its id, where it comes from, and what the plot says of each input."""
 
     step: StepPath
     formula: Formula
     formula_id: str
-    base: Path
-    plot: str = ""
+    where: Where
+    origins: Mapping[str, str] | None = None
 
 
 class ActionFailed(Failed):
@@ -105,14 +117,20 @@ class Executor:
         self._box().warm()
         check_gathers(job.formula)
         check_mounts(job)
-        spec = furnish(job.formula, self._trees(job.formula), job.base)
+        phases = Phases(job.step, self._reporter)
+        with phases.of("supply"):
+            trees = self._trees(job.formula)
+        with phases.of("furnish"):
+            spec = furnish(job.formula, trees, job.where.base)
         if self._options.keep_run_dir:
             spec = replace(spec, keep=True)
         run = self._store.runs.begin(job.formula_id, job.step)
         describe(run, job)
+        run.entry.invocation = self._options.invocation
+        run.announce()
         self._reporter.tell(StepStarted(job.step, job.formula_id, run.id))
         try:
-            record = self._run(job, spec, run)
+            record = self._run(job, spec, run, phases)
             run.entry.memoised = memoisable
         except ActionFailed:
             run.finish()
@@ -146,23 +164,33 @@ class Executor:
             if isinstance(entry.basis, WareId)
         }
 
-    def _run(self, job: Job, spec: BoxSpec, run: Run) -> RunRecord:
+    def _run(self, job: Job, spec: BoxSpec, run: Run, phases: Phases) -> RunRecord:
         results: dict[str, WareId | Literal] = {}
         labels = [*job.formula.outputs]
+        at = ("box", phases.begin("box"))
 
         def on_output(stream: str, data: bytes) -> None:
             run.write(data)
             self._reporter.tell(StepOutput(job.step, stream, data))
 
         def on_gather(index: int, entries: Entries) -> None:
-            results[labels[index]] = self._keep(job.formula, labels[index], entries)
+            nonlocal at
+            if at[0] == "box":
+                phases.end(*at)
+                at = ("gather", phases.begin("gather"))
+            with phases.of(f"pack {labels[index]}"):
+                results[labels[index]] = self._keep(job.formula, labels[index], entries)
 
         if isinstance(job.formula.action, Echo):
             from warpforge.model.serial import dump
 
             on_output("out", dump(job.formula))
-        outcome = self._in_box(spec, on_output, on_gather)
         entry = run.entry
+        try:
+            outcome = self._in_box(spec, on_output, on_gather)
+        finally:
+            phases.end(*at)
+            entry.phases = phases.since(entry.started)
         entry.exit_code = outcome.exit_code
         entry.sandbox = outcome.facts.sandbox if spec.argv else ""
         entry.limits = dict.fromkeys(outcome.facts.limits, "enforced")
@@ -244,15 +272,25 @@ def unhermetic(formula: Formula) -> list[str]:
 def check_mounts(job: Job) -> None:
     """Errors: ``missing``."""
     for port, entry in job.formula.inputs.items():
-        if isinstance(entry.basis, Mount) and not (job.base / entry.basis.path).exists():
-            path = job.base / entry.basis.path
+        if isinstance(entry.basis, Mount) and not (job.where.base / entry.basis.path).exists():
+            path = job.where.base / entry.basis.path
             raise Missing("missing", f"{entry.text} at {port}: there is no {path}", path=path)
 
 
 def describe(run: Run, job: Job) -> None:
     """What the run log says of a run before it begins."""
+    from msgspec import Raw
+    from msgspec.json import encode
+
+    from warpforge.store.runs import FORMULA_LIMIT
+
     entry = run.entry
-    entry.plot = job.plot
+    entry.plot = job.where.plot
+    entry.document = os.path.abspath(job.where.document)
+    entry.origins = dict(job.origins or {})
+    formula = encode(job.formula.to_serial())
+    if len(formula) <= FORMULA_LIMIT:
+        entry.formula = Raw(formula)
     entry.why = unhermetic(job.formula)
     entry.hermetic = not entry.why
     entry.inputs = {

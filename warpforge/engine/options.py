@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class Options:
-    """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access."""
+    """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
+    and ``invocation``, the id of the command in the run log.
+    """
 
     def __init__(
         self,
@@ -24,6 +26,7 @@ class Options:
         run_path: Path | None = None,
         keep_run_dir: bool = False,
         access: Callable[[], Access] | None = None,
+        invocation: str = "",
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force
@@ -31,3 +34,4 @@ class Options:
         self.run_path = run_path
         self.keep_run_dir = keep_run_dir
         self.access = access
+        self.invocation = invocation

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from warpforge.engine.events import PlotFinished, Reporter, StepFailed, StepFinished
-from warpforge.engine.execute import ActionFailed, Executor, Job
+from warpforge.engine.events import PlotBegan, PlotFinished, Reporter, StepFailed, StepFinished
+from warpforge.engine.execute import ActionFailed, Executor, Job, Where
 from warpforge.errors import Failed, WarpforgeError
 from warpforge.model.atoms import Literal, WareId
 from warpforge.model.ident import formula_id
-from warpforge.model.plot import Plot, PlotResults
+from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord
-from warpforge.plan.plan import FormulaTask, Pins, Plan, RepackTask, Result, Task
+from warpforge.plan.plan import FormulaTask, Plan, RepackTask, Result, Task
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
@@ -42,21 +41,21 @@ class PlotRun:
         self._cancel = cancel
         self._jobs = jobs
 
-    def run(self, plot: Plot, pins: Pins, base: Path, name: str = "") -> PlotResults:
+    def run(self, plan: Plan, where: Where) -> PlotResults:
         """The plot's results. Errors: ``plot-invalid``; ``plot-execution-failed`` around the step that failed."""
-        plan = Plan(plot, pins)
         waiting: deque[Task] = deque()
-        workers = _Workers(self._jobs, lambda task: self._work(task, base, name))
+        workers = _Workers(self._jobs, lambda task: self._work(plan, task, where))
+        self._reporter.tell(PlotBegan(plan))
         try:
-            self._loop(plan, waiting, workers, base, name)
+            self._loop(plan, waiting, workers, where)
         except BaseException:
             self._cancel()
             workers.join()
             raise
         return PlotResults(plan.results())
 
-    def _loop(self, plan: Plan, waiting: deque[Task], workers: _Workers, base: Path, name: str) -> None:
-        waiting.extend(self._recall(plan, base, name))
+    def _loop(self, plan: Plan, waiting: deque[Task], workers: _Workers, where: Where) -> None:
+        waiting.extend(self._recall(plan, where))
         while not plan.done:
             while waiting and workers.free:
                 workers.start(waiting.popleft())
@@ -64,14 +63,14 @@ class PlotRun:
             if isinstance(result, BaseException):
                 raise self._failure(task, result, workers)
             plan.finished(task, result)
-            waiting.extend(self._recall(plan, base, name))
+            waiting.extend(self._recall(plan, where))
 
-    def _recall(self, plan: Plan, base: Path, name: str) -> list[Task]:
+    def _recall(self, plan: Plan, where: Where) -> list[Task]:
         """Answer what the memo answers, as long as that makes more ready; gives the tasks that need work."""
         work: list[Task] = []
         while tasks := plan.ready():
             for task in tasks:
-                record = self._recall_one(task, base, name)
+                record = self._recall_one(task, where)
                 if record is None:
                     work.append(task)
                 else:
@@ -80,20 +79,21 @@ class PlotRun:
         self._tell_closed(plan)
         return work
 
-    def _recall_one(self, task: Task, base: Path, name: str) -> RunRecord | None:
+    def _recall_one(self, task: Task, where: Where) -> RunRecord | None:
         if not isinstance(task, FormulaTask):
             return None
         since = monotonic()
-        job = _job(task, base, name)
+        job = Job(task.path, task.formula, formula_id(task.formula), where)
         record = self._executor.recall(job)
         if record is not None:
             self._reporter.tell(StepFinished(task.path, record, hit=True, seconds=monotonic() - since))
         return record
 
-    def _work(self, task: Task, base: Path, name: str) -> dict[str, WareId | Literal]:
+    def _work(self, plan: Plan, task: Task, where: Where) -> dict[str, WareId | Literal]:
         if isinstance(task, RepackTask):
             return {task.label: self._repack(task)}
-        return self._executor.execute(_job(task, base, name)).results
+        job = Job(task.path, task.formula, formula_id(task.formula), where, plan.origins(task.path))
+        return self._executor.execute(job).results
 
     def _failure(self, task: Task, error: BaseException, workers: _Workers) -> BaseException:
         """What to raise for a failed task, once the tasks beside it have ended."""
@@ -116,10 +116,6 @@ class PlotRun:
     def _tell_closed(self, plan: Plan) -> None:
         for path, results in plan.closed():
             self._reporter.tell(PlotFinished(path, PlotResults(results)))
-
-
-def _job(task: FormulaTask, base: Path, name: str) -> Job:
-    return Job(task.path, task.formula, formula_id(task.formula), base, name)
 
 
 class _Workers:

@@ -11,9 +11,20 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from warpforge.errors import Invalid
-from warpforge.model.atoms import Candidate, CatalogRef, FilterMap, Ingest, Literal, Mount, Pipe, Secret, WareId
+from warpforge.model.atoms import (
+    Candidate,
+    CatalogRef,
+    FilterMap,
+    Ingest,
+    Literal,
+    Mount,
+    Pipe,
+    SandboxPort,
+    Secret,
+    WareId,
+)
 from warpforge.model.formula import Formula, FormulaInput
-from warpforge.model.plot import Plot, PlotBasis, Protoformula
+from warpforge.model.plot import Plot, PlotBasis, Protoformula, spell
 
 from .order import order, siblings
 
@@ -37,6 +48,13 @@ class RepackTask(NamedTuple):
     label: str
     ware: WareId
     filters: FilterMap
+
+
+class Source(NamedTuple):
+    """An output of a step that runs."""
+
+    step: StepPath
+    label: str
 
 
 class Closed(NamedTuple):
@@ -104,6 +122,34 @@ class Plan:
             if not scope.repacks:
                 self._close(scope)
         self._settle()
+
+    def source(self, path: StepPath, port: SandboxPort) -> Source | PlotBasis:
+        """Where a step's input comes from: a step that runs, through all subplots, and its label; else what is said.
+
+        Plot inputs are followed; a label that is not there stands for the subplot itself.
+        """
+        scope, proto = self._protos[path]
+        at, where = _end(scope, proto.inputs[port].basis)
+        while isinstance(where, Pipe):
+            node, label = (*at.path, where.step), where.label
+            inner = self._scopes.get(node)
+            if inner is None or label not in inner.plot.outputs:
+                return Source(node, label)
+            at, where = inner, inner.plot.outputs[label].pipe
+        return where
+
+    def needs(self, path: StepPath) -> list[StepPath]:
+        """The steps that a step pipes from, through all subplots."""
+        found = (self.source(path, port) for port in self._protos[path][1].inputs)
+        return [*dict.fromkeys(source.step for source in found if isinstance(source, Source))]
+
+    def origins(self, path: StepPath) -> dict[str, str]:
+        """By port, what the plot says of a step's inputs, as ``source`` follows it."""
+        return {str(port): _spell_source(self.source(path, port)) for port in self._protos[path][1].inputs}
+
+    def proto(self, path: StepPath) -> Protoformula:
+        """A step as it is written."""
+        return self._protos[path][1]
 
     def results(self) -> dict[str, Result]:
         """The whole plot's results, once it is done."""
@@ -195,7 +241,7 @@ class Plan:
         return Formula(inputs=inputs, action=proto.action, outputs=proto.outputs)
 
     def _resolve(self, scope: _Scope, basis: PlotBasis, what: str) -> Bound:
-        *_, (at, end) = _follow(scope, basis)
+        at, end = _end(scope, basis)
         if isinstance(end, CatalogRef | Ingest | Candidate):
             return self._pins[end]
         if isinstance(end, Secret):
@@ -227,3 +273,13 @@ def _follow(scope: _Scope, basis: PlotBasis) -> Iterator[tuple[_Scope, PlotBasis
                 raise Invalid("plot-invalid", f"a plot's own input cannot be a pipe: {basis}", reason="pipe")
             scope = scope.parent
         yield scope, basis
+
+
+def _end(scope: _Scope, basis: PlotBasis) -> tuple[_Scope, PlotBasis]:
+    """Where following ends."""
+    *_, last = _follow(scope, basis)
+    return last
+
+
+def _spell_source(source: Source | PlotBasis) -> str:
+    return f"pipe:{'/'.join(source.step)}:{source.label}" if isinstance(source, Source) else spell(source)

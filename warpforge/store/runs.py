@@ -2,7 +2,9 @@
 
 ``runs/<year>-<month>.jsonl`` holds the lines, ``runs/<year>-<month>/<id>.log`` the output, bounded in size.
 A line is one append, so processes do not disturb each other and a torn last line is the worst a crash can do;
-it is skipped. An execution that was killed has no line. History, not truth: nothing depends on it.
+it is skipped. An execution has two lines: one when its action begins, short, naming where its output goes meanwhile,
+and one with everything when it has ended; one that was killed has only the first. Both bear the id of the
+**invocation**, the command that made it run (``invocations``). History, not truth: nothing depends on it.
 """
 
 from __future__ import annotations
@@ -16,12 +18,18 @@ from typing import Final
 import msgspec
 
 from warpforge.fsx.atomic import make_dirs, write_all
+from warpforge.fsx.locks import locked_open
 
 from .finding import storing
+from .guid import new_guid
 from .layout import Layout
 from .staging import Staging
 
+NO_FORMULA: Final = msgspec.Raw()
 LOG_LIMIT: Final = 16 << 20  # bytes of output kept of one execution
+FORMULA_LIMIT: Final = 1 << 16  # bytes of a formula's JSON that a line may hold; a larger one is left out
+LOGS_LIMIT: Final = 1 << 30  # bytes of all kept output together
+LINES_LIMIT: Final = 256 << 20  # bytes of all lines together
 _CUT: Final = b"\n[warpforge: output truncated here]\n"
 _READ: Final = 1 << 20
 
@@ -29,14 +37,19 @@ _READ: Final = 1 << 20
 class RunEntry(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=False):
     """One execution, with its provenance. Times in seconds; ids and inputs as they are spelled in documents.
 
+    ``begun``: only in the line of one that has not ended: the file that its output goes to meanwhile.
     ``why``: reasons why it was not hermetic or is not memoised. ``error``: the code when it failed.
     ``log`` is relative to the run log's directory; ``output_bytes`` counts also what was not kept.
+    ``document``: the file that it was run from. ``origins``: by port, what the plot says is there, a pipe with the
+    whole path of its step (``pipe:outer/inner:label``). ``formula``: its representation, empty when it is too large.
+    ``phases``: name, begin after ``started`` (what came before it is negative), and how long.
     """
 
-    id: str
-    formula_id: str
-    step: list[str]
-    started: float
+    begun: str = ""
+    id: str = ""
+    formula_id: str = ""
+    step: list[str] = []
+    started: float = 0.0
     duration: float = 0.0
     exit_code: int | None = None
     error: str = ""
@@ -51,19 +64,44 @@ class RunEntry(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=False):
     log: str = ""
     output_bytes: int = 0
     truncated: bool = False
+    invocation: str = ""
+    document: str = ""
+    origins: dict[str, str] = {}
+    phases: list[tuple[str, float, float]] = []
+    formula: msgspec.Raw = NO_FORMULA
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended without results, or has not ended at all."""
+        return bool(self.begun or self.error) or self.exit_code != 0
 
 
 class Run:
     """An execution that is going on: write() its output, fill in ``entry``, then finish()."""
 
-    def __init__(self, entry: RunEntry, log_path: str, append: Callable[[Run], None], limit: int) -> None:
+    def __init__(self, entry: RunEntry, log_path: str, runs: Runs, limit: int) -> None:
         self.entry: Final = entry
         self.log_path: Final = log_path
-        self._append = append
+        self._runs = runs
         self._room = limit
         self._began = time.monotonic()
         with storing(f"cannot write the log of run {entry.id}"):
             self._fd = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def announce(self) -> None:
+        """Write the line that says it has begun, for whoever looks while it runs. Errors: ``store``."""
+        entry = self.entry
+        begun = RunEntry(
+            begun=self.log_path,
+            id=entry.id,
+            formula_id=entry.formula_id,
+            step=entry.step,
+            started=entry.started,
+            plot=entry.plot,
+            invocation=entry.invocation,
+            document=entry.document,
+        )
+        self._runs.append(begun)
 
     @property
     def id(self) -> str:
@@ -86,7 +124,7 @@ class Run:
         """Write the line. Errors: ``store``. A run that is dropped instead leaves nothing."""
         self.entry.duration = round(time.monotonic() - self._began, 6)
         self._close()
-        self._append(self)
+        self._runs.finish(self)
         return self.entry
 
     def drop(self) -> None:
@@ -112,12 +150,20 @@ class Runs:
     def begin(self, formula_id: str, step: tuple[str, ...] = (), *, limit: int = LOG_LIMIT) -> Run:
         """Begin an execution, with a fresh id. Errors: ``store``."""
         entry = RunEntry(id=new_guid(), formula_id=formula_id, step=list(step), started=round(time.time(), 3))
-        return Run(entry, self._staging.new("log"), self._finish, limit)
+        return Run(entry, self._staging.new("log"), self, limit)
 
     def entries(self) -> Iterator[RunEntry]:
-        """All executions, newest first."""
-        for name in reversed(self._months()):
-            yield from _read_backwards(os.path.join(self._directory, name))
+        """All executions that have ended, newest first."""
+        return (entry for entry in self._lines() if not entry.begun)
+
+    def open_entries(self) -> Iterator[RunEntry]:
+        """Executions that have begun and not ended, newest first: they run, or were killed."""
+        ended: set[str] = set()
+        for entry in self._lines():
+            if not entry.begun:
+                ended.add(entry.id)
+            elif entry.id not in ended:
+                yield entry
 
     def find(self, what: str) -> list[RunEntry]:
         """Executions by run id or a prefix of it (6 characters or more), step, formula id or ware, newest first."""
@@ -125,29 +171,83 @@ class Runs:
 
     def log_path(self, entry: RunEntry) -> str | None:
         """The file with the output of an execution, if it is still there."""
-        path = os.path.join(self._directory, entry.log) if entry.log else ""
+        path = entry.begun or (os.path.join(self._directory, entry.log) if entry.log else "")
         return path if path and os.path.isfile(path) else None
 
-    def _months(self) -> list[str]:
-        with suppress(FileNotFoundError, NotADirectoryError):
-            return sorted(name for name in os.listdir(self._directory) if name.endswith(".jsonl"))
-        return []
+    def is_running(self, entry: RunEntry) -> bool:
+        """Whether an execution that has not ended still can: the process that began it lives."""
+        directory = os.path.dirname(entry.begun)
+        if not entry.begun or not os.path.isdir(directory):
+            return False
+        with locked_open(directory, os.O_RDONLY | os.O_DIRECTORY) as fd:
+            return fd is None and os.path.isdir(directory)
 
-    def _finish(self, run: Run) -> None:
-        entry = run.entry
-        month = time.strftime("%Y-%m", time.gmtime(entry.started))
-        path = os.path.join(self._directory, f"{month}.jsonl")
+    def append(self, entry: RunEntry) -> None:
+        """Write one line. Errors: ``store``."""
+        path = os.path.join(self._directory, f"{month_of(entry.started)}.jsonl")
         with storing(f"cannot write the run log {path}"):
             make_dirs(self._directory, sync=False)
+            append_line(path, msgspec.json.encode(entry))
+
+    def finish(self, run: Run) -> None:
+        """Give the output its place and write the line. Errors: ``store``."""
+        entry = run.entry
+        month = month_of(entry.started)
+        with storing(f"cannot keep the output of run {entry.id}"):
             if entry.output_bytes:
                 make_dirs(os.path.join(self._directory, month), sync=False)
                 entry.log = f"{month}/{entry.id}.log"
                 os.rename(run.log_path, os.path.join(self._directory, entry.log))
             else:
                 run.drop()
-            append_line(path, msgspec.json.encode(entry))
+        self.append(entry)
         if entry.formula_id:
             self._noted(entry.formula_id, entry.id)
+
+    def prune(self, *, logs: int = LOGS_LIMIT, lines: int = LINES_LIMIT) -> int:
+        """Delete the oldest output until what is kept fits, and the oldest months of lines; gives the bytes freed.
+
+        The newest month of lines always stays. Errors: ``store``.
+        """
+        with storing("cannot shorten the run log"):
+            return _delete_oldest(self._logs(), logs) + _delete_oldest(
+                [os.path.join(self._directory, name) for name in self._months()], lines, at_least=1
+            )
+
+    def _logs(self) -> list[str]:
+        """Every kept output, oldest first."""
+        found: list[tuple[float, str]] = []
+        for month in self._months():
+            with suppress(FileNotFoundError), os.scandir(os.path.join(self._directory, month[:-6])) as logs:
+                found += [(log.stat().st_mtime, log.path) for log in logs]
+        return [path for _, path in sorted(found)]
+
+    def _lines(self) -> Iterator[RunEntry]:
+        for name in reversed(self._months()):
+            yield from _read_backwards(os.path.join(self._directory, name))
+
+    def _months(self) -> list[str]:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            return sorted(name for name in os.listdir(self._directory) if name.endswith(".jsonl"))
+        return []
+
+
+def month_of(started: float) -> str:
+    """``2026-11``, in universal time."""
+    return time.strftime("%Y-%m", time.gmtime(started))
+
+
+def _delete_oldest(paths: list[str], limit: int, *, at_least: int = 0) -> int:
+    """Delete files, given oldest first, until the others fit; ``at_least`` so many stay. Raises OSError."""
+    sizes = {path: os.lstat(path).st_size for path in paths}
+    left, freed = sum(sizes.values()), 0
+    for path in paths[: len(paths) - at_least]:
+        if left - freed <= limit:
+            break
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        freed += sizes[path]
+    return freed
 
 
 def append_line(path: str, line: bytes) -> None:
@@ -169,15 +269,6 @@ def is_about(entry: RunEntry, what: str) -> bool:
         or any(what in (spelled, spelled.removeprefix("ware:")) for spelled in entry.inputs.values())
         or any(what in (spelled, spelled.removeprefix("ware:")) for spelled in entry.outputs.values())
     )
-
-
-def new_guid() -> str:
-    """A random UUID (version 4), without importing a module for it."""
-    raw = bytearray(os.urandom(16))
-    raw[6] = raw[6] & 0x0F | 0x40
-    raw[8] = raw[8] & 0x3F | 0x80
-    text = raw.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _read_backwards(path: str) -> Iterator[RunEntry]:

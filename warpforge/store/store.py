@@ -27,6 +27,7 @@ from .warehouse import Warehouse
 if TYPE_CHECKING:
     from .duals import Duals
     from .index import Index
+    from .invocations import Invocations
     from .kept import Kept
     from .pins import Pin
     from .runs import Runs
@@ -92,6 +93,13 @@ class Store:
         from .runs import Runs
 
         return Runs(self.layout, self.staging, lambda formula_id, run_id: self.index.put_last_run(formula_id, run_id))
+
+    @cached_property
+    def invocations(self) -> Invocations:
+        """What commands ran."""
+        from .invocations import Invocations
+
+        return Invocations(self.layout, self.staging)
 
     @cached_property
     def kept(self) -> Kept:
