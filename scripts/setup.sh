@@ -114,10 +114,46 @@ set_up_python() {
 	recipe >.venv/.recipe
 }
 
+# --- servers for tests --------------------------------------------------------------------------------
+
+# Debian's packages of servers start and enable them when they are installed. These are only unpacked, below
+# .venv/servers: nothing starts, and nobody need be root. A test that misses one is skipped.
+readonly SERVERS="nginx:usr/sbin/nginx"
+
+missing_servers() {
+	local pair
+	for pair in $SERVERS; do
+		command -v "${pair##*/}" >/dev/null || [ -x "/${pair#*:}" ] || [ -x ".venv/servers/${pair#*:}" ] ||
+			echo "${pair%%:*}"
+	done
+}
+
+unpack_server() {
+	local work
+	work=$(mktemp -d) || return 1
+	chmod 755 "$work" # for apt's own user
+	(cd "$work" && apt-get -qq -o APT::Sandbox::User=root download "$1" >&2) && mkdir -p .venv/servers &&
+		dpkg-deb -x "$work"/*.deb .venv/servers
+	local status=$?
+	rm -rf "$work"
+	return $status
+}
+
+set_up_servers() {
+	local package
+	command -v apt-get >/dev/null || return 0
+	for package in $(missing_servers); do
+		say "unpacking $package (for tests; it is not installed)"
+		unpack_server "$package" || { as_root apt-get -q update >&2 && unpack_server "$package"; } ||
+			say "$package could not be had: the tests that start it will be skipped"
+	done
+}
+
 set_up_system
-if ! is_ready; then
+if ! is_ready || [ -n "$(missing_servers)" ]; then
 	mkdir -p build
 	exec 9>build/setup.lock
 	flock 9 # two makes at once: the second finds it done
 	is_ready || set_up_python
+	set_up_servers
 fi

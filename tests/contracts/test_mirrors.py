@@ -14,7 +14,6 @@ from support.places import (
     MirrorPlace,
     directory_server,
     file_place,
-    has_nginx,
     http_place,
     nginx_server,
     s3_place,
@@ -48,8 +47,6 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         with directory_server(base) as url:
             yield http_place(base, url, many=many)
     elif kind == "nginx":
-        if not has_nginx():
-            pytest.skip("nginx is not installed")
         with nginx_server(base, tmp_path) as url:
             yield http_place(base, url, many=many)
     else:

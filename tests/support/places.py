@@ -79,27 +79,37 @@ def directory_server(base: Path) -> Iterator[str]:
 
 
 @contextmanager
-def nginx_server(base: Path, work: Path) -> Iterator[str]:
-    """nginx over a directory; ``has_nginx`` first."""
+def nginx_server(base: Path, work: Path, more: str = "", certificate: Path | None = None) -> Iterator[str]:
+    """nginx over a directory; skips the test where there is none. ``certificate``: a file with key and certificate."""
+    nginx = find_server("nginx")
+    if nginx is None:
+        import pytest
+
+        pytest.skip("nginx is not here: `make setup` unpacks it")
     port = free_port()
     config = work / "nginx.conf"
     paths = "".join(f"{name}_temp_path {work}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    tls = f"ssl_certificate {certificate}; ssl_certificate_key {certificate};" if certificate else ""
+    tls += f"listen 127.0.0.2:{port} ssl;" if tls else ""  # where the certificate does not hold
     config.write_text(
         f"daemon off; pid {work}/pid; error_log {work}/errors; worker_processes 1; {'user root;' * (not os.geteuid())}"
         f"events {{}} http {{ {paths} access_log off;"
-        f"server {{ listen 127.0.0.1:{port}; root {base}; }} }}"
+        f"server {{ listen 127.0.0.1:{port}{' ssl' if tls else ''}; {tls} root {base}; {more} }} }}"
     )
-    running = subprocess.Popen(["nginx", "-c", str(config), "-p", str(work)], stderr=subprocess.DEVNULL)
+    argv = [nginx, "-c", str(config), "-p", str(work), "-e", f"{work}/errors"]
+    running = subprocess.Popen(argv, stderr=subprocess.DEVNULL)
     try:
         wait_for(port, running)
-        yield f"http://127.0.0.1:{port}"
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
     finally:
         running.terminate()
         running.wait()
 
 
-def has_nginx() -> bool:
-    return shutil.which("nginx") is not None
+def find_server(name: str) -> str | None:
+    """A server's program: installed, or unpacked by the set-up beside the Python that runs the tests."""
+    unpacked = os.pathsep.join(f"{sys.prefix}/servers/usr/{directory}" for directory in ("sbin", "bin"))
+    return shutil.which(name) or shutil.which(name, path=f"/usr/sbin{os.pathsep}{unpacked}")
 
 
 @contextmanager

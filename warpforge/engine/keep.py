@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from warpforge.pack.filters import Filters
     from warpforge.pack.packer import Sum
     from warpforge.store.store import Store
+    from warpforge.store.warehouse import Staged
 
 BLOCK = 1 << 20
 
 
-def keep(store: Store, write: Callable[[BinaryIO], Sum], ware: WareId | None = None) -> WareId:
+def keep(
+    store: Store, write: Callable[[BinaryIO], Sum], ware: WareId | None = None, staged: Staged | None = None
+) -> WareId:
     """Have a ware written, and give it its name: ``ware``, for an id that the tree alone cannot give, else its own.
 
-    What is here already is not stored again. Errors: those of ``write``; ``ware-mismatch`` (symlinks), ``store``.
+    ``staged``: what it is written to, when that has begun already. What is here already is not stored again.
+    Errors: those of ``write``; ``ware-mismatch`` (symlinks), ``store``.
     """
     from warpforge.store.facts import WareFacts
 
-    with store.warehouse.stage() as staged:
+    with staged or store.warehouse.stage() as staged:
         seen = write(staged.file)
         name = ware or seen.ware
         store.duals.record(name, seen.dual)
@@ -54,16 +58,20 @@ def keep_archive(
     ware: WareId | None = None,
     expect: WareId | None = None,
     moved: Callable[[int], None] | None = None,
+    staged: Staged | None = None,
 ) -> WareId:
     """Copy an archive into the warehouse if its tree is ``expect``; ``moved`` is told the bytes so far.
+
+    ``staged``: what holds the bytes before those of ``stream`` already.
 
     Errors: as ``scan`` and ``keep``; ``ware-mismatch`` (hash).
     """
     from warpforge.pack.packer import scan
 
     def copy(sink: BinaryIO) -> Sum:
-        done = 0
-        while block := stream.read(BLOCK):
+        done = sink.tell()
+        read = getattr(stream, "read1", stream.read)  # whatever has come, for what is here counts if it breaks off
+        while block := read(BLOCK):
             sink.write(block)
             done += len(block)
             if moved:
@@ -80,4 +88,4 @@ def keep_archive(
             )
         return seen
 
-    return keep(store, copy, ware)
+    return keep(store, copy, ware, staged)

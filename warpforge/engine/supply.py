@@ -19,7 +19,9 @@ from warpforge.model.atoms import WarehouseAddr, WareId
 if TYPE_CHECKING:
     from warpforge.mirror.policy import Access
     from warpforge.pack.filters import Filters
+    from warpforge.store.partials import Partial
     from warpforge.store.store import Store
+    from warpforge.store.warehouse import Staged
 
 BLOCK: Final = 1 << 20
 MirrorsOf = Callable[[WareId], Sequence[WarehouseAddr]]
@@ -142,22 +144,51 @@ class Supply:
         raise _nowhere(ware, failed)
 
     def _fetch_from(self, ware: WareId, address: WarehouseAddr) -> None:
-        from warpforge.mirror.download import size_of
+        from warpforge.mirror.download import Mark
         from warpforge.mirror.policy import DEFAULT
-        from warpforge.mirror.protocol import connect, shown
+        from warpforge.mirror.protocol import Resuming, connect
 
-        with connect(address, self._access() if self._access else DEFAULT).open(ware) as stream:
-            total, name = size_of(stream), shown(address)
-            self.admit(ware, stream, lambda done: self._reporter.tell(WareMoving(ware, name, done, total)))
+        mirror = connect(address, self._access() if self._access else DEFAULT)
+        partial = self._store.partials.find(ware, address) if isinstance(mirror, Resuming) else None
+        if partial is not None and isinstance(mirror, Resuming):
+            with partial:
+                try:
+                    with mirror.open_from(ware, Mark(*partial.mark)) as stream:
+                        self._take(ware, address, stream, partial)
+                    return
+                except WarpforgeError as error:
+                    if not _is_bad(error) or not partial.mark.at:
+                        raise
+            self._reporter.tell(Notice("info", f"what was here of {ware} was no good: fetching it from its start"))
+        with mirror.open(ware) as stream:
+            self._take(ware, address, stream)
 
-    def admit(self, ware: WareId, stream: BinaryIO, moved: Callable[[int], None] | None = None) -> None:
+    def _take(self, ware: WareId, address: WarehouseAddr, stream: BinaryIO, partial: Partial | None = None) -> None:
+        """Read a mirror's stream. ``partial``: what is here of it already."""
+        from warpforge.mirror.download import begin_of, size_of
+        from warpforge.mirror.protocol import shown
+
+        total, name, begin = size_of(stream), shown(address), begin_of(stream)
+        if partial is not None:
+            partial.go_on(*begin or (0, "", None))
+        elif begin is not None:
+            partial = self._store.partials.begin(ware, address, begin.tag, begin.size)
+        self.admit(ware, stream, lambda done: self._reporter.tell(WareMoving(ware, name, done, total)), partial)
+
+    def admit(
+        self,
+        ware: WareId,
+        stream: BinaryIO,
+        moved: Callable[[int], None] | None = None,
+        staged: Staged | None = None,
+    ) -> None:
         """Copy packed bytes into the warehouse if they are this ware. Errors: ``ware-mismatch``, ``ware-corrupt``..."""
         from warpforge.engine.keep import keep_archive
 
         at_rest, expect = self.at_rest(ware)
         if expect is None:
             raise Unable("fetch", f"wares of the packtype {ware.packtype} cannot be fetched", reason="policy")
-        keep_archive(self._store, stream, at_rest, ware=ware, expect=expect, moved=moved)
+        keep_archive(self._store, stream, at_rest, ware=ware, expect=expect, moved=moved, staged=staged)
 
 
 def _is_bad(error: WarpforgeError) -> bool:

@@ -12,7 +12,7 @@ import random
 import threading
 from collections.abc import Callable
 from time import monotonic
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from warpforge.errors import Unable
 
@@ -51,6 +51,14 @@ class Source(Protocol):
 
     def ask(self, begin: int, tag: str, watch: Watch) -> Part:
         """One request. Raises MayPass; errors: ``fetch``."""
+
+
+class Mark(NamedTuple):
+    """How far an earlier download of the version ``tag`` (a strong ETag) was; ``size``: of all of it."""
+
+    at: int
+    tag: str
+    size: int
 
 
 class Watch:
@@ -119,19 +127,22 @@ class Watch:
 
 
 class Download(io.RawIOBase):
-    """The bytes of one file. ``size``: of all of it, if the server said so."""
+    """The bytes of one file. ``size``: of all of it, if the server said so; ``tag``: its strong ETag, or empty.
 
-    def __init__(self, source: Source, policy: Policy) -> None:
+    With a ``mark`` the bytes from ``begin`` on: from where the mark is, if the server still has that version, else 0.
+    """
+
+    def __init__(self, source: Source, policy: Policy, mark: Mark | None = None) -> None:
         self._source = source
         self._policy = policy
         self._watch = Watch(policy)
         self._hash = hashlib.blake2b()
-        self._at = 0
-        self._tag = ""
+        self.begin = self._at = mark.at if mark else 0
+        self.tag = mark.tag if mark else ""
         self._tries = 0
         self._broke = 0  # where the last try ended
         self._part: Part | None = None
-        self.size: int | None = None
+        self.size: int | None = mark.size if mark else None
         try:
             self._open()
         except BaseException:
@@ -186,7 +197,7 @@ class Download(io.RawIOBase):
         """Ask until there is an answer that goes on where we are."""
         while True:
             try:
-                self._part = part = self._source.ask(self._at if self._tag else 0, self._tag, self._watch)
+                self._part = part = self._source.ask(self._at if self.tag else 0, self.tag, self._watch)
                 if part.size is not None and part.size > self._policy.largest:
                     raise self._too_large(f"{part.size} bytes: at most {self._policy.largest} are taken")
                 self._go_on(part)
@@ -199,13 +210,18 @@ class Download(io.RawIOBase):
         if part.begin not in (0, self._at):
             raise self._error("answered another range than was asked for", "net")
         if self._at and part.begin == 0:
-            self._skip(part)
+            if self._at > self.begin:
+                self._skip(part)
+            else:
+                self.begin = self._at = 0  # another version than that of the mark, and nothing was read yet
         elif self._at and part.size != self.size:
-            raise self._error("changed while it was read", "net")
-        self.size, self._tag = part.size, part.tag
+            raise self._changed()
+        self.size, self.tag = part.size, part.tag
 
     def _skip(self, part: Part) -> None:
-        """Pass over what had come, if it is the same."""
+        """Pass over what had come, if it is the same. What came before a mark we have not seen."""
+        if self.begin:
+            raise self._changed()
         seen, left = hashlib.blake2b(), self._at
         while left:
             data = part.read(min(left, 1 << 20))
@@ -215,7 +231,7 @@ class Download(io.RawIOBase):
             seen.update(data)
             left -= len(data)
         if seen.digest() != self._hash.digest():
-            raise self._error("changed while it was read", "net")
+            raise self._changed()
 
     def _pause(self, fault: MayPass) -> None:
         """Wait before the next try, or give up."""
@@ -242,13 +258,25 @@ class Download(io.RawIOBase):
     def _too_large(self, what: str) -> Unable:
         return self._error(what, "size")
 
+    def _changed(self) -> Unable:
+        what = f"{self._source.name}: changed while it was read"
+        return Unable("fetch", what, reason="net", address=self._source.name, changed=True)
+
     def _error(self, what: str, reason: str) -> Unable:
         return Unable("fetch", f"{self._source.name}: {what}", reason=reason, address=self._source.name)
 
 
-def open_download(source: Source, policy: Policy) -> io.BufferedReader:
+def open_download(source: Source, policy: Policy, mark: Mark | None = None) -> io.BufferedReader:
     """A download as a buffered stream, its first answer already there. Errors, also of reads: ``fetch``."""
-    return io.BufferedReader(Download(source, policy), 1 << 18)
+    return io.BufferedReader(Download(source, policy, mark), 1 << 18)
+
+
+def begin_of(stream: object) -> Mark | None:
+    """Where a mirror's stream begins, and in which version; None when a next try could not go on from it."""
+    raw = getattr(stream, "raw", None)
+    if isinstance(raw, Download) and raw.tag and raw.size is not None:
+        return Mark(raw.begin, raw.tag, raw.size)
+    return None
 
 
 def size_of(stream: object) -> int | None:

@@ -17,7 +17,7 @@ from .policy import Access
 from .protocol import ca_paths, shown
 
 if TYPE_CHECKING:
-    from .download import Part
+    from .download import Mark, Part
 
 
 class HttpMirror:
@@ -33,11 +33,14 @@ class HttpMirror:
         self._authorization = _basic(address.url)
 
     def open(self, ware: WareId) -> BinaryIO:
+        return self.open_from(ware, None)
+
+    def open_from(self, ware: WareId, mark: Mark | None) -> BinaryIO:
         *first, last = self._sources(ware)
         for source in first:
             with suppress_not_found():
-                return open_download(source, self._access.policy)
-        return open_download(last, self._access.policy)
+                return open_download(source, self._access.policy, mark)
+        return open_download(last, self._access.policy, mark)
 
     def has(self, ware: WareId) -> bool:
         for source in self._sources(ware):

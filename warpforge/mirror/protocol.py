@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, runtime_checkable
 
 from warpforge.errors import Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 from .policy import DEFAULT, Access
+
+if TYPE_CHECKING:
+    from .download import Mark
 
 SCHEMES: Final = ("file", "http", "https", "s3")
 
@@ -23,6 +26,14 @@ class Mirror(Protocol):
 
     def push(self, ware: WareId, source: BinaryIO) -> None:
         """Keep a packed ware there, whole or not at all. Errors: ``fetch`` (reason policy, net), ``store``."""
+
+
+@runtime_checkable
+class Resuming(Mirror, Protocol):
+    """A mirror that can go on where an earlier download broke off."""
+
+    def open_from(self, ware: WareId, mark: Mark | None) -> BinaryIO:
+        """As ``open``, the stream from the mark on; from its start when that is another version now (``begin_of``)."""
 
 
 def connect(address: WarehouseAddr, access: Access = DEFAULT) -> Mirror:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 from warpforge.errors import Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
 
-from .download import open_download
+from .download import Mark, open_download
 from .http import HttpMirror, HttpSource, suppress_not_found
 from .policy import Access
 from .protocol import ca_paths, shown
@@ -45,13 +45,16 @@ class S3Mirror:
             raise self._error("no bucket is named", "policy")
 
     def open(self, ware: WareId) -> BinaryIO:
+        return self.open_from(ware, None)
+
+    def open_from(self, ware: WareId, mark: Mark | None) -> BinaryIO:
         if self._reads:
-            return self._reads.open(ware)
+            return self._reads.open_from(ware, mark)
         *first, last = self._keys(ware)
         for key in first:
             with suppress_not_found():
-                return self._open(key)
-        return self._open(last)
+                return self._open(key, mark)
+        return self._open(last, mark)
 
     def has(self, ware: WareId) -> bool:
         return any(self._size(key) is not None for key in self._keys(ware))
@@ -71,7 +74,7 @@ class S3Mirror:
         if self._size(key) != size:
             raise self._error("what was pushed is not there whole", "net")
 
-    def _open(self, key: str) -> BinaryIO:
+    def _open(self, key: str, mark: Mark | None) -> BinaryIO:
         from botocore.exceptions import BotoCoreError
 
         try:
@@ -80,7 +83,7 @@ class S3Mirror:
             )
         except BotoCoreError as error:
             self._explain(error)
-        return open_download(HttpSource(url, shown(self._address), self._access), self._access.policy)
+        return open_download(HttpSource(url, shown(self._address), self._access), self._access.policy, mark)
 
     def _size(self, key: str) -> int | None:
         from botocore.exceptions import BotoCoreError, ClientError

@@ -12,6 +12,7 @@ invocations  for every command that ran something: its steps, what ran and what 
 index        sizes, last use and the ingest cache: derived, rebuilt whenever in doubt
 staging      where one process writes before anything has its final name
 debris       what dead processes left behind
+partials     what had come of a ware when its download broke off, for the next try
 pins         what running processes need kept
 kept         what a person pinned, by name: truth
 trees        every tree on the shelf, listed

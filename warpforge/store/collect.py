@@ -40,6 +40,8 @@ def collect(store: Store, plan: Plan, told: Callable[[int, int], None] = lambda 
         if plan.memos:
             fsync_dir(store.layout.memos)
         _forget(store, plan)
+        for path, _ in plan.partials:
+            store.partials.remove(path)
         for tree, _ in plan.trees:
             trash.tree(tree)
             told(done := done + 1, total)

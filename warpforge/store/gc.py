@@ -3,7 +3,8 @@
 A **root** is a reason to keep a ware. Roots from outside (releases in catalogs) are handed in; the store's own are
 pins, the pins of running processes, and memos: a memo keeps its results, and what its formula was run from.
 With ``keep_for`` a memo that was not used for longer is no root any more and goes, while whatever was used since
-stays, root or not. With ``max_size`` more goes until the store fits, least recently used first: trees that can be
+stays, root or not. Downloads that broke off go.
+With ``max_size`` more goes until the store fits, least recently used first: trees that can be
 unpacked again, then what only memos keep; never what another root keeps.
 
 make_plan() looks and changes nothing; ``collect`` does what it says, under the exclusive lock: memos first, then the
@@ -90,6 +91,7 @@ class Plan:
         self.memos: list[str] = []
         self.wares: list[Stock] = []
         self.trees: list[tuple[Tree, int]] = []  # of wares that stay
+        self.partials: list[tuple[str, int]] = []  # downloads that broke off: path and size
         self.total = 0
         self.freed = 0
         self.reasons: dict[WareId, list[str]] = {}
@@ -111,7 +113,10 @@ def make_plan(store: Store, roots: Iterable[Root], policy: Policy) -> Plan:
     """
     plan = Plan()
     plan.stock = _take_stock(store)
-    plan.total = sum(stock.size for stock in plan.stock.values())
+    partials = [(path, size, policy.is_young(changed)) for path, size, changed in store.partials.all()]
+    plan.partials = [(path, size) for path, size, young in partials if not young]
+    plan.total = sum(stock.size for stock in plan.stock.values()) + sum(size for _, size, _ in partials)
+    plan.freed = sum(size for _, size in plan.partials)
     hard: dict[WareId, list[str]] = {}
     for ware, why in (*roots, *_own_roots(store)):
         hard.setdefault(ware, []).append(why)

@@ -44,6 +44,7 @@ class Layout:
         "internal",
         "locks",
         "memos",
+        "partial",
         "pins",
         "quarantine",
         "roots",
@@ -60,6 +61,7 @@ class Layout:
         self.cache = f"{internal}/cache"
         self.index = f"{internal}/index.lmdb"
         self.locks = f"{internal}/locks"
+        self.partial = f"{internal}/partial"
         self.pins = f"{internal}/pins"
         self.roots = f"{internal}/roots"
         self.tmp = f"{internal}/tmp"

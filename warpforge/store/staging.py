@@ -78,8 +78,8 @@ class Staging:
 class StagedFile(io.FileIO):
     """A file being staged: every write is whole or an error of the code ``store``."""
 
-    def __init__(self, path: str) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    def __init__(self, path: str, *, fresh: bool = True) -> None:
+        flags = os.O_RDWR | os.O_CREAT | (os.O_EXCL if fresh else 0) | os.O_NOFOLLOW | os.O_CLOEXEC
         with storing(f"cannot write {path}"):
             fd = os.open(path, flags, 0o600)
         super().__init__(fd, "r+b")

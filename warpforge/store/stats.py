@@ -22,7 +22,10 @@ class Count(NamedTuple):
 
 
 def stats(store: Store) -> Iterator[Count]:
-    """Wares by packtype, trees, memos, dual ids, runs and their logs, pins, quarantine, index. Errors: ``store``."""
+    """Wares by packtype, trees, memos, dual ids, runs and their logs, pins, partial downloads, quarantine, index.
+
+    Errors: ``store``.
+    """
     with storing("cannot look through the store"):
         wares: dict[str, list[int]] = {}
         for ware, path in store.warehouse.wares():
@@ -42,6 +45,8 @@ def stats(store: Store) -> Iterator[Count]:
         yield Count("duals", sum(len(files) for _, _, files in os.walk(store.layout.duals)), _bytes(store.layout.duals))
         yield Count("runs", sum(1 for _ in store.runs.entries()), _bytes(store.layout.runs))
         yield Count("pins", sum(1 for _ in store.kept.pins()), _bytes(store.layout.pins))
+        partial = list(store.partials.all())
+        yield Count("partial", len(partial), sum(size for _, size, _ in partial))
         yield Count("quarantine", len(_names(store.layout.quarantine)), _bytes(store.layout.quarantine))
         yield Count("index", sum(1 for _ in facts), _bytes(store.layout.index))
 

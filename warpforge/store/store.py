@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .index import Index
     from .invocations import Invocations
     from .kept import Kept
+    from .partials import Partials
     from .pins import Pin
     from .runs import Runs
 
@@ -107,6 +108,13 @@ class Store:
         from .kept import Kept
 
         return Kept(self.layout, self.staging)
+
+    @cached_property
+    def partials(self) -> Partials:
+        """Downloads that broke off."""
+        from .partials import Partials
+
+        return Partials(self.layout.partial, self.warehouse)
 
     def has(self, ware: WareId) -> bool:
         """Whether a ware's bytes are here, packed or unpacked."""

@@ -30,10 +30,10 @@ _DAY: Final = 86400.0
 class Staged:
     """A ware on its way in. Write to ``file``, verify, then commit(); left without commit() nothing remains."""
 
-    def __init__(self, warehouse: Warehouse, path: str) -> None:
+    def __init__(self, warehouse: Warehouse, path: str, file: StagedFile | None = None) -> None:
         self._warehouse = warehouse
         self.path = path
-        self.file: BinaryIO = StagedFile(path)
+        self.file: BinaryIO = file or StagedFile(path)
 
     def commit(self, ware: WareId, facts: WareFacts | None = None) -> Path:
         """Give the bytes, verified by the caller, their final name. Errors: ``store``, ``wareid-invalid``.
