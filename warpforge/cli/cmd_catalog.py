@@ -11,6 +11,7 @@ from msgspec import UNSET
 from warpforge.catalog.lookup import Lookup
 from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef, WarehouseAddr
 from warpforge.workspace.find import Stack, find_stack
@@ -93,6 +94,7 @@ def add() -> None:
 @click.option("--packtype", "-t", default="tar", show_default=True, metavar="PACKTYPE", help="tar, zip or ztar.")
 @NAME
 @click.option("--force", "-f", is_flag=True, help="Replace what the name stands for.")
+@MAX_UNPACKED
 @click.pass_context
 @pass_common
 def add_tar(

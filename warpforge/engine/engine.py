@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.pin import Pinner
     from warpforge.engine.reach import Reach
+    from warpforge.pack.limits import Limits
     from warpforge.plan.plan import RepackTask
     from warpforge.sandbox.bwrap import Bwrap
     from warpforge.sandbox.protocol import Cancel
@@ -45,7 +46,9 @@ class Engine:
         self._built: dict[str, PlotResults] = {}
         owner = find_owner()
         self.store: Final = Store(stack.root.internal, warehouse=self._options.warehouse, owner=owner)
-        self.supply: Final = Supply(self.store, self._mirrors, reporter, owner, lambda: self.reach.access)
+        self.supply: Final = Supply(
+            self.store, self._mirrors, reporter, owner, lambda: self.reach.access, lambda: self.limits
+        )
         self._executor = Executor(
             self.store,
             self.supply,
@@ -69,7 +72,7 @@ class Engine:
         """Makes wares of what is on the host."""
         from warpforge.engine.ingest import Ingester
 
-        return Ingester(self.store, self._reporter)
+        return Ingester(self.store, self._reporter, limits=lambda: self.limits)
 
     @cached_property
     def reach(self) -> Reach:
@@ -77,6 +80,13 @@ class Engine:
         from warpforge.engine.reach import Reach
 
         return Reach(self.stack, self._options.access)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Of archives whose id is not verified. Errors: as ``bounds.read_limits``."""
+        from warpforge.engine.bounds import read_limits
+
+        return read_limits(self.stack, self._options.max_unpacked)
 
     @cached_property
     def _pinner(self) -> Pinner:
@@ -166,8 +176,9 @@ class Engine:
         known = self.store.index.ingest_get(name, version)
         if known is not None and self.store.has(known):
             return known
+        limits = self.supply.limits_of(task.ware)
         with self.supply.packed(task.ware) as packed:
-            made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink))
+            made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink, limits=limits))
         self.store.index.ingest_put(name, version, made)
         return made
 
