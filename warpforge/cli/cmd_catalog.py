@@ -10,31 +10,26 @@ from msgspec import UNSET
 
 from warpforge.catalog.lookup import Lookup
 from warpforge.catalog.tree import Catalog
-from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.units import MAX_UNPACKED
+from warpforge.cli.app import Common, Group, pass_common, printable, to_json
+from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_forced, remember
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef, WarehouseAddr
-from warpforge.workspace.find import Stack, find_stack
 
 if TYPE_CHECKING:
     from warpforge.model.catalog import Mirrors, Release
 
-DEFAULT = "default"
-NAME = click.option("--name", "-n", metavar="CATALOG", help=f"Which catalog; default: {DEFAULT}.")
+LAZY = {
+    "release": ("warpforge.cli.cmd_release:release", "Run a module and publish what it gives, with its replay."),
+}
 
 
-@click.group(cls=Group, name="catalog", no_args_is_help=True)
+@click.group(cls=Group, name="catalog", lazy=LAZY, no_args_is_help=True)
 @NAME
-@click.option("--force", "-f", is_flag=True, help="Replace what stands for something else.")
+@FORCE
 @click.pass_context
 def catalog(context: click.Context, name: str | None, *, force: bool) -> None:
     """Catalogs give wares names that people can say: module:release:item."""
-    context.meta["catalog-name"] = name
-    context.meta["catalog-force"] = force
-
-
-def _stack(common: Common) -> Stack:
-    return find_stack(common.settings.cwd, common.settings.home)
+    remember(context, name, force=force)
 
 
 @catalog.command("init")
@@ -44,7 +39,7 @@ def init(common: Common, name: str) -> None:
     """Make an empty catalog in the root workspace."""
     from warpforge.catalog.edit import init_catalog
 
-    made = init_catalog(_stack(common).root.catalogs_dir, name)
+    made = init_catalog(here(common).root.catalogs_dir, name)
     common.note(f"made the catalog {name} at {made.path}")
 
 
@@ -53,7 +48,7 @@ def init(common: Common, name: str) -> None:
 @pass_common
 def ls(common: Common, module: str | None) -> None:
     """List catalogs and the references in them; MODULE lists only that one."""
-    for found in Lookup(_stack(common).catalog_layers()).catalogs():
+    for found in Lookup(here(common).catalog_layers()).catalogs():
         rows = list(_references(found, module))
         if common.json:
             print(to_json({"catalog": {"name": found.name, "path": str(found.path), "refs": [str(r) for r in rows]}}))
@@ -71,7 +66,7 @@ def show(common: Common, ref: str) -> None:
     module, _, rest = ref.partition(":")
     release, _, item = rest.partition(":")
     shown = 0
-    for found in Lookup(_stack(common).catalog_layers()).catalogs():
+    for found in Lookup(here(common).catalog_layers()).catalogs():
         known = found.module(module)
         for name in known.releases if known else ():
             noun = found.release(module, name) if release in ("", name) else None
@@ -93,8 +88,7 @@ def add() -> None:
 @click.argument("address", metavar="ADDR")
 @click.option("--packtype", "-t", default="tar", show_default=True, metavar="PACKTYPE", help="tar, zip or ztar.")
 @NAME
-@click.option("--force", "-f", is_flag=True, help="Replace what the name stands for.")
-@MAX_UNPACKED
+@FORCE
 @click.pass_context
 @pass_common
 def add_tar(
@@ -108,37 +102,15 @@ def add_tar(
     from warpforge.cli.keeping import keep_named
 
     parsed = CatalogRef.parse(ref)
-    stack = _stack(common)
-    chosen = _catalog(stack, name or context.meta.get("catalog-name"))
+    stack = here(common)
+    chosen = chosen_catalog(context, stack, name)
     ware = keep_named(common, stack, address, packtype)
     mirror = WarehouseAddr.parse(address) if "://" in address else None
-    add_item(chosen, parsed, ware, address=mirror, force=force or bool(context.meta.get("catalog-force")))
+    add_item(chosen, parsed, ware, address=mirror, force=is_forced(context, force=force))
     if common.json:
         print(to_json({"added": {"ref": str(parsed), "ware": str(ware), "catalog": chosen.name}}))
     else:
         common.note(f"{parsed} is {ware} in the catalog {chosen.name}")
-
-
-def _catalog(stack: Stack, name: str | None) -> Catalog:
-    """The catalog to write to: the named one, else ``default``, which is made when it is not there."""
-    from warpforge.catalog.edit import init_catalog
-
-    directory = stack.root.catalogs_dir
-    path = directory / (name or DEFAULT)
-    if path.is_dir() and path.parent == directory:
-        return Catalog(path)
-    if name is None:
-        return init_catalog(directory, DEFAULT)
-    known = ", ".join(sorted(p.name for p in stack.root.catalogs())) or "none"
-    if not _is_plain(name):
-        refuse_argument(f"not a catalog name: {name!r}")
-    raise Missing("missing", f"there is no catalog {name} (there is: {known}); make it with catalog init", path=path)
-
-
-def _is_plain(name: str) -> bool:
-    from warpforge.model.names import is_catalog_name
-
-    return is_catalog_name(name)
 
 
 def _references(found: Catalog, module: str | None) -> Iterator[CatalogRef]:

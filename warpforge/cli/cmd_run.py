@@ -6,9 +6,9 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common
 from warpforge.cli.render import make_reporter
-from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Notice
+from warpforge.engine.modules import in_order
 from warpforge.engine.options import Options
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord, spell_result
@@ -21,7 +21,6 @@ from warpforge.workspace.targets import Target, find_targets
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
 @click.option("--force", "-f", is_flag=True, help="Run again what the memo could answer.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
-@MAX_UNPACKED
 @pass_common
 def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | None) -> None:
     """Run modules, plots and formulas; what was run before is answered from the memo.
@@ -38,11 +37,10 @@ def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | No
         keep_run_dir=settings.keep_run_dir,
         access=settings.access,
         invocation=new_guid(),
-        max_unpacked=common.max_unpacked,
     )
     reporter = make_reporter(common)
     engines: dict[Stack, Engine] = {}
-    found = find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message)))
+    found = in_order(find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message))))
     try:
         for target in found:
             stack = find_stack(target.path.parent, settings.home)

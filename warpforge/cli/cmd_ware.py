@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from warpforge.cli.app import Common, Group, pass_common, refuse_argument, to_json
-from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Missing, Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from warpforge.engine.engine import Engine
     from warpforge.fsx.tree import Entry
     from warpforge.pack.manifest import Line
@@ -74,22 +75,18 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 @click.argument("source", metavar="FILE|ADDR")
 @GUESSED
 @FILTERS
-@MAX_UNPACKED
 @pass_common
 def scan_(common: Common, source: str, packtype: str | None, filters: str) -> None:
     """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input.
 
     Without -t an archive in our own packed form is a ztar, a zip is a zip, any other a tar.
     """
-    from warpforge.engine.bounds import read_limits
     from warpforge.pack.filters import SCAN
     from warpforge.pack.packer import scan
-    from warpforge.workspace.find import find_stack
 
     chosen = SCAN.parse(filters)
-    limits = read_limits(find_stack(common.settings.cwd, common.settings.home), common.max_unpacked)
     with open_archive(common, source) as stream:
-        common.result(str(scan(stream, packtype or guess_packtype(stream), chosen, limits=limits).ware))
+        common.result(str(scan(stream, packtype or guess_packtype(stream), chosen).ware))
 
 
 @ware.command("unpack")
@@ -97,7 +94,6 @@ def scan_(common: Common, source: str, packtype: str | None, filters: str) -> No
 @click.option("--path", metavar="DIR", default=".", help="Where to put it; default: the working directory.")
 @click.option("--force", is_flag=True, help="Replace what is there: the contents of an existing directory are lost.")
 @FILTERS
-@MAX_UNPACKED
 @pass_common
 def unpack_(common: Common, wareid: str, path: str, filters: str, *, force: bool) -> None:
     """Put the tree of a ware into a directory; one that is not empty is refused without --force."""
@@ -132,7 +128,6 @@ def push_(common: Common, wareid: str, address: str, *, force: bool) -> None:
 @ware.command("fetch")
 @click.argument("wareid", metavar="WAREID")
 @click.argument("address", metavar="[ADDR]", required=False)
-@MAX_UNPACKED
 @pass_common
 def fetch_(common: Common, wareid: str, address: str | None) -> None:
     """Bring a ware into the warehouse: from ADDR, or from the mirrors that catalogs and workspaces know for it."""
@@ -147,7 +142,6 @@ def fetch_(common: Common, wareid: str, address: str | None) -> None:
 @ware.command("show")
 @click.argument("what", metavar="WAREID|DIR|FILE")
 @GUESSED
-@MAX_UNPACKED
 @pass_common
 def show(common: Common, what: str, packtype: str | None) -> None:
     """Print the manifest of a tree: type, mode, owner, time, size, content hash and path of every entry.
@@ -170,11 +164,11 @@ def make_manifest(common: Common, engine: Engine, what: str, packtype: str | Non
             yield from make_lines(walk(fd))
     elif os.path.lexists(what) or ":" not in what or "//" in what:
         with open_archive(common, what) as stream:
-            yield from manifest(stream, packtype or guess_packtype(stream), limits=engine.limits)
+            yield from manifest(stream, packtype or guess_packtype(stream))
     else:
         ware_id = WareId.parse(what)
         with engine.supply.packed(ware_id) as packed:
-            yield from manifest(packed, engine.supply.at_rest(ware_id)[0], limits=engine.supply.limits_of(ware_id))
+            yield from manifest(packed, engine.supply.at_rest(ware_id)[0])
 
 
 def serial_entry(entry: Entry, digest: bytes | None = None) -> dict[str, object]:
@@ -239,8 +233,8 @@ def open_archive(common: Common, source: str) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def opened(common: Common) -> Iterator[Engine]:
-    """The engine over the workspaces of here."""
+def opened(common: Common, directory: Path | None = None) -> Iterator[Engine]:
+    """The engine over the workspaces of a directory (default: here)."""
     from warpforge.cli.render import make_reporter
     from warpforge.engine.engine import Engine
     from warpforge.engine.options import Options
@@ -248,9 +242,9 @@ def opened(common: Common) -> Iterator[Engine]:
 
     settings = common.settings
     with Engine(
-        find_stack(settings.cwd, settings.home),
+        find_stack(directory or settings.cwd, settings.home),
         make_reporter(common),
-        Options(warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked),
+        Options(warehouse=settings.warehouse, access=settings.access),
     ) as engine:
         yield engine
 

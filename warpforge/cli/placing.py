@@ -56,8 +56,7 @@ def _unpack(engine: Engine, ware: WareId, fd: int, name: bytes, filters: Filters
 
     with engine.supply.packed(ware) as packed:
         packtype, expect = engine.supply.at_rest(ware)
-        limits = engine.supply.limits_of(ware)
-        done = unpack(packed, packtype, fd, name, filters=filters, expect=expect, limits=limits)
+        done = unpack(packed, packtype, fd, name, filters=filters, expect=expect)
     engine.store.duals.record(ware, done.source.dual)
 
 

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.pin import Pinner
     from warpforge.engine.reach import Reach
-    from warpforge.pack.limits import Limits
-    from warpforge.plan.plan import RepackTask
+    from warpforge.plan.plan import RepackTask, Result
+    from warpforge.plan.refs import Ref
     from warpforge.sandbox.bwrap import Bwrap
     from warpforge.sandbox.protocol import Cancel
 
@@ -46,9 +46,7 @@ class Engine:
         self._built: dict[str, PlotResults] = {}
         owner = find_owner()
         self.store: Final = Store(stack.root.internal, warehouse=self._options.warehouse, owner=owner)
-        self.supply: Final = Supply(
-            self.store, self._mirrors, reporter, owner, lambda: self.reach.access, lambda: self.limits
-        )
+        self.supply: Final = Supply(self.store, self._mirrors, reporter, owner, lambda: self.reach.access)
         self._executor = Executor(
             self.store,
             self.supply,
@@ -72,7 +70,7 @@ class Engine:
         """Makes wares of what is on the host."""
         from warpforge.engine.ingest import Ingester
 
-        return Ingester(self.store, self._reporter, limits=lambda: self.limits)
+        return Ingester(self.store, self._reporter)
 
     @cached_property
     def reach(self) -> Reach:
@@ -82,17 +80,10 @@ class Engine:
         return Reach(self.stack, self._options.access)
 
     @cached_property
-    def limits(self) -> Limits:
-        """Of archives whose id is not verified. Errors: as ``bounds.read_limits``."""
-        from warpforge.engine.bounds import read_limits
-
-        return read_limits(self.stack, self._options.max_unpacked)
-
-    @cached_property
     def _pinner(self) -> Pinner:
         from warpforge.engine.pin import Pinner
 
-        return Pinner(self.lookup, self.ingester, self._built)
+        return Pinner(self.lookup, self.ingester, self._last_built)
 
     def run(self, target: Target) -> RunRecord | PlotResults:
         """Run one target: a formula gives its RunRecord, a plot or module its PlotResults."""
@@ -140,6 +131,7 @@ class Engine:
             told.append(results)
         if where.plot:
             self._built[where.plot] = results
+            self.store.built.put(where.plot, results)
         return results
 
     def load(self, target: Target) -> tuple[Plot, Where]:
@@ -155,6 +147,14 @@ class Engine:
         if found := rings(plot):
             raise invalid_document("plot-invalid", str(target.plot), found)
         return plot, Where(target.plot, name)
+
+    def pinned(self, ref: Ref) -> Result:
+        """What a name of a plot that was run here stood for then."""
+        return self._pinner.pinned[ref]
+
+    def _last_built(self, module: str) -> PlotResults | None:
+        """What a module gave in this run, else in its last one in this workspace."""
+        return self._built.get(module) or self.store.built.get(module)
 
     def _run(self, plot: Plot, where: Where) -> PlotResults:
         from warpforge.engine.run import PlotRun
@@ -176,9 +176,8 @@ class Engine:
         known = self.store.index.ingest_get(name, version)
         if known is not None and self.store.has(known):
             return known
-        limits = self.supply.limits_of(task.ware)
         with self.supply.packed(task.ware) as packed:
-            made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink, limits=limits))
+            made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink))
         self.store.index.ingest_put(name, version, made)
         return made
 

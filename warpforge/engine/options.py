@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 class Options:
     """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
     and ``invocation``, the id of the command in the run log.
-
-    ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
     """
 
     def __init__(
@@ -29,7 +27,6 @@ class Options:
         keep_run_dir: bool = False,
         access: Callable[[], Access] | None = None,
         invocation: str = "",
-        max_unpacked: int | None = None,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force
@@ -38,4 +35,3 @@ class Options:
         self.keep_run_dir = keep_run_dir
         self.access = access
         self.invocation = invocation
-        self.max_unpacked = max_unpacked

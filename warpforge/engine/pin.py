@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from warpforge.engine.ingest import Ingester
 from warpforge.errors import Missing
 from warpforge.model.atoms import Candidate, CatalogRef, Ingest, WarehouseAddr, WareId
 from warpforge.model.plot import Plot, PlotResults
 from warpforge.plan.plan import Pins, Result
-from warpforge.plan.refs import refs
+from warpforge.plan.refs import Ref, refs
 
 if TYPE_CHECKING:
     from warpforge.catalog.lookup import Lookup
@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 class Pinner:
     """Resolves names, and remembers from which modules each ware came: that tells its mirrors."""
 
-    def __init__(self, lookup: Lookup, ingester: Ingester, built: Mapping[str, PlotResults]) -> None:
+    def __init__(self, lookup: Lookup, ingester: Ingester, built: Callable[[str], PlotResults | None]) -> None:
         self._lookup = lookup
         self._ingester = ingester
         self._built = built
+        self.pinned: Final[dict[Ref, Result]] = {}  # what each name stood for when it was last looked up
         self._modules: dict[WareId, dict[str, None]] = {}
 
     def pins(self, plot: Plot, base: Path) -> Pins:
@@ -32,7 +33,7 @@ class Pinner:
         Errors: ``catalog-missing-entry``, ``catalog-invalid``, and those of ingests.
         """
         wanted = refs(plot)
-        found: dict[CatalogRef | Ingest | Candidate, Result] = {}
+        found: dict[Ref, Result] = {}
         for ref, pin in self._lookup.pin(ref for ref in wanted if isinstance(ref, CatalogRef)).items():
             found[ref] = pin.ware
             self._modules.setdefault(pin.ware, {})[ref.module] = None
@@ -42,6 +43,7 @@ class Pinner:
         for ingest in wanted:
             if isinstance(ingest, Ingest):
                 found[ingest] = self._ingester.ingest(ingest, base)
+        self.pinned.update(found)
         return found
 
     def mirrors(self, ware: WareId) -> list[WarehouseAddr]:
@@ -49,12 +51,13 @@ class Pinner:
         return self._lookup.mirrors(ware, self._modules.get(ware, ()))
 
     def _candidate(self, candidate: Candidate) -> Result:
-        results = self._built.get(candidate.module)
+        results = self._built(candidate.module)
         result = results.results.get(candidate.item) if results else None
         if result is None:
             raise Missing(
                 "catalog-missing-entry",
-                f"{candidate}: the module {candidate.module} gave no {candidate.item} earlier in this run",
+                f"{candidate}: the module {candidate.module} gave no {candidate.item}, neither in this run nor in its "
+                "last one here: run it first, or both with `warpforge run ./...`",
                 catalogRef=candidate,
             )
         return result

@@ -115,7 +115,7 @@ class MemberReader:
             extra = None
             count += 1
             if entries_limit is not None and count > entries_limit:
-                self._limits.check_entries(count)
+                raise faults.over_limit("entries", f"more than {entries_limit} entries")
             yield member
             if type(member.content) is _Content:
                 member.content.finish()
@@ -218,7 +218,9 @@ class MemberReader:
         if xattrs:
             entry.xattrs = xattrs
         if size > SMALL:
-            self._limits.check_size(size)
+            bound = self._limits.unpacked
+            if bound is not None and size > bound:
+                raise faults.over_limit("bytes", f"says it holds {size} bytes: more than {bound}")
             return Member(entry, _Content(self, size))
         if not size:
             return Member(entry, b"")

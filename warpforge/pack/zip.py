@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import store_error
 
+from . import faults
 from .decode import is_zstd
 from .fileset import SHA384
 from .tarball import Tarball, open_tarball
@@ -53,7 +54,8 @@ def _spool(packed: Packed, limits: Limits) -> Iterator[BinaryIO]:
         try:
             file = stack.enter_context(tempfile.TemporaryFile())
             while piece := packed.some():
-                limits.check_size(packed.size)
+                if limits.unpacked is not None and packed.size > limits.unpacked:
+                    raise faults.over_limit("bytes", f"more than {limits.unpacked} bytes: allow more, or leave it")
                 file.write(piece)
             file.flush()
         except OSError as error:

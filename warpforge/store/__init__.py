@@ -9,6 +9,7 @@ memo         RunRecords by FormulaId, so that a result is computed once: truth
 runs         the run log: one line for every execution, and what it said: history
 guid         ids of runs and invocations
 invocations  for every command that ran something: its steps, what ran and what the memo knew: history
+built        what each module gave when it was last run to its end: history
 index        sizes, last use and the ingest cache: derived, rebuilt whenever in doubt
 staging      where one process writes before anything has its final name
 debris       what dead processes left behind

@@ -18,13 +18,14 @@ from warpforge.model.atoms import WareId
 from .debris import sweep
 from .facts import WareFacts
 from .finding import Finding, Findings, quarantine, storing
-from .layout import FORMAT, Layout, is_inside
+from .layout import FORMAT, Layout
 from .memo import Memo
 from .shelf import Shelf
 from .staging import Staging
 from .warehouse import Warehouse
 
 if TYPE_CHECKING:
+    from .built import Built
     from .duals import Duals
     from .index import Index
     from .invocations import Invocations
@@ -103,6 +104,13 @@ class Store:
         return Invocations(self.layout, self.staging)
 
     @cached_property
+    def built(self) -> Built:
+        """What modules gave the last time."""
+        from .built import Built
+
+        return Built(self.layout, self.staging)
+
+    @cached_property
     def kept(self) -> Kept:
         """What a person pinned."""
         from .kept import Kept
@@ -119,16 +127,6 @@ class Store:
     def has(self, ware: WareId) -> bool:
         """Whether a ware's bytes are here, packed or unpacked."""
         return self.warehouse.has(ware) or self.shelf.has(ware)
-
-    def was_verified(self, ware: WareId) -> bool:
-        """Whether the packed bytes that lie here were verified by this store: in our own directory, or known to us."""
-        path = self.warehouse.find(ware)
-        if path is None:
-            return False
-        if is_inside(str(path), self.warehouse.own):
-            return True
-        facts = self.index.ware(ware)
-        return facts is not None and 0 < facts.packed_bytes == path.stat().st_size and facts.entries > 0
 
     def findings(self) -> list[Finding]:
         """What was not as it should be since the last call, each thing once."""
