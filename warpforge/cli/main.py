@@ -26,6 +26,7 @@ LAZY = {
     "id": ("warpforge.cli.cmd_id:id_", "Print the id of a formula, plot or release document."),
     "log": ("warpforge.cli.cmd_log:log", "Show what ran, when, how long, and what it said."),
     "mirror": ("warpforge.cli.cmd_mirror:mirror", "Push wares to mirrors, pull them, list them."),
+    "plan": ("warpforge.cli.cmd_plan:plan", "Tell what a run would do, without doing it."),
     "quickstart": ("warpforge.cli.cmd_quickstart:quickstart", "Write a first module and plot here."),
     "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
     "status": ("warpforge.cli.cmd_status:status", "Show the module, the workspaces and this machine."),

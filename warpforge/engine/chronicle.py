@@ -6,7 +6,6 @@ it cannot be written, it is not.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from time import monotonic, time
@@ -80,7 +79,7 @@ class Chronicle(Reporter):
     @contextmanager
     def plot(self, where: Where) -> Iterator[list[RunRecord | PlotResults]]:
         """One plot or formula is run inside; its results are put into the list."""
-        note = PlotNote(os.path.abspath(where.document), where.plot, round(time(), 3))
+        note = PlotNote(str(where.document), where.plot, round(time(), 3))
         since = monotonic()
         results: list[RunRecord | PlotResults] = []
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.pin import Pinner
     from warpforge.engine.reach import Reach
+    from warpforge.model.formula import FormulaFile
     from warpforge.plan.plan import RepackTask, Result
     from warpforge.plan.refs import Ref
     from warpforge.sandbox.bwrap import Bwrap
@@ -43,11 +45,13 @@ class Engine:
         reporter = Several(reporter, self._chronicle) if self._options.invocation else reporter
         self._reporter = reporter
         self._context: dict[WareId, WarehouseAddr] = {}
-        self._built: dict[str, PlotResults] = {}
+        self.built: Final[dict[str, PlotResults]] = {}  # results of modules, earlier in this command
         owner = find_owner()
-        self.store: Final = Store(stack.root.internal, warehouse=self._options.warehouse, owner=owner)
-        self.supply: Final = Supply(self.store, self._mirrors, reporter, owner, lambda: self.reach.access)
-        self._executor = Executor(
+        self.store: Final = Store(
+            stack.root.internal, warehouse=self._options.warehouse, owner=owner, look=self._options.look
+        )
+        self.supply: Final = Supply(self.store, self.mirrors, reporter, owner, lambda: self.reach.access)
+        self.executor: Final = Executor(
             self.store,
             self.supply,
             lambda: self._box,
@@ -80,9 +84,14 @@ class Engine:
         return Reach(self.stack, self._options.access)
 
     @cached_property
-    def _pinner(self) -> Pinner:
+    def pinner(self) -> Pinner:
+        """What names stand for; where nothing may be written, it only looks at what would be ingested."""
         from warpforge.engine.pin import Pinner
 
+        if self._options.look:
+            from warpforge.engine.look import Looker
+
+            return Pinner(self.lookup, Looker(), self._last_built)
         return Pinner(self.lookup, self.ingester, self._last_built)
 
     def run(self, target: Target) -> RunRecord | PlotResults:
@@ -90,26 +99,22 @@ class Engine:
         with self.store.use():
             try:
                 if target.kind == "formula":
-                    return self._run_formula(Where(target.path))
+                    return self._run_formula(target)
                 return self._run_plot(target)
             finally:
                 self._tell_findings()
 
     def close(self) -> None:
         """Let go of everything; may be called again."""
-        self._executor.close()
+        self.executor.close()
         self._chronicle.save(self.store)
         self.store.close()
 
-    def _run_formula(self, where: Where) -> RunRecord:
-        from warpforge.model.serial import load_formula
-
-        file = load_formula(_read(where.document), str(where.document)).noun
-        if file.context:
-            self._context.update(file.context.warehouses)
+    def _run_formula(self, target: Target) -> RunRecord:
+        file, where = self.load_formula(target)
         job = Job((), file.formula, formula_id(file.formula), where)
         with self._chronicle.plot(where) as results:
-            record = self._executor.recall(job)
+            record = self.executor.recall(job)
             if record is not None:
                 self._reporter.tell(StepFinished((), record, hit=True, seconds=0.0))
             else:
@@ -119,7 +124,7 @@ class Engine:
 
     def _execute(self, job: Job) -> RunRecord:
         try:
-            return self._executor.execute(job)
+            return self.executor.execute(job)
         except WarpforgeError as error:
             self._reporter.tell(StepFailed((), error, error.record if isinstance(error, ActionFailed) else None))
             raise
@@ -130,9 +135,18 @@ class Engine:
             results = self._run(plot, where)
             told.append(results)
         if where.plot:
-            self._built[where.plot] = results
+            self.built[where.plot] = results
             self.store.built.put(where.plot, results)
         return results
+
+    def load_formula(self, target: Target) -> tuple[FormulaFile, Where]:
+        """A formula's file, and where it is; its context is taken over. Errors: ``formula-invalid``..."""
+        from warpforge.model.serial import load_formula
+
+        file = load_formula(_read(target.path), str(target.path)).noun
+        if file.context:
+            self._context.update(file.context.warehouses)
+        return file, _where(target.path)
 
     def load(self, target: Target) -> tuple[Plot, Where]:
         """A target's plot, read and checked, and where it is. Errors: ``plot-invalid``, ``module-invalid``..."""
@@ -146,22 +160,22 @@ class Engine:
         plot = load_plot(_read(target.plot), str(target.plot)).noun
         if found := rings(plot):
             raise invalid_document("plot-invalid", str(target.plot), found)
-        return plot, Where(target.plot, name)
+        return plot, _where(target.plot, name)
 
     def pinned(self, ref: Ref) -> Result:
         """What a name of a plot that was run here stood for then."""
-        return self._pinner.pinned[ref]
+        return self.pinner.pinned[ref]
 
     def _last_built(self, module: str) -> PlotResults | None:
         """What a module gave in this run, else in its last one in this workspace."""
-        return self._built.get(module) or self.store.built.get(module)
+        return self.built.get(module) or self.store.built.get(module)
 
     def _run(self, plot: Plot, where: Where) -> PlotResults:
         from warpforge.engine.run import PlotRun
         from warpforge.plan.plan import Plan
 
-        plan = Plan(plot, self._pinner.pins(plot, where.base))
-        running = PlotRun(self._executor, self._repack, self._reporter, self._stop, jobs=self._options.jobs)
+        plan = Plan(plot, self.pinner.pins(plot, where.base))
+        running = PlotRun(self.executor, self._repack, self._reporter, self._stop, jobs=self._options.jobs)
         return running.run(plan, where)
 
     def _repack(self, task: RepackTask) -> WareId:
@@ -181,9 +195,10 @@ class Engine:
         self.store.index.ingest_put(name, version, made)
         return made
 
-    def _mirrors(self, ware: WareId) -> list[WarehouseAddr]:
+    def mirrors(self, ware: WareId) -> list[WarehouseAddr]:
+        """Where a ware may be had, best first."""
         context = self._context.get(ware)
-        named = [*([context] if context else ()), *self._pinner.mirrors(ware)]
+        named = [*([context] if context else ()), *self.pinner.mirrors(ware)]
         return [*dict.fromkeys([*named, *self.reach.addresses])]
 
     @cached_property
@@ -212,6 +227,10 @@ class Engine:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _where(document: Path, name: str = "") -> Where:
+    return Where(Path(os.path.abspath(document)), name)
 
 
 def _read(path: Path) -> bytes:

@@ -286,7 +286,7 @@ def describe(run: Run, job: Job) -> None:
 
     entry = run.entry
     entry.plot = job.where.plot
-    entry.document = os.path.abspath(job.where.document)
+    entry.document = str(job.where.document)
     entry.origins = dict(job.origins or {})
     formula = encode(job.formula.to_serial())
     if len(formula) <= FORMULA_LIMIT:

@@ -72,9 +72,9 @@ class Ingester:
 
     def _dir(self, path: Path) -> tuple[WareId, bool]:
         """The ware of a directory, and whether it was known without reading."""
-        fd = _open_dir(path)
+        fd = open_dir(path)
         try:
-            patterns = _read_ignore_file(fd)
+            patterns = read_ignore_file(fd)
             name = b"dir " + os.fsencode(os.path.realpath(path))
             before = self._sign(fd, patterns)
             known = self._store.index.ingest_get(name, before.digest) if before else None
@@ -140,7 +140,8 @@ def make_skip(patterns: list[str]) -> Callable[[bytes, bool], bool]:
     return skip
 
 
-def _open_dir(path: Path) -> int:
+def open_dir(path: Path) -> int:
+    """A directory to be read. Errors: ``missing``, ``io``."""
     try:
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as error:
@@ -149,7 +150,8 @@ def _open_dir(path: Path) -> int:
         raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error
 
 
-def _read_ignore_file(fd: int) -> list[str]:
+def read_ignore_file(fd: int) -> list[str]:
+    """The patterns of a directory's ``.wfignore``."""
     try:
         found = os.open(IGNORE_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd)
     except OSError:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class Options:
     """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
-    and ``invocation``, the id of the command in the run log.
+    and ``invocation``, the id of the command in the run log; with ``look`` nothing is written, so nothing can run.
     """
 
     def __init__(
@@ -27,6 +27,7 @@ class Options:
         keep_run_dir: bool = False,
         access: Callable[[], Access] | None = None,
         invocation: str = "",
+        look: bool = False,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force
@@ -35,3 +36,4 @@ class Options:
         self.keep_run_dir = keep_run_dir
         self.access = access
         self.invocation = invocation
+        self.look = look

@@ -6,26 +6,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from warpforge.engine.ingest import Ingester
 from warpforge.errors import Missing
-from warpforge.model.atoms import Candidate, CatalogRef, Ingest, WarehouseAddr, WareId
+from warpforge.model.atoms import Candidate, CatalogRef, Ingest, Literal, WarehouseAddr, WareId
 from warpforge.model.plot import Plot, PlotResults
 from warpforge.plan.plan import Pins, Result
 from warpforge.plan.refs import Ref, refs
 
 if TYPE_CHECKING:
     from warpforge.catalog.lookup import Lookup
+    from warpforge.engine.ingest import Ingester
+    from warpforge.engine.look import Looker
 
 
 class Pinner:
     """Resolves names, and remembers from which modules each ware came: that tells its mirrors."""
 
-    def __init__(self, lookup: Lookup, ingester: Ingester, built: Callable[[str], PlotResults | None]) -> None:
+    def __init__(
+        self, lookup: Lookup, ingester: Ingester | Looker, built: Callable[[str], PlotResults | None]
+    ) -> None:
         self._lookup = lookup
         self._ingester = ingester
         self._built = built
         self.pinned: Final[dict[Ref, Result]] = {}  # what each name stood for when it was last looked up
         self._modules: dict[WareId, dict[str, None]] = {}
+        self.to_come: set[str] = set()  # modules whose results are not known yet, and will be: they stay candidates
 
     def pins(self, plot: Plot, base: Path) -> Pins:
         """Every ref of a plot and what it stands for.
@@ -33,7 +37,7 @@ class Pinner:
         Errors: ``catalog-missing-entry``, ``catalog-invalid``, and those of ingests.
         """
         wanted = refs(plot)
-        found: dict[Ref, Result] = {}
+        found: dict[Ref, Result | Ingest | Candidate] = {}
         for ref, pin in self._lookup.pin(ref for ref in wanted if isinstance(ref, CatalogRef)).items():
             found[ref] = pin.ware
             self._modules.setdefault(pin.ware, {})[ref.module] = None
@@ -43,14 +47,16 @@ class Pinner:
         for ingest in wanted:
             if isinstance(ingest, Ingest):
                 found[ingest] = self._ingester.ingest(ingest, base)
-        self.pinned.update(found)
+        self.pinned.update((ref, pin) for ref, pin in found.items() if isinstance(pin, WareId | Literal))
         return found
 
     def mirrors(self, ware: WareId) -> list[WarehouseAddr]:
         """Where catalogs say that a pinned ware may be had, best first."""
         return self._lookup.mirrors(ware, self._modules.get(ware, ()))
 
-    def _candidate(self, candidate: Candidate) -> Result:
+    def _candidate(self, candidate: Candidate) -> Result | Candidate:
+        if candidate.module in self.to_come:
+            return candidate
         results = self._built(candidate.module)
         result = results.results.get(candidate.item) if results else None
         if result is None:

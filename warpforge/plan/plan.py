@@ -31,7 +31,8 @@ from .order import order, siblings
 StepPath = tuple[str, ...]
 Result = WareId | Literal
 Bound = WareId | Literal | Mount
-Pins = Mapping[CatalogRef | Ingest | Candidate, Result]
+# a name may stand for itself: then nobody knows its ware yet, and the formula that holds it cannot run
+Pins = Mapping[CatalogRef | Ingest | Candidate, Result | Ingest | Candidate]
 
 
 class FormulaTask(NamedTuple):
@@ -85,6 +86,7 @@ class Plan:
 
     def __init__(self, plot: Plot, pins: Pins) -> None:
         self._pins = pins
+        self._open = any(isinstance(pin, Ingest | Candidate) for pin in pins.values())
         self._scopes: dict[StepPath, _Scope] = {}
         self._protos: dict[StepPath, tuple[_Scope, Protoformula]] = {}
         self._results: dict[StepPath, Mapping[str, Result]] = {}
@@ -94,6 +96,7 @@ class Plan:
         self._closed: list[Closed] = []
         self._news: list[StepPath] = []
         self.steps: list[StepPath] = []
+        self.stuck: dict[StepPath, str] = {}  # ready but for a name that stands for itself
         self._build(plot)
 
     @property
@@ -146,6 +149,10 @@ class Plan:
     def origins(self, path: StepPath) -> dict[str, str]:
         """By port, what the plot says of a step's inputs, as ``source`` follows it."""
         return {str(port): _spell_source(self.source(path, port)) for port in self._protos[path][1].inputs}
+
+    def pinned(self, basis: PlotBasis) -> PlotBasis:
+        """What a name stands for; anything else stands for itself."""
+        return self._pins[basis] if isinstance(basis, CatalogRef | Ingest | Candidate) else basis
 
     def proto(self, path: StepPath) -> Protoformula:
         """A step as it is written."""
@@ -212,7 +219,12 @@ class Plan:
 
     def _free(self, path: StepPath) -> None:
         if path in self._protos:
-            self._ready.append(FormulaTask(path, self._formula(*self._protos[path])))
+            scope, proto = self._protos[path]
+            name = self._unknown(scope, proto)
+            if name:
+                self.stuck[path] = name
+            else:
+                self._ready.append(FormulaTask(path, self._formula(scope, proto)))
             return
         scope = self._scopes[path]
         for label, output in scope.plot.outputs.items():
@@ -232,6 +244,14 @@ class Plan:
         self._closed.append(Closed(scope.path, results))
         self._finish(scope.path, results)
 
+    def _unknown(self, scope: _Scope, proto: Protoformula) -> str:
+        """An input whose name stands for itself; empty when all are known."""
+        for entry in proto.inputs.values() if self._open else ():
+            end = _end(scope, entry.basis)[1]
+            if isinstance(end, Ingest | Candidate) and self._pins[end] == end:
+                return str(end)
+        return ""
+
     def _formula(self, scope: _Scope, proto: Protoformula) -> Formula:
         inputs = {}
         for port, entry in proto.inputs.items():
@@ -243,7 +263,9 @@ class Plan:
     def _resolve(self, scope: _Scope, basis: PlotBasis, what: str) -> Bound:
         at, end = _end(scope, basis)
         if isinstance(end, CatalogRef | Ingest | Candidate):
-            return self._pins[end]
+            pin = self._pins[end]
+            assert not isinstance(pin, Ingest | Candidate), "a step that holds it is stuck"
+            return pin
         if isinstance(end, Secret):
             raise Invalid("plot-invalid", f"{what}: the secret {end.name} cannot be part of a formula", reason="secret")
         if not isinstance(end, Pipe):

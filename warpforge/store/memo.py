@@ -25,9 +25,13 @@ from .staging import Staging
 
 
 class Memo:
-    """``memos/<FormulaId>.json``. What a memo stands for after load() is decided by whoever knows its formula."""
+    """``memos/<FormulaId>.json``. What a memo stands for after load() is decided by whoever knows its formula.
 
-    def __init__(self, layout: Layout, staging: Staging, findings: Findings) -> None:
+    ``look``: nothing is set aside, only found.
+    """
+
+    def __init__(self, layout: Layout, staging: Staging, findings: Findings, *, look: bool = False) -> None:
+        self._look = look
         self._layout = layout
         self._staging = staging
         self._findings = findings
@@ -80,7 +84,7 @@ class Memo:
                     yield name.removesuffix(".json")
 
     def _set_aside(self, formula_id: str, path: str, error: Invalid) -> None:
-        moved = quarantine(self._layout.quarantine, path, "memo")
+        moved = "" if self._look else quarantine(self._layout.quarantine, path, "memo")
         self._findings.add(Finding.of("memo", formula_id, error, moved or path))
 
 

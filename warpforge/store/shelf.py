@@ -68,9 +68,10 @@ class StagedTree:
 
 
 class Shelf:
-    """Unpacked wares on disk. ``owner``: the user who runs the boxes, when that is not us."""
+    """Unpacked wares on disk. ``owner``: the user who runs the boxes, when that is not us. ``look``: only look."""
 
-    def __init__(self, layout: Layout, staging: Staging, owner: tuple[int, int] | None) -> None:
+    def __init__(self, layout: Layout, staging: Staging, owner: tuple[int, int] | None, *, look: bool = False) -> None:
+        self._look = look
         self._layout = layout
         self._staging = staging
         self._owner = owner
@@ -148,7 +149,7 @@ class Shelf:
             tree = self._layout.tree(ware, filters_key)
             if written != _summary(os.lstat(tree)):
                 return None
-            if abs(time.time() - os.fstat(fd).st_mtime) > _DAY:
+            if not self._look and abs(time.time() - os.fstat(fd).st_mtime) > _DAY:
                 os.utime(stamp)  # the last use, renewed at most once a day
         except FileNotFoundError:
             return None

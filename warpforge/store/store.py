@@ -41,7 +41,8 @@ class Store:
     """Wares, memos and runs below a workspace's internal directory.
 
     ``warehouse``: a directory that stands in for the warehouse, for this command. ``owner``: uid and gid that run
-    the boxes, when that is not us. Making one reads one small file and writes nothing.
+    the boxes, when that is not us. ``look``: looking changes nothing, not even when a ware was last used.
+    Making one reads one small file and writes nothing.
     Errors: ``store`` (version) for a store that another version of this program wrote.
     """
 
@@ -51,6 +52,7 @@ class Store:
         *,
         warehouse: str | os.PathLike[str] | None = None,
         owner: tuple[int, int] | None = None,
+        look: bool = False,
     ) -> None:
         self.layout: Final = Layout(os.path.abspath(internal))
         self.staging: Final = Staging(self.layout.tmp, self._mark)
@@ -66,9 +68,10 @@ class Store:
             self._findings,
             self._record,
             self.layout.quarantine,
+            look=look,
         )
-        self.shelf: Final = Shelf(self.layout, self.staging, owner)
-        self.memo: Final = Memo(self.layout, self.staging, self._findings)
+        self.shelf: Final = Shelf(self.layout, self.staging, owner, look=look)
+        self.memo: Final = Memo(self.layout, self.staging, self._findings, look=look)
 
     @property
     def internal(self) -> Path:

@@ -58,7 +58,7 @@ class Staged:
 
 
 class Warehouse:
-    """Packed wares on disk. ``recorded`` hears of every ware that was stored, after it was."""
+    """Packed wares on disk. ``recorded`` hears of every ware that was stored, after it was. ``look``: only look."""
 
     def __init__(
         self,
@@ -68,6 +68,8 @@ class Warehouse:
         findings: Findings,
         recorded: Callable[[WareId, WareFacts], None],
         quarantine_dir: str,
+        *,
+        look: bool = False,
     ) -> None:
         self.own = own
         self.directories: Final = (own,) if stand_in is None else (stand_in, own)
@@ -77,6 +79,7 @@ class Warehouse:
         self._findings = findings
         self._recorded = recorded
         self._quarantine = quarantine_dir
+        self._look = look
         self._refused: set[str] = set()  # bad wares that could not be moved away
 
     def has(self, ware: WareId) -> bool:
@@ -152,7 +155,7 @@ class Warehouse:
             except OSError:
                 continue
             if stat.S_ISREG(status.st_mode) and status.st_size and path not in self._refused:
-                if directory == self.own:
+                if directory == self.own and not self._look:
                     _touch_when_stale(path, status)
                 return path
         return None
