@@ -21,9 +21,7 @@ if TYPE_CHECKING:
 class Pinner:
     """Resolves names, and remembers from which modules each ware came: that tells its mirrors."""
 
-    def __init__(
-        self, lookup: Lookup, ingester: Ingester | Looker, built: Callable[[str], PlotResults | None]
-    ) -> None:
+    def __init__(self, lookup: Lookup, ingester: Ingester | Looker, built: Callable[[str], PlotResults | None]) -> None:
         self._lookup = lookup
         self._ingester = ingester
         self._built = built
