@@ -141,7 +141,7 @@ def edit(catalog: Catalog, module: str) -> Iterator[ModuleEdit]:
 
     Errors: ``store`` (full, readonly, io, busy), and those of reading.
     """
-    with _writing(catalog):
+    with writing(catalog):
         changed = ModuleEdit(catalog, module)
         yield changed
         with _as_store(f"cannot write module {module} of catalog {catalog.name}"):
@@ -156,7 +156,8 @@ def lock_path(catalog: Path) -> Path:
 
 
 @contextmanager
-def _writing(catalog: Catalog) -> Iterator[None]:
+def writing(catalog: Catalog) -> Iterator[None]:
+    """Hold the lock of a catalog's writers. Errors: ``store`` (busy, with the holder's pid)."""
     path = lock_path(catalog.path)
     with _as_store(f"cannot lock catalog {catalog.name}"):
         make_dirs(path.parent, sync=False)

@@ -34,6 +34,11 @@ def is_forced(context: click.Context, *, force: bool) -> bool:
     return force or bool(context.meta.get(_FORCE))
 
 
+def is_named(context: click.Context, name: str | None) -> bool:
+    """Whether -n was given, before the command or after."""
+    return bool(name or context.meta.get(_NAME))
+
+
 def named_catalog(context: click.Context, name: str | None) -> str:
     """The name that was given, before the command or after, else the default."""
     return name or context.meta.get(_NAME) or DEFAULT

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from warpforge.model.catalog import Mirrors, Release
 
 LAZY = {
+    "check": ("warpforge.cli.cmd_catalog_check:check", "Say all that is wrong with a catalog."),
     "release": ("warpforge.cli.cmd_release:release", "Run a module and publish what it gives, with its replay."),
 }
 

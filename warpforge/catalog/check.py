@@ -1,0 +1,238 @@
+"""Checking a whole catalog: ids, names, what nobody names, what is named and not there, the form of every file.
+
+Each module is looked at by itself, so that several processes can share the work; only names are compared among modules.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from msgspec import UNSET
+
+from warpforge.errors import WarpforgeError, store_error
+from warpforge.fsx.atomic import write_atomic
+from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.model.catalog import CatalogModule, Mirrors, Release
+from warpforge.model.ident import plot_id, release_id
+from warpforge.model.names import is_module_name
+from warpforge.model.plot import Plot, every_input
+from warpforge.model.serial import dump, load_catalog_module, load_mirrors, load_release, load_replay
+
+from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, Catalog
+
+ERROR: Final = "error"
+WARNING: Final = "warning"
+_OURS: Final = frozenset((MODULE_FILE, MIRRORS_FILE, RELEASES_DIR, REPLAYS_DIR))
+# what people take for each other, within what a module's name may hold
+_ALIKE: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": None, ".": None})
+
+
+class Fault(NamedTuple):
+    """One thing to say of a catalog: ``path`` is below the catalog, ``pointer`` a JSON pointer or empty.
+
+    ``reason``: hash, name, missing, orphan, format, form, replay, alike, ware, mirror, stray, or as documents have it.
+    """
+
+    level: str
+    path: str
+    reason: str
+    message: str
+    pointer: str = ""
+
+    def __str__(self) -> str:
+        at = f"{self.path}:{self.pointer}" if self.pointer else self.path
+        return f"{at}: {self.message}"
+
+
+class Examined(NamedTuple):
+    """What a module says, for whoever compares modules: its wares by reference, what it names, where wares may be had.
+
+    ``rewritten``: how many files were given their canonical form.
+    """
+
+    module: str
+    wares: dict[CatalogRef, WareId]
+    names: dict[CatalogRef, str]
+    mirrored: frozenset[WareId]
+    packtypes: frozenset[str]
+    faults: list[Fault]
+    rewritten: int = 0
+
+
+def check_module(catalog: Path, module: str, *, rewrite: bool = False) -> Examined:
+    """One module. ``rewrite``: files that say the right thing in another form are written again, canonically.
+
+    Errors: ``store`` when a file cannot be written.
+    """
+    return _Look(catalog, module, rewrite=rewrite).all()
+
+
+def check_among(
+    examined: Iterable[Examined], known: Callable[[CatalogRef], bool], has: Callable[[WareId], bool]
+) -> Iterator[Fault]:
+    """What can only be seen of all modules: names that look alike, references that lead nowhere, wares not to be had.
+
+    ``known``: whether some other catalog has a reference; ``has``: whether a ware is here.
+    """
+    examined = [*examined]
+    yield from _alike([one.module for one in examined])
+    refs = {ref for one in examined for ref in one.wares}
+    for one in examined:
+        for ref, path in one.names.items():
+            if ref not in refs and not known(ref):
+                yield Fault(WARNING, path, "missing", f"no catalog here has {ref}")
+        for ref, ware in one.wares.items():
+            if ware not in one.mirrored and ware.packtype not in one.packtypes and not has(ware):
+                path = f"{one.module}/{RELEASES_DIR}/{ref.release}.json"
+                yield Fault(WARNING, path, "ware", f"{ref}: {ware} is not here, and no mirror is known for it")
+
+
+def strays(catalog: Catalog) -> Iterator[Fault]:
+    """Directories and files that belong to no module. Errors: ``io``."""
+    for directory, names, files in os.walk(catalog.path):
+        below = os.path.relpath(directory, catalog.path)
+        if below == ".":
+            names[:] = [name for name in names if name[:1] != "." and name != "_html"]
+            files = []  # a catalog may have a readme, a licence, whatever its repository wants
+        names.sort()
+        for name in [name for name in names if name[:1] == "_"]:
+            names.remove(name)
+            if MODULE_FILE not in files:
+                yield Fault(WARNING, f"{below}/{name}", "orphan", f"there is no {MODULE_FILE} beside it")
+        for name in [name for name in names if not is_module_name(name)]:
+            names.remove(name)
+            yield Fault(WARNING, os.path.normpath(f"{below}/{name}"), "name", "no module can be called so")
+        for name in sorted(set(files) - _OURS):
+            yield Fault(WARNING, f"{below}/{name}", "stray", "no file of a catalog is called so")
+
+
+class _Look:
+    """One module being looked at."""
+
+    def __init__(self, catalog: Path, module: str, *, rewrite: bool) -> None:
+        self._top = catalog
+        self._module = module
+        self._rewrite = rewrite
+        self._faults: list[Fault] = []
+        self._rewritten = 0
+
+    def all(self) -> Examined:
+        wares: dict[CatalogRef, WareId] = {}
+        names: dict[CatalogRef, str] = {}
+        known = self._read(MODULE_FILE, load_catalog_module)
+        if known is not None:
+            if known.name != self._module:
+                self._add(ERROR, MODULE_FILE, "name", f"it is the module {known.name}", "/catalogmodule.v1/name")
+            replays_of = {}
+            for name, cid in known.releases.items():
+                release = self._release(name, cid)
+                if release is not None:
+                    wares |= {CatalogRef(self._module, name, item): ware for item, ware in release.items.items()}
+                    replays_of[name] = release.replay
+            self._orphans(RELEASES_DIR, known.releases, "no release of the module")
+            for replay, name in {replay: name for name, replay in replays_of.items()}.items():
+                if replay is not None:
+                    self._replay(replay, names, f"the replay of {name} is not there")
+            if len(replays_of) == len(known.releases):  # else nobody knows which replays are named
+                self._orphans(REPLAYS_DIR, [cid for cid in replays_of.values() if cid], "no release's replay")
+        mirrored, packtypes = self._mirrors(known)
+        return Examined(self._module, wares, names, mirrored, packtypes, self._faults, self._rewritten)
+
+    def _release(self, name: str, cid: str) -> Release | None:
+        path = f"{RELEASES_DIR}/{name}.json"
+        release: Release | None = self._read(path, load_release, named=f"the release {name} is named, and not there")
+        if release is None:
+            return None
+        if (found := release_id(release)) != cid:
+            self._add(ERROR, path, "hash", f"its id is {found}, the module names {cid}")
+        if release.name != name:
+            self._add(ERROR, path, "name", f"it is the release {release.name}", "/releaseName")
+        return release
+
+    def _replay(self, cid: str, names: dict[CatalogRef, str], named: str) -> None:
+        from warpforge.model.shipped import beyond_shipped
+        from warpforge.plan.replayable import why_not
+
+        path = f"{REPLAYS_DIR}/{cid}.json"
+        plot: Plot | None = self._read(path, load_replay, named=named)
+        if plot is None:
+            return
+        if (found := plot_id(plot)) != cid:
+            self._add(ERROR, path, "hash", f"its id is {found}")
+        for finding in why_not(plot):
+            self._add(ERROR, path, "replay", finding.message, finding.path)
+        for finding in beyond_shipped(plot):
+            self._add(WARNING, path, finding.reason, finding.message, "/plot.v1" + finding.path)
+        for _, item in every_input(plot):
+            if isinstance(item.basis, CatalogRef):
+                names.setdefault(item.basis, f"{self._module}/{path}")
+
+    def _mirrors(self, known: CatalogModule | None) -> tuple[frozenset[WareId], frozenset[str]]:
+        mirrors: Mirrors | None = self._read(MIRRORS_FILE, load_mirrors)
+        if mirrors is None:
+            return frozenset(), frozenset()
+        by_ware = {} if mirrors.by_ware is UNSET else mirrors.by_ware
+        by_module = {} if mirrors.by_module is UNSET else mirrors.by_module
+        for module in by_module:
+            if known is not None and module != self._module:
+                pointer = f"/catalogmirrors.v1/byModule/{module.replace('/', '~1')}"
+                self._add(WARNING, MIRRORS_FILE, "mirror", f"mirrors of another module, {module}", pointer)
+        mine = by_module.get(self._module, {})
+        return frozenset(w for w, found in by_ware.items() if found), frozenset(p for p, found in mine.items() if found)
+
+    def _orphans(self, directory: str, named: Iterable[str], what: str) -> None:
+        wanted = {f"{name}.json" for name in named}
+        with suppress(FileNotFoundError, NotADirectoryError):
+            for name in sorted(os.listdir(self._top / self._module / directory)):
+                if name not in wanted:
+                    self._add(WARNING, f"{directory}/{name}", "orphan", f"it is {what}: nothing names it")
+
+    def _read(self, name: str, load: Callable[[bytes, str], Any], named: str = "") -> Any:
+        """A document of the module, or None when it is not there or not right. ``named``: what to say if it is not."""
+        path = self._top / self._module / name
+        try:
+            data = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            if named:
+                self._add(ERROR, name, "missing", named)
+            return None
+        except OSError as error:
+            self._add(ERROR, name, "io", f"it cannot be read: {error.strerror}")
+            return None
+        try:
+            noun = load(data, name).noun
+        except WarpforgeError as error:
+            findings = getattr(error, "findings", ())
+            for finding in findings:
+                self._add(ERROR, name, finding.reason, finding.message, finding.path)
+            if not findings:
+                self._add(ERROR, name, error.reason, error.message)
+            return None
+        if (formed := dump(noun)) != data:
+            self._form(path, name, formed)
+        return noun
+
+    def _form(self, path: Path, name: str, formed: bytes) -> None:
+        if not self._rewrite:
+            self._add(WARNING, name, "form", "it is not in the canonical form; --rewrite gives it that")
+            return
+        try:
+            write_atomic(path, formed, path.stat().st_mode & 0o777)
+        except OSError as error:
+            raise store_error(error, f"cannot write {path}") from error
+        self._rewritten += 1
+
+    def _add(self, level: str, name: str, reason: str, message: str, pointer: str = "") -> None:
+        self._faults.append(Fault(level, f"{self._module}/{name}", reason, message, pointer))
+
+
+def _alike(modules: list[str]) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for module in modules:
+        other = seen.setdefault(module.replace("rn", "m").replace("vv", "w").translate(_ALIKE), module)
+        if other != module:
+            yield Fault(WARNING, module, "alike", f"people will take it for {other}")

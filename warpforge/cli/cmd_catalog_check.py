@@ -1,0 +1,119 @@
+"""``warpforge catalog check``: all that is wrong with a catalog."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from warpforge.catalog.check import ERROR, Examined, Fault, check_among, check_module, strays
+from warpforge.catalog.edit import writing
+from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.catalogs import NAME, chosen_catalog, here, is_named
+from warpforge.errors import Invalid
+
+if TYPE_CHECKING:
+    from warpforge.catalog.tree import Catalog
+    from warpforge.model.atoms import CatalogRef
+    from warpforge.workspace.find import Stack
+
+MANY: Final = 400  # modules from which on other processes help
+CHUNK: Final = 50
+
+
+@click.command(cls=Command, name="check")
+@NAME
+@click.option("--rewrite", is_flag=True, help="Give every document its canonical form; no id changes.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Processes; default: the cores.")
+@click.pass_context
+@pass_common
+def check(common: Common, context: click.Context, name: str | None, *, rewrite: bool, jobs: int | None) -> None:
+    """Check a catalog (default: all that are seen from here): ids, names, orphans, wares and mirrors, form.
+
+    Errors fail; warnings (orphans, wares that are nowhere, form, names that look alike) do not.
+    """
+    stack = here(common)
+    if is_named(context, name):
+        catalogs = [chosen_catalog(context, stack, name, make=False)]
+    else:
+        from warpforge.catalog.lookup import Lookup
+
+        catalogs = [*Lookup(stack.catalog_layers()).catalogs()]
+    errors = 0
+    for catalog in catalogs:
+        errors += _check(common, stack, catalog, rewrite=rewrite, jobs=jobs or len(os.sched_getaffinity(0)))
+    if errors:
+        raise Invalid(
+            "catalog-invalid", f"{errors} errors in {len(catalogs)} catalog(s)", reason="check", errors=errors
+        )
+
+
+def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, jobs: int) -> int:
+    modules = [*catalog.modules()]
+    faults: list[Fault] = []
+    with ExitStack() as held:
+        if rewrite:
+            held.enter_context(writing(catalog))
+        examined = [*_examine(catalog.path, modules, rewrite=rewrite, jobs=jobs)]
+    for one in examined:
+        faults += one.faults
+    faults += [*strays(catalog), *_among(common, stack, examined)]
+    for fault in sorted(faults, key=lambda fault: (fault.path, fault.pointer)):
+        _show(common, catalog, fault)
+    rewritten = sum(one.rewritten for one in examined)
+    errors = sum(fault.level == ERROR for fault in faults)
+    summary = f"{len(modules)} modules, {errors} errors, {len(faults) - errors} warnings"
+    if common.json:
+        counts = {"modules": len(modules), "errors": errors, "warnings": len(faults) - errors, "rewritten": rewritten}
+        print(to_json({"catalogcheck": {"name": catalog.name, "path": str(catalog.path), **counts}}))
+    else:
+        common.result(printable(f"{catalog.name}: {summary}" + (f", {rewritten} rewritten" if rewrite else "")))
+    return errors
+
+
+def _examine(catalog: Path, modules: Sequence[str], *, rewrite: bool, jobs: int) -> Iterator[Examined]:
+    """Every module, by several processes when there are many."""
+    if len(modules) < MANY or jobs == 1:
+        for module in modules:
+            yield check_module(catalog, module, rewrite=rewrite)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    chunks = [modules[at : at + CHUNK] for at in range(0, len(modules), CHUNK)]
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for found in pool.map(_chunk, [(catalog, chunk, rewrite) for chunk in chunks]):
+            yield from found
+
+
+def _chunk(work: tuple[Path, Sequence[str], bool]) -> list[Examined]:
+    catalog, modules, rewrite = work
+    return [check_module(catalog, module, rewrite=rewrite) for module in modules]
+
+
+def _among(common: Common, stack: Stack, examined: list[Examined]) -> Iterator[Fault]:
+    from warpforge.catalog.lookup import Lookup
+    from warpforge.errors import WarpforgeError
+    from warpforge.store.store import Store
+
+    lookup = Lookup(stack.catalog_layers())
+
+    def known(ref: CatalogRef) -> bool:
+        try:
+            return lookup.find(ref) is not None
+        except WarpforgeError:
+            return True  # what is wrong there is told of there
+
+    with Store(stack.root.internal, warehouse=common.settings.warehouse) as store:
+        yield from check_among(examined, known, store.has)
+
+
+def _show(common: Common, catalog: Catalog, fault: Fault) -> None:
+    if common.json:
+        print(to_json({"fault": {"catalog": catalog.name, **fault._asdict()}}))
+    else:
+        click.echo(printable(f"{fault.level}: {catalog.name}/{fault}"), err=True)
