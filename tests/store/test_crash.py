@@ -111,8 +111,8 @@ def test_foreign_debris_of_any_kind_is_swept(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "tmp" / "link").symlink_to(outside)
-    with Store(tmp_path) as store:
-        assert store.use().held is False
+    with Store(tmp_path) as store, store.use():
+        pass
     assert os.listdir(tmp_path / "tmp") == []
     assert outside.is_dir()
 

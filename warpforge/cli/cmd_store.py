@@ -73,7 +73,7 @@ def repair(common: Common, *, wait: float) -> None:
     from warpforge.engine.mend import Mender
     from warpforge.engine.transfer import Transfer
 
-    with _opened(common) as engine, engine.store.exclusive(wait), _progress(common) as told:
+    with _opened(common) as engine, engine.store.exclusive(wait, strict=True), _progress(common) as told:
         engine.store.sweep()
         mended = Mender(engine, Transfer(engine.store, engine.supply, engine.lookup, engine.reach, Reporter())).repair(
             told

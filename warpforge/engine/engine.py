@@ -174,7 +174,9 @@ class Engine:
         from warpforge.engine.run import PlotRun
         from warpforge.plan.plan import Plan
 
-        plan = Plan(plot, self.pinner.pins(plot, where.base))
+        pins = self.pinner.pins(plot, where.base)
+        self.store.need(pins.values())
+        plan = Plan(plot, pins)
         running = PlotRun(self.executor, self._repack, self._reporter, self._stop, jobs=self._options.jobs)
         return running.run(plan, where)
 
@@ -188,10 +190,13 @@ class Engine:
         filters = read_filters(SCAN, task.filters)
         name, version = f"repack {task.ware} {filters.key()}", b"1"
         known = self.store.index.ingest_get(name, version)
-        if known is not None and self.store.has(known):
-            return known
+        if known is not None:
+            self.store.need((known,))
+            if self.store.has(known):
+                return known
         with self.supply.packed(task.ware) as packed:
             made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink))
+        self.store.need((made,))
         self.store.index.ingest_put(name, version, made)
         return made
 

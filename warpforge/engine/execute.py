@@ -6,8 +6,8 @@ recall the memo · take the formula's lock, recall once more · furnish · run �
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from time import monotonic, time
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from warpforge.sandbox.spec import BoxSpec, Gathered, Outcome
     from warpforge.store.runs import Run
     from warpforge.store.staging import Staging
+    from warpforge.store.stay import Stay
     from warpforge.store.store import Store
 
 
@@ -90,9 +91,15 @@ class Executor:
         if record.results.keys() != job.formula.outputs.keys():
             self._store.memo.reject(job.formula_id, "its outputs are not those of the formula")
             return None
+        self._store.need(record.results.values())
         if all(isinstance(result, Literal) or self._supply.has(result) for result in record.results.values()):
             return record
         return None
+
+    @property
+    def stay(self) -> Stay | None:
+        """Our stay in the store, while there is one."""
+        return self._store.stay
 
     def execute(self, job: Job) -> RunRecord:
         """Run a formula, unless somebody else just did.
@@ -101,14 +108,31 @@ class Executor:
         ``executor-failed`` around what the box could not do, and those of supply and store.
         """
         memoisable = is_memoisable(job.formula)
-        with self._store.single_flight(job.formula_id) if memoisable else nullcontext():
+        self._store.need(entry.basis for entry in job.formula.inputs.values())
+        with self._alone(job) if memoisable else nullcontext():
             since = monotonic()
             record = self.recall(job)
             hit = record is not None
             if record is None:
                 record = self._execute(job, memoisable=memoisable)
+            self._store.need(record.results.values())
             self._reporter.tell(StepFinished(job.step, record, hit, monotonic() - since))
             return record
+
+    @contextmanager
+    def _alone(self, job: Job) -> Iterator[None]:
+        """Hold the formula's lock. Who waits for it is away: the action that holds it may take hours."""
+        lock = self._store.single_flight(job.formula_id, timeout=0)
+        try:
+            lock.acquire()
+        except Unable as error:
+            if error.reason != "busy":
+                raise
+            lock = self._store.single_flight(job.formula_id)
+            with self._store.away():
+                lock.acquire()
+        with lock:
+            yield
 
     def _execute(self, job: Job, *, memoisable: bool) -> RunRecord:
         from warpforge.engine.furnish import furnish
@@ -173,8 +197,11 @@ class Executor:
             run.write(data)
             self._reporter.tell(StepOutput(job.step, stream, data))
 
+        away = self._store.away()
+
         def on_gather(index: int, entries: Entries) -> None:
             nonlocal at
+            away.end()
             if at[0] == "box":
                 phases.end(*at)
                 at = ("gather", phases.begin("gather"))
@@ -187,7 +214,8 @@ class Executor:
             on_output("out", dump(job.formula))
         entry = run.entry
         try:
-            outcome = self._in_box(spec, on_output, on_gather)
+            with away:
+                outcome = self._in_box(spec, on_output, on_gather)
         finally:
             phases.end(*at)
             entry.phases = phases.since(entry.started)

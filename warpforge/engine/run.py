@@ -21,9 +21,12 @@ from warpforge.model.ident import formula_id
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord
 from warpforge.plan.plan import FormulaTask, Plan, RepackTask, Result, Task
+from warpforge.store.stay import Away
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
+
+    from warpforge.store.stay import Stay
 
 Repack = Callable[[RepackTask], WareId]
 Done = tuple[Task, dict[str, Result] | BaseException]
@@ -44,7 +47,7 @@ class PlotRun:
     def run(self, plan: Plan, where: Where) -> PlotResults:
         """The plot's results. Errors: ``plot-invalid``; ``plot-execution-failed`` around the step that failed."""
         waiting: deque[Task] = deque()
-        workers = _Workers(self._jobs, lambda task: self._work(plan, task, where))
+        workers = _Workers(self._jobs, lambda task: self._work(plan, task, where), self._executor.stay)
         self._reporter.tell(PlotBegan(plan))
         try:
             self._loop(plan, waiting, workers, where)
@@ -119,11 +122,15 @@ class PlotRun:
 
 
 class _Workers:
-    """At most ``count`` tasks at once, each in a thread of its own; results come back through one queue."""
+    """At most ``count`` tasks at once, each in a thread of its own; results come back through one queue.
 
-    def __init__(self, count: int, work: Callable[[Task], dict[str, Result]]) -> None:
+    Each thread is in the store on its own, and whoever waits for them is away.
+    """
+
+    def __init__(self, count: int, work: Callable[[Task], dict[str, Result]], stay: Stay | None) -> None:
         self._count = count
         self._work = work
+        self._stay = stay
         self._running = 0
         self._queue: SimpleQueue[Done] | None = None
 
@@ -141,17 +148,23 @@ class _Workers:
 
         def work() -> None:
             try:
-                queue.put((task, self._work(task)))
+                done: Done = (task, self._work(task))
             except BaseException as error:
-                queue.put((task, error))
+                done = (task, error)
+            if self._stay is not None:
+                self._stay.go()
+            queue.put(done)
 
+        if self._stay is not None:
+            self._stay.come()
         self._running += 1
         Thread(target=work, name="/".join(task.path), daemon=True).start()
 
     def wait(self) -> Done:
         """The next task that ended."""
         assert self._queue is not None and self._running
-        done = self._queue.get()
+        with Away(self._stay):
+            done = self._queue.get()
         self._running -= 1
         return done
 

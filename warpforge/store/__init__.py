@@ -14,6 +14,7 @@ index        sizes, last use and the ingest cache: derived, rebuilt whenever in 
 staging      where one process writes before anything has its final name
 debris       what dead processes left behind
 partials     what had come of a ware when its download broke off, for the next try
+stay         a command is in the store; away while it only waits, so that garbage can be collected
 pins         what running processes need kept
 kept         what a person pinned, by name: truth
 trees        every tree on the shelf, listed

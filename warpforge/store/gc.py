@@ -19,7 +19,7 @@ import stat
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.errors import Unable, WarpforgeError, store_error
 from warpforge.model.atoms import WareId
@@ -31,6 +31,9 @@ from .trees import Tree, tree_bytes, trees
 
 if TYPE_CHECKING:
     from .store import Store
+
+
+RUNNING: Final = "needed by a running process"
 
 
 class Root(NamedTuple):
@@ -176,7 +179,8 @@ class _Sifting:
             (tree.last_use, tree, size, stock)
             for stock in plan.stock.values()
             for tree, size in stock.trees
-            if stock.packed or self._store.warehouse.has(stock.ware)
+            if RUNNING not in self._hard.get(stock.ware, ())  # an action may stand on it
+            and (stock.packed or self._store.warehouse.has(stock.ware))
         ]
         for _, tree, size, stock in sorted(spare, key=lambda row: row[0]):
             if plan.left <= limit:
@@ -251,7 +255,7 @@ def _own_roots(store: Store) -> Iterator[Root]:
         yield Root(ware, f"pinned as {name}")
     with storing("cannot read what running processes need"):
         for ware in pinned(store.layout.roots):
-            yield Root(ware, "needed by a running process")
+            yield Root(ware, RUNNING)
 
 
 def _memos(store: Store) -> Iterator[Memoised]:

@@ -54,6 +54,17 @@ def pinned(directory: str) -> Iterator[WareId]:
                 yield from _read_live(os.path.join(directory, name))
 
 
+def live(directory: str) -> list[int]:
+    """The pids of the processes that have pinned something and live."""
+    pids = []
+    with suppress(FileNotFoundError):
+        for name in os.listdir(directory):
+            with suppress(FileNotFoundError):
+                if next(_read_live(os.path.join(directory, name)), None) is not None:
+                    pids.append(int(name.partition("-")[0]))
+    return sorted(pids)
+
+
 def _read_live(path: str) -> Iterator[WareId]:
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(fd, encoding="ascii", errors="replace") as lines:

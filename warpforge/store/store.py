@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,7 @@ from .layout import FORMAT, Layout
 from .memo import Memo
 from .shelf import Shelf
 from .staging import Staging
+from .stay import Alone, Away, Stay, busy
 from .warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     from .partials import Partials
     from .pins import Pin
     from .runs import Runs
-
-GC_PATIENCE: Final = 60.0  # seconds that a command waits for a garbage collection to end
 
 
 class Store:
@@ -57,6 +56,7 @@ class Store:
         self.layout: Final = Layout(os.path.abspath(internal))
         self.staging: Final = Staging(self.layout.tmp, self._mark)
         self.owner: Final = owner
+        self.stay: Stay | None = None  # while somebody uses us
         self._findings = Findings()
         self._check_format()
         stand_in = None if warehouse is None else os.path.abspath(warehouse)
@@ -135,21 +135,48 @@ class Store:
         """What was not as it should be since the last call, each thing once."""
         return self._findings.take()
 
-    def use(self) -> Lock:
+    def use(self) -> Stay:
         """Hold this (``with store.use():``) while wares are resolved and used: no garbage is collected meanwhile.
 
-        What dead processes left is swept first. Errors: ``store`` (busy).
+        What dead processes left is swept first. Entering raises ``store`` (busy).
         """
         self.sweep()
         with suppress(OSError):  # read-only: then nobody collects garbage here either
             make_dirs(self.layout.locks, sync=False)
-        return self._gc_lock(shared=True, timeout=GC_PATIENCE)
+        return Stay(
+            lambda timeout: self._lock("gate", shared=True, timeout=timeout),
+            lambda timeout: self._lock("gc", shared=True, timeout=timeout),
+            self.pin,
+            self._staying,
+        )
 
-    def exclusive(self, timeout: float | None = 0) -> Lock:
-        """Hold this while deleting: nobody uses the store meanwhile. Errors: ``store`` (busy)."""
+    def need(self, what: Iterable[object]) -> None:
+        """The wares among these are needed until our stay is over. Without a stay nothing is kept."""
+        if self.stay is not None:
+            self.stay.need(what)
+
+    def away(self) -> Away:
+        """``with store.away():`` while this thread only waits: what we need is pinned, and garbage may be collected."""
+        return Away(self.stay)
+
+    def exclusive(self, timeout: float = 0, *, strict: bool = False) -> Alone:
+        """Hold this while deleting: nobody touches wares meanwhile; strict: nor does any action run from them.
+
+        ``timeout``: seconds. Entering raises ``store`` (busy).
+        """
         with storing(f"cannot lock {self.layout.internal}"):
             make_dirs(self.layout.locks, sync=False)
-        return self._gc_lock(shared=False, timeout=timeout)
+        gate, lock = (self._lock(kind, shared=False, timeout=timeout) for kind in ("gate", "gc"))
+        return Alone(gate, lock, timeout, self._pids_away if strict else None)
+
+    def _pids_away(self) -> list[int]:
+        from .pins import live
+
+        with storing("cannot read what running processes need"):
+            return live(self.layout.roots)
+
+    def _staying(self, stay: Stay | None) -> None:
+        self.stay = stay
 
     def single_flight(
         self,
@@ -239,8 +266,8 @@ class Store:
     def _record(self, ware: WareId, facts: WareFacts) -> None:
         self.index.put_ware(ware, facts)
 
-    def _gc_lock(self, *, shared: bool, timeout: float | None) -> Lock:
-        path = self.layout.lock("gc", "store")
+    def _lock(self, kind: str, *, shared: bool, timeout: float | None) -> Lock:
+        path = self.layout.lock(kind, "store")
         return StoreLock(path, "the store", shared=shared, timeout=timeout, optional=shared)
 
     def _check_format(self) -> None:
@@ -298,15 +325,7 @@ class StoreLock(Lock):
             with storing(f"cannot lock {self._what}"):
                 super().acquire()
         except Unable as error:
-            busy = error.__cause__
-            if not isinstance(busy, Busy):
+            cause = error.__cause__
+            if not isinstance(cause, Busy):
                 raise
-            pids = ", ".join(map(str, busy.pids)) or "unknown"
-            raise Unable(
-                "store",
-                f"{self._what} is in use by another process (pid {pids}): wait for it, or end it",
-                cause=busy,
-                reason="busy",
-                pid=pids,
-                path=self.path,
-            ) from busy
+            raise busy(self._what, cause.pids, self.path, cause) from cause

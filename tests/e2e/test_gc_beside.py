@@ -1,0 +1,142 @@
+"""Garbage is collected beside builds that run, and nothing that they need goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import pytest
+from support.plots import plot, script
+from support.processes import wait_until
+from support.world import WARPFORGE, World
+
+pytestmark = pytest.mark.both
+
+GATE = "until [ -e /gate/open ]; do sleep 0.05; done"
+
+
+def start(world: World, *args: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(WARPFORGE), "--json", *args],
+        cwd=world.root,
+        env=world.environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+class Build(NamedTuple):
+    """A running plot, and the ware that its first step gave."""
+
+    pid: int
+    made: str
+
+
+@contextmanager
+def building(world: World) -> Iterator[Build]:
+    """A plot whose second step waits for the gate, with the result of its first; let through at the end."""
+    gate = world.path("gate")
+    gate.mkdir()
+    steps = {
+        "one": script("mkdir /out", "echo one > /out/x", outputs={"o": "/out"}),
+        "two": script(
+            GATE, "cp -a /in /out", inputs={"/in": "pipe:one:o", "/gate": "mount:ro:./gate"}, outputs={"o": "/out"}
+        ),
+        "three": script("cat /in/x /more/x", inputs={"/in": "pipe:two:o", "/more": "pipe:one:o"}),
+    }
+    world.write("plot.wf", plot(steps, {"r": "pipe:two:o"}))
+    running = start(world, "run", "plot.wf")
+    try:
+        assert running.stdout
+        made = ""
+        for line in running.stdout:
+            said = json.loads(line)
+            made = said.get("runrecord", {}).get("results", {}).get("o", made)
+            if said.get("started", {}).get("step") == "two":
+                break
+        yield Build(running.pid, made.removeprefix("ware:"))
+        (gate / "open").touch()
+        out, err = running.communicate(timeout=60)
+        assert running.returncode == 0, err
+        (found,) = (json.loads(line)["plotresults"] for line in out.splitlines() if "plotresults" in line)
+        world.run("ware", "unpack", "--path", "result", found["r"].removeprefix("ware:"))
+        assert world.path("result/x").read_text() == "one\n"
+    finally:
+        running.kill()
+        running.communicate()
+
+
+def garbage(world: World, text: str = "garbage") -> str:
+    world.write("trash/x", text)
+    return world.run("ware", "pack", "trash").out.strip()
+
+
+def test_a_collection_passes_while_an_action_runs(box_world: World) -> None:
+    trash = garbage(box_world)
+    with building(box_world) as build:
+        # with --keep-for 0s no memo keeps anything, so the first step's result stays for one reason only
+        args = ("store", "gc", "--keep-for", "0s", "--max-size", "1")
+        assert box_world.run(*args, "--explain", build.made).out == "needed by a running process\n"
+        assert box_world.run(*args, "--explain", trash).out.startswith("nothing keeps it")
+        freed = box_world.run("--json", *args, "--wait", "20s").all("garbage")
+        assert {row["name"] for row in freed if row["kind"] == "ware"} == {trash}
+        assert os.path.exists(f"/proc/{build.pid}")
+    assert box_world.call("ware", "ls", trash).exit == 3
+    assert box_world.run("store", "verify", "--deep").exit == 0
+
+
+def test_repair_waits_until_no_action_runs(box_world: World) -> None:
+    with building(box_world) as build:
+        error = box_world.fail("store", "repair", "--wait", "1s").error
+        assert error["details"]["reason"] == "busy"
+        assert error["details"]["pid"] == str(build.pid)
+    box_world.run("store", "repair")
+
+
+def test_who_waits_for_the_same_formula_does_not_keep_the_collector_out(box_world: World) -> None:
+    with building(box_world):
+        steps = {"a": script("sleep 1", "echo x", outputs={})}
+        box_world.write("sleep.wf", plot(steps))
+        two = [start(box_world, "run", "sleep.wf") for _ in range(2)]
+        box_world.run("store", "gc", "--wait", "20s")
+        for each in two:
+            _, err = each.communicate(timeout=60)
+            assert each.returncode == 0, err
+
+
+def test_eight_builds_and_a_collector_that_never_rests(box_world: World) -> None:
+    """X05 X06: plots in eight processes, half of them the same, beside collections that forget every memo."""
+    builds = []
+    for number in range(8):
+        name = f"{number % 5}.wf"
+        steps = {
+            "a": script(f"mkdir /out; echo {number % 5} > /out/x", outputs={"o": "/out"}),
+            "b": script(
+                "sleep 0.3; cp -a /in /out; echo b >> /out/x", inputs={"/in": "pipe:a:o"}, outputs={"o": "/out"}
+            ),
+            "c": script(
+                "grep -q b /in/x && cp -a /one /out",
+                inputs={"/in": "pipe:b:o", "/one": "pipe:a:o"},
+                outputs={"o": "/out"},
+            ),
+        }
+        box_world.write(name, plot(steps, {"r": "pipe:c:o"}))
+        builds.append(start(box_world, "run", name))
+    collections = 0
+    while any(build.poll() is None for build in builds):
+        garbage(box_world, f"garbage {collections}")
+        done = box_world.call("--json", "store", "gc", "--keep-for", "0s", "--max-size", "1", "--wait", "10s")
+        collections += done.exit == 0
+        assert done.exit == 0 or done.error["details"]["reason"] == "busy", str(done)
+    for build in builds:
+        _, err = build.communicate()
+        assert build.returncode == 0, err
+    assert collections
+    assert box_world.run("store", "verify", "--deep").exit == 0
+    assert wait_until(lambda: not list(box_world.path(".warpforge/tmp").iterdir()))
+    assert not list(box_world.path(".warpforge/roots").iterdir())
