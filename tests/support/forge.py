@@ -129,3 +129,9 @@ def rle_bomb(size: int) -> bytes:
     middle = struct.pack("<I", block << 3 | 1 << 1)[:3] + b"\0"
     last = struct.pack("<I", block << 3 | 1 << 1 | 1)[:3] + b"\0"
     return head + middle * (count - 1) + last
+
+
+def bomb(size: int) -> bytes:
+    """A tar with one file of zeros, a few kilobytes packed."""
+    head = zstd(ROOT + header(b"zeros", size=base256(size, 12)))
+    return head + rle_bomb(size) + zstd(bytes(1024))

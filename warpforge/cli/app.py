@@ -22,6 +22,7 @@ class Common:
         self.json = False
         self.quiet = False
         self.verbose = False
+        self.max_unpacked: int | None = None
         self._settings: Settings | None = None
 
     @property

@@ -12,6 +12,7 @@ from warpforge.catalog.lookup import Lookup
 from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Common, Group, pass_common, printable, to_json
 from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_forced, remember
+from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef, WarehouseAddr
 
@@ -90,6 +91,7 @@ def add() -> None:
 @click.option("--packtype", "-t", default="tar", show_default=True, metavar="PACKTYPE", help="tar, zip or ztar.")
 @NAME
 @FORCE
+@MAX_UNPACKED
 @click.pass_context
 @pass_common
 def add_tar(

@@ -21,6 +21,7 @@ from warpforge.cli.cmd_ware import (
     serial_entry,
     serial_text,
 )
+from warpforge.cli.units import MAX_UNPACKED
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
@@ -40,6 +41,7 @@ TEXTS: Final = 64 << 20  # bytes of all such files together
 @click.option("--long", "-l", "is_long", is_flag=True, help="Also type, mode, owner, time and size.")
 @click.option("--recursive", "-R", is_flag=True, help="Everything below, not only the children.")
 @GUESSED
+@MAX_UNPACKED
 @pass_common
 def ls(common: Common, what: str, path: str, packtype: str | None, *, is_long: bool, recursive: bool) -> None:
     """List what a ware holds at PATH, without reading the contents.
@@ -63,6 +65,7 @@ def ls(common: Common, what: str, path: str, packtype: str | None, *, is_long: b
 @click.argument("what", metavar="WAREID|FILE")
 @click.argument("path", metavar="[PATH]", default="")
 @GUESSED
+@MAX_UNPACKED
 @pass_common
 def cat(common: Common, what: str, path: str, packtype: str | None) -> None:
     """Write one file of a ware to standard output, reading as little of the rest as can be.
@@ -82,6 +85,7 @@ def cat(common: Common, what: str, path: str, packtype: str | None) -> None:
 @click.option("--brief", is_flag=True, help="No text diffs, only what changed.")
 @GUESSED
 @FILTERS
+@MAX_UNPACKED
 @pass_common
 def diff(common: Common, old: str, new: str, packtype: str | None, filters: str, *, brief: bool) -> int:
     """Tell what differs between two trees: wares, directories or archives. Exits with 1 when something does.
@@ -147,11 +151,11 @@ def _lazy(common: Common, engine: Engine, what: str, packtype: str | None) -> It
 
     if os.path.lexists(what) or ":" not in what or "//" in what:
         with open_archive(common, what) as stream, _seekable(stream) as archive:
-            yield Lazy(archive, packtype or guess_packtype(archive))
+            yield Lazy(archive, packtype or guess_packtype(archive), engine.limits)
         return
     ware_id = WareId.parse(what)
     with engine.store.use(), engine.supply.packed(ware_id) as packed:
-        yield Lazy(packed, engine.supply.at_rest(ware_id)[0])
+        yield Lazy(packed, engine.supply.at_rest(ware_id)[0], engine.supply.limits_of(ware_id))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import click
 
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.moving import Job, move_all, moving
+from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.transfer import THERE, Transfer, wares_of
 from warpforge.mirror.protocol import connect, shown
 from warpforge.model.atoms import WarehouseAddr, WareId
@@ -51,6 +52,7 @@ def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, f
 @WHAT
 @click.option("--from", "addresses", multiple=True, metavar="ADDR", help="Only from there; default: every mirror.")
 @JOBS
+@MAX_UNPACKED
 @pass_common
 def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, jobs: int) -> None:
     """Fetch wares into the warehouse; without arguments every ware that a catalog here names.

@@ -6,6 +6,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common
 from warpforge.cli.render import make_reporter
+from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Notice
 from warpforge.engine.modules import in_order
@@ -21,6 +22,7 @@ from warpforge.workspace.targets import Target, find_targets
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
 @click.option("--force", "-f", is_flag=True, help="Run again what the memo could answer.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
+@MAX_UNPACKED
 @pass_common
 def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | None) -> None:
     """Run modules, plots and formulas; what was run before is answered from the memo.
@@ -37,6 +39,7 @@ def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | No
         keep_run_dir=settings.keep_run_dir,
         access=settings.access,
         invocation=new_guid(),
+        max_unpacked=common.max_unpacked,
     )
     reporter = make_reporter(common)
     engines: dict[Stack, Engine] = {}

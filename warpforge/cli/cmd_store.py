@@ -12,7 +12,7 @@ import click
 
 from warpforge.cli.app import Common, Group, pass_common, printable, to_json
 from warpforge.cli.render import short
-from warpforge.cli.units import Duration, Size, size
+from warpforge.cli.units import MAX_UNPACKED, Duration, Size, size
 from warpforge.errors import Failed, Missing
 from warpforge.model.atoms import WareId
 
@@ -63,6 +63,7 @@ def verify_(common: Common, *, deep: bool) -> None:
 
 @store.command("repair")
 @WAIT
+@MAX_UNPACKED
 @pass_common
 def repair(common: Common, *, wait: float) -> None:
     """Verify deep, set aside what is wrong, and have it anew from the shelf or a mirror.
@@ -226,7 +227,7 @@ def _opened(common: Common) -> Iterator[Engine]:
 
     settings = common.settings
     reporter = JsonLines(common) if common.json else PlainLines(common)
-    options = Options(warehouse=settings.warehouse, access=settings.access)
+    options = Options(warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked)
     with Engine(find_stack(settings.cwd, settings.home), reporter, options) as engine:
         yield engine
 

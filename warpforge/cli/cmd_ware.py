@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from warpforge.cli.app import Common, Group, pass_common, refuse_argument, to_json
+from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Missing, Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
 
@@ -75,18 +76,22 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 @click.argument("source", metavar="FILE|ADDR")
 @GUESSED
 @FILTERS
+@MAX_UNPACKED
 @pass_common
 def scan_(common: Common, source: str, packtype: str | None, filters: str) -> None:
     """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input.
 
     Without -t an archive in our own packed form is a ztar, a zip is a zip, any other a tar.
     """
+    from warpforge.engine.bounds import read_limits
     from warpforge.pack.filters import SCAN
     from warpforge.pack.packer import scan
+    from warpforge.workspace.find import find_stack
 
     chosen = SCAN.parse(filters)
+    limits = read_limits(find_stack(common.settings.cwd, common.settings.home), common.max_unpacked)
     with open_archive(common, source) as stream:
-        common.result(str(scan(stream, packtype or guess_packtype(stream), chosen).ware))
+        common.result(str(scan(stream, packtype or guess_packtype(stream), chosen, limits=limits).ware))
 
 
 @ware.command("unpack")
@@ -94,6 +99,7 @@ def scan_(common: Common, source: str, packtype: str | None, filters: str) -> No
 @click.option("--path", metavar="DIR", default=".", help="Where to put it; default: the working directory.")
 @click.option("--force", is_flag=True, help="Replace what is there: the contents of an existing directory are lost.")
 @FILTERS
+@MAX_UNPACKED
 @pass_common
 def unpack_(common: Common, wareid: str, path: str, filters: str, *, force: bool) -> None:
     """Put the tree of a ware into a directory; one that is not empty is refused without --force."""
@@ -128,6 +134,7 @@ def push_(common: Common, wareid: str, address: str, *, force: bool) -> None:
 @ware.command("fetch")
 @click.argument("wareid", metavar="WAREID")
 @click.argument("address", metavar="[ADDR]", required=False)
+@MAX_UNPACKED
 @pass_common
 def fetch_(common: Common, wareid: str, address: str | None) -> None:
     """Bring a ware into the warehouse: from ADDR, or from the mirrors that catalogs and workspaces know for it."""
@@ -142,6 +149,7 @@ def fetch_(common: Common, wareid: str, address: str | None) -> None:
 @ware.command("show")
 @click.argument("what", metavar="WAREID|DIR|FILE")
 @GUESSED
+@MAX_UNPACKED
 @pass_common
 def show(common: Common, what: str, packtype: str | None) -> None:
     """Print the manifest of a tree: type, mode, owner, time, size, content hash and path of every entry.
@@ -164,11 +172,11 @@ def make_manifest(common: Common, engine: Engine, what: str, packtype: str | Non
             yield from make_lines(walk(fd))
     elif os.path.lexists(what) or ":" not in what or "//" in what:
         with open_archive(common, what) as stream:
-            yield from manifest(stream, packtype or guess_packtype(stream))
+            yield from manifest(stream, packtype or guess_packtype(stream), limits=engine.limits)
     else:
         ware_id = WareId.parse(what)
         with engine.supply.packed(ware_id) as packed:
-            yield from manifest(packed, engine.supply.at_rest(ware_id)[0])
+            yield from manifest(packed, engine.supply.at_rest(ware_id)[0], limits=engine.supply.limits_of(ware_id))
 
 
 def serial_entry(entry: Entry, digest: bytes | None = None) -> dict[str, object]:
@@ -244,7 +252,7 @@ def opened(common: Common, directory: Path | None = None) -> Iterator[Engine]:
     with Engine(
         find_stack(directory or settings.cwd, settings.home),
         make_reporter(common),
-        Options(warehouse=settings.warehouse, access=settings.access),
+        Options(warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked),
     ) as engine:
         yield engine
 

@@ -10,9 +10,10 @@ from warpforge.workspace.find import Stack
 
 def keep_named(common: Common, stack: Stack, source: str, packtype: str) -> WareId:
     """Copy an archive into the warehouse under the id that it has. Errors: those of reading and scanning."""
+    from warpforge.engine.bounds import read_limits
     from warpforge.engine.keep import keep_archive
     from warpforge.store.store import Store
 
     store = Store(stack.root.internal, warehouse=common.settings.warehouse)
     with store, store.use(), open_archive(common, source) as stream:
-        return keep_archive(store, stream, packtype)
+        return keep_archive(store, stream, packtype, limits=read_limits(stack, common.max_unpacked))

@@ -75,7 +75,7 @@ def moving(common: Common) -> Iterator[tuple[Engine, Transfer]]:
         reporter = Bars(common)
     else:
         reporter = PlainLines(common)
-    options = Options(warehouse=settings.warehouse, access=settings.access)
+    options = Options(warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked)
     try:
         with Engine(find_stack(settings.cwd, settings.home), reporter, options) as engine, engine.store.use():
             yield engine, Transfer(engine.store, engine.supply, engine.lookup, engine.reach, reporter)

@@ -56,7 +56,8 @@ def _unpack(engine: Engine, ware: WareId, fd: int, name: bytes, filters: Filters
 
     with engine.supply.packed(ware) as packed:
         packtype, expect = engine.supply.at_rest(ware)
-        done = unpack(packed, packtype, fd, name, filters=filters, expect=expect)
+        limits = engine.supply.limits_of(ware)
+        done = unpack(packed, packtype, fd, name, filters=filters, expect=expect, limits=limits)
     engine.store.duals.record(ware, done.source.dual)
 
 

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import click
 
+from warpforge.cli.app import Common
+
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w|y)?\Z")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(i?)B?\Z", re.IGNORECASE)
@@ -35,6 +37,20 @@ class Size(click.ParamType[int]):
         if found is None:
             self.fail(f"{value!r} is no size: 500M, 10G, 10GiB", param, ctx)
         return int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].upper()])
+
+
+def _allow(context: click.Context, _: click.Parameter, value: int | None) -> None:
+    if value is not None:
+        context.find_root().ensure_object(Common).max_unpacked = value
+
+
+MAX_UNPACKED: Final = click.option(  # of every command that may meet an archive whose id is not verified yet
+    "--max-unpacked",
+    type=Size(),
+    expose_value=False,
+    callback=_allow,
+    help="Let an archive unpack to so much before its id is verified; default: 64GiB, and no bombs.",
+)
 
 
 def size(count: int) -> str:

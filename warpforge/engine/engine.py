@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from warpforge.engine.pin import Pinner
     from warpforge.engine.reach import Reach
     from warpforge.model.formula import FormulaFile
+    from warpforge.pack.limits import Limits
     from warpforge.plan.plan import RepackTask, Result
     from warpforge.plan.refs import Ref
     from warpforge.sandbox.bwrap import Bwrap
@@ -50,7 +51,9 @@ class Engine:
         self.store: Final = Store(
             stack.root.internal, warehouse=self._options.warehouse, owner=owner, look=self._options.look
         )
-        self.supply: Final = Supply(self.store, self.mirrors, reporter, owner, lambda: self.reach.access)
+        self.supply: Final = Supply(
+            self.store, self.mirrors, reporter, owner, lambda: self.reach.access, lambda: self.limits
+        )
         self.executor: Final = Executor(
             self.store,
             self.supply,
@@ -74,7 +77,7 @@ class Engine:
         """Makes wares of what is on the host."""
         from warpforge.engine.ingest import Ingester
 
-        return Ingester(self.store, self._reporter)
+        return Ingester(self.store, self._reporter, limits=lambda: self.limits)
 
     @cached_property
     def reach(self) -> Reach:
@@ -82,6 +85,13 @@ class Engine:
         from warpforge.engine.reach import Reach
 
         return Reach(self.stack, self._options.access)
+
+    @cached_property
+    def limits(self) -> Limits:
+        """Of archives whose id is not verified. Errors: as ``bounds.read_limits``."""
+        from warpforge.engine.bounds import read_limits
+
+        return read_limits(self.stack, self._options.max_unpacked)
 
     @cached_property
     def pinner(self) -> Pinner:
@@ -194,8 +204,9 @@ class Engine:
             self.store.need((known,))
             if self.store.has(known):
                 return known
+        limits = self.supply.limits_of(task.ware)
         with self.supply.packed(task.ware) as packed:
-            made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink))
+            made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink, limits=limits))
         self.store.need((made,))
         self.store.index.ingest_put(name, version, made)
         return made

@@ -21,6 +21,7 @@ from warpforge.model.atoms import Ingest, WareId
 
 if TYPE_CHECKING:
     from warpforge.fsx.stat_walk import Signature
+    from warpforge.pack.limits import Limits
     from warpforge.store.store import Store
 
 NEVER: Final = (b".git", b".warpforge")
@@ -29,12 +30,22 @@ RULES: Final = b"1"  # of what is left out and what the filters do; another numb
 
 
 class Ingester:
-    """Makes wares of what a plot's ``ingest:`` inputs name. ``clock``: nanoseconds, as file systems stamp files."""
+    """Makes wares of what a plot's ``ingest:`` inputs name. ``clock``: nanoseconds, as file systems stamp files.
 
-    def __init__(self, store: Store, reporter: Reporter, clock: Callable[[], int] = time_ns) -> None:
+    ``limits``: of archives.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        reporter: Reporter,
+        clock: Callable[[], int] = time_ns,
+        limits: Callable[[], Limits] | None = None,
+    ) -> None:
         self._store = store
         self._reporter = reporter
         self._clock = clock
+        self._limits = limits
 
     def ingest(self, what: Ingest, base: Path) -> WareId:
         """The ware of one ingest; paths are relative to ``base``.
@@ -109,7 +120,7 @@ class Ingester:
     def _tar(self, path: Path) -> WareId:
         try:
             with open(path, "rb") as stream:
-                return keep_archive(self._store, stream, "tar")
+                return keep_archive(self._store, stream, "tar", limits=self._limits() if self._limits else None)
         except FileNotFoundError as error:
             raise Missing("missing", f"{path}: there is no such archive", cause=error, path=path) from error
 

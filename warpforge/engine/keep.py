@@ -11,6 +11,7 @@ from warpforge.model.atoms import WareId
 if TYPE_CHECKING:
     from warpforge.fsx.tree import Content, Entry
     from warpforge.pack.filters import Filters
+    from warpforge.pack.limits import Limits
     from warpforge.pack.packer import Sum
     from warpforge.store.store import Store
     from warpforge.store.warehouse import Staged
@@ -59,14 +60,19 @@ def keep_archive(
     expect: WareId | None = None,
     moved: Callable[[int], None] | None = None,
     staged: Staged | None = None,
+    limits: Limits | None = None,
 ) -> WareId:
     """Copy an archive into the warehouse if its tree is ``expect``; ``moved`` is told the bytes so far.
 
-    ``staged``: what holds the bytes before those of ``stream`` already.
+    ``staged``: what holds the bytes before those of ``stream`` already. ``limits``: of what it may unpack to, and of
+    its own size; None: those for everybody.
 
     Errors: as ``scan`` and ``keep``; ``ware-mismatch`` (hash).
     """
+    from warpforge.pack.limits import DEFAULT
     from warpforge.pack.packer import scan
+
+    bounds = limits or DEFAULT
 
     def copy(sink: BinaryIO) -> Sum:
         done = sink.tell()
@@ -74,10 +80,11 @@ def keep_archive(
         while block := read(BLOCK):
             sink.write(block)
             done += len(block)
+            bounds.check_size(done)
             if moved:
                 moved(done)
         sink.seek(0)
-        seen = scan(sink, packtype)
+        seen = scan(sink, packtype, limits=bounds)
         if expect is not None and seen.ware != expect:
             raise Failed(
                 "ware-mismatch",

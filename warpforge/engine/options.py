@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 class Options:
     """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
     and ``invocation``, the id of the command in the run log; with ``look`` nothing is written, so nothing can run.
+
+    ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class Options:
         access: Callable[[], Access] | None = None,
         invocation: str = "",
         look: bool = False,
+        max_unpacked: int | None = None,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force
@@ -37,3 +40,4 @@ class Options:
         self.access = access
         self.invocation = invocation
         self.look = look
+        self.max_unpacked = max_unpacked

@@ -39,7 +39,7 @@ class Reach:
 
         found: dict[WarehouseAddr, None] = {}
         for workspace in self._stack:
-            data = _read(workspace.config(READ))
+            data = read_config(workspace.config(READ))
             if data is not None:
                 found.update(dict.fromkeys(load_mirror_list(data, str(workspace.config(READ))).noun.addresses))
         found.update(dict.fromkeys(address for address in self.pushes if address.is_content_addressed))
@@ -52,7 +52,7 @@ class Reach:
 
         found: dict[WarehouseAddr, PushConfig] = {}
         for workspace in self._stack:
-            data = _read(workspace.config(PUSH))
+            data = read_config(workspace.config(PUSH))
             if data is not None:
                 for address, push in load_mirroring(data, str(workspace.config(PUSH))).noun.warehouses.items():
                     if push.kind != MOCK:
@@ -67,7 +67,8 @@ class Reach:
         return (self._base() if self._base else Access())._replace(pushes=self.pushes)
 
 
-def _read(path: Path) -> bytes | None:
+def read_config(path: Path) -> bytes | None:
+    """A file of a workspace's configuration; None when there is none. Errors: ``io``."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

@@ -19,6 +19,7 @@ from warpforge.model.atoms import WarehouseAddr, WareId
 if TYPE_CHECKING:
     from warpforge.mirror.policy import Access
     from warpforge.pack.filters import Filters
+    from warpforge.pack.limits import Limits
     from warpforge.store.partials import Partial
     from warpforge.store.store import Store
     from warpforge.store.warehouse import Staged
@@ -37,12 +38,14 @@ class Supply:
         reporter: Reporter,
         owner: tuple[int, int] | None = None,
         access: Callable[[], Access] | None = None,
+        limits: Callable[[], Limits] | None = None,
     ) -> None:
         self._store = store
         self._mirrors = mirrors
         self._owner = owner
         self._reporter = reporter
         self._access = access
+        self._limits = limits
         self._bad: set[WarehouseAddr] = set()  # mirrors that could not be reached, or gave wrong bytes: asked last
 
     def has(self, ware: WareId) -> bool:
@@ -106,6 +109,7 @@ class Supply:
                 filters=filters or INPUT,
                 expect=expect,
                 owner=self._owner,
+                limits=self.limits_of(ware),
             )
             self._store.duals.record(ware, done.source.dual)
             return self._store.shelf.commit(staged, ware, key)
@@ -188,7 +192,19 @@ class Supply:
         at_rest, expect = self.at_rest(ware)
         if expect is None:
             raise Unable("fetch", f"wares of the packtype {ware.packtype} cannot be fetched", reason="policy")
-        keep_archive(self._store, stream, at_rest, ware=ware, expect=expect, moved=moved, staged=staged)
+        limits = self._unverified()
+        keep_archive(self._store, stream, at_rest, ware=ware, expect=expect, moved=moved, staged=staged, limits=limits)
+
+    def limits_of(self, ware: WareId) -> Limits:
+        """For the packed bytes of the warehouse: none on what was verified when it came in."""
+        from warpforge.pack.limits import UNLIMITED
+
+        return UNLIMITED if self._store.was_verified(ware) else self._unverified()
+
+    def _unverified(self) -> Limits:
+        from warpforge.pack.limits import DEFAULT
+
+        return self._limits() if self._limits else DEFAULT
 
 
 def _is_bad(error: WarpforgeError) -> bool:

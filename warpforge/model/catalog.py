@@ -90,5 +90,14 @@ class MirrorList(msgspec.Struct, frozen=True):
         return _texts(self.addresses)
 
 
+class Unpacking(msgspec.Struct, frozen=True):
+    """What this workspace lets an archive unpack to before its id is verified, in bytes."""
+
+    max_unpacked: int
+
+    def to_serial(self) -> dict[str, Any]:
+        return {"maxUnpacked": self.max_unpacked}
+
+
 def _texts(addresses: tuple[WarehouseAddr, ...]) -> list[str]:
     return [str(address) for address in addresses]

@@ -9,7 +9,7 @@ from msgspec import UNSET
 from warpforge.errors import Invalid
 
 from .atoms import Literal, WarehouseAddr, WareId
-from .catalog import CatalogModule, Mirroring, MirrorList, Mirrors, PushConfig, Release
+from .catalog import CatalogModule, Mirroring, MirrorList, Mirrors, PushConfig, Release, Unpacking
 from .findings import Place
 from .ident import ALPHABET
 from .module import Module
@@ -24,6 +24,7 @@ _MODULE: Final = frozenset(("name", "releases", "metadata"))
 _RELEASE: Final = frozenset(("releaseName", "items", "metadata"))
 _MIRRORS: Final = frozenset(("byWare", "byModule"))
 _PUSH: Final = frozenset(("pushConfig",))
+_UNPACKING: Final = frozenset(("maxUnpacked",))
 _RECORD: Final = frozenset(("guid", "time", "formulaID", "exitcode", "results"))
 
 
@@ -108,6 +109,11 @@ def _read_addresses(reading: Reading, value: Any, place: Place) -> tuple[Warehou
 
 def read_mirror_list(reading: Reading, value: Any, place: Place) -> MirrorList:
     return MirrorList(_read_addresses(reading, value, place))
+
+
+def read_unpacking(reading: Reading, value: Any, place: Place) -> Unpacking:
+    members = reading.fields(value, place, _UNPACKING, _NONE)
+    return Unpacking(reading.number(members.get("maxUnpacked", 0), (place, "maxUnpacked")))
 
 
 def read_mirroring(reading: Reading, value: Any, place: Place) -> Mirroring:

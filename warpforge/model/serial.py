@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from warpforge.errors import Invalid
 
-from .catalog import CatalogModule, Mirroring, MirrorList, Mirrors, Release
+from .catalog import CatalogModule, Mirroring, MirrorList, Mirrors, Release, Unpacking
 from .check import check_formula, check_plot
 from .findings import ROOT, Finding, Place, invalid_document
 from .formula import Formula, FormulaFile
@@ -31,6 +31,7 @@ from .read_catalog import (
     read_module,
     read_release,
     read_run_record,
+    read_unpacking,
 )
 from .read_formula import read_formula_file
 from .read_plot import read_plot
@@ -92,9 +93,11 @@ _MIRRORS: Final = _Kind("catalogmirrors", "catalog-invalid", read_mirrors)
 _RELEASE: Final = _Kind("", "catalog-invalid", read_release)
 _MIRRORING: Final = _Kind("mirroring", "catalog-invalid", read_mirroring)
 _MIRROR_LIST: Final = _Kind("mirrors", "catalog-invalid", read_mirror_list)
+_UNPACKING: Final = _Kind("unpacking", "catalog-invalid", read_unpacking)
 _RUN_RECORD: Final = _Kind("", "serialization", read_run_record)
 
-_FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, _MIRRORING, _MIRROR_LIST)}
+_CONFIGS: Final = (_MIRRORING, _MIRROR_LIST, _UNPACKING)
+_FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, *_CONFIGS)}
 # documents without a capsule of their own are known by a member they must have
 _SIGNS: Final = {"formula": _FORMULA, "releaseName": _RELEASE, "items": _RELEASE, "formulaID": _RUN_RECORD}
 _CAPSULES: Final[dict[type, str]] = {
@@ -104,9 +107,10 @@ _CAPSULES: Final[dict[type, str]] = {
     Mirrors: "catalogmirrors.v1",
     Mirroring: "mirroring.v1",
     MirrorList: "mirrors.v1",
+    Unpacking: "unpacking.v1",
 }
 
-Noun = FormulaFile | Plot | Module | CatalogModule | Mirrors | Release | Mirroring | MirrorList | RunRecord
+Noun = FormulaFile | Plot | Module | CatalogModule | Mirrors | Release | Mirroring | MirrorList | Unpacking | RunRecord
 
 
 def load_document(data: bytes, name: str) -> Loaded[Any]:
@@ -149,6 +153,10 @@ def load_mirroring(data: bytes, name: str) -> Loaded[Mirroring]:
 
 def load_mirror_list(data: bytes, name: str) -> Loaded[MirrorList]:
     return _load(data, name, _MIRROR_LIST)
+
+
+def load_unpacking(data: bytes, name: str) -> Loaded[Unpacking]:
+    return _load(data, name, _UNPACKING)
 
 
 def load_run_record(data: bytes, name: str) -> Loaded[RunRecord]:

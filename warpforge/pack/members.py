@@ -115,7 +115,7 @@ class MemberReader:
             extra = None
             count += 1
             if entries_limit is not None and count > entries_limit:
-                raise faults.over_limit("entries", f"more than {entries_limit} entries")
+                self._limits.check_entries(count)
             yield member
             if type(member.content) is _Content:
                 member.content.finish()
@@ -218,9 +218,7 @@ class MemberReader:
         if xattrs:
             entry.xattrs = xattrs
         if size > SMALL:
-            bound = self._limits.unpacked
-            if bound is not None and size > bound:
-                raise faults.over_limit("bytes", f"says it holds {size} bytes: more than {bound}")
+            self._limits.check_size(size)
             return Member(entry, _Content(self, size))
         if not size:
             return Member(entry, b"")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import store_error
 
-from . import faults
 from .decode import is_zstd
 from .fileset import SHA384
 from .tarball import Tarball, open_tarball
@@ -54,8 +53,7 @@ def _spool(packed: Packed, limits: Limits) -> Iterator[BinaryIO]:
         try:
             file = stack.enter_context(tempfile.TemporaryFile())
             while piece := packed.some():
-                if limits.unpacked is not None and packed.size > limits.unpacked:
-                    raise faults.over_limit("bytes", f"more than {limits.unpacked} bytes: allow more, or leave it")
+                limits.check_size(packed.size)
                 file.write(piece)
             file.flush()
         except OSError as error:

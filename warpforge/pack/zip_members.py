@@ -57,8 +57,7 @@ class ZipReader:
         self._unpacked = 0
         self._limits = limits
         self._canonical = canonical
-        if limits.entries is not None and self._directory.count > limits.entries:
-            raise faults.over_limit("entries", f"more than {limits.entries} entries")
+        limits.check_entries(self._directory.count)
 
     def __iter__(self) -> Iterator[Member]:
         """Errors: ``ware-corrupt``, ``ware-invalid``, ``ware-limit``."""

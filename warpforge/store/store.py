@@ -18,7 +18,7 @@ from warpforge.model.atoms import WareId
 from .debris import sweep
 from .facts import WareFacts
 from .finding import Finding, Findings, quarantine, storing
-from .layout import FORMAT, Layout
+from .layout import FORMAT, Layout, is_inside
 from .memo import Memo
 from .shelf import Shelf
 from .staging import Staging
@@ -130,6 +130,16 @@ class Store:
     def has(self, ware: WareId) -> bool:
         """Whether a ware's bytes are here, packed or unpacked."""
         return self.warehouse.has(ware) or self.shelf.has(ware)
+
+    def was_verified(self, ware: WareId) -> bool:
+        """Whether the packed bytes that lie here were verified by this store: in our own directory, or known to us."""
+        path = self.warehouse.find(ware)
+        if path is None:
+            return False
+        if is_inside(str(path), self.warehouse.own):
+            return True
+        facts = self.index.ware(ware)
+        return facts is not None and 0 < facts.packed_bytes == path.stat().st_size and facts.entries > 0
 
     def findings(self) -> list[Finding]:
         """What was not as it should be since the last call, each thing once."""
