@@ -223,8 +223,9 @@ def test_submodules_come_along_or_are_an_error(box_world: World) -> None:
     box_world.path(".warpforge").rename(box_world.path("old"))
     box_world.root_workspace()
     box_world.path("old/catalogs").rename(box_world.path(".warpforge/catalogs"))
+    box_world.path("inner").rename(box_world.path("elsewhere"))
     failed = box_world.fail("run", "plot.wf")
-    assert failed.code == "git"
+    assert (failed.causes[0]["code"], failed.causes[0]["details"]["path"]) == ("warpforge-error-git", "sub")
 
 
 def test_directory_ingests_leave_out_what_is_ignored(box_world: World) -> None:

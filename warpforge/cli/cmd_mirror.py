@@ -10,7 +10,7 @@ from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argu
 from warpforge.cli.moving import Job, move_all, moving
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.transfer import THERE, Transfer, wares_of
-from warpforge.mirror.protocol import connect, shown
+from warpforge.mirror.protocol import connect, find_upstream, shown
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 JOBS = click.option(
@@ -96,6 +96,7 @@ def _ask(transfer: Transfer, ware: WareId, address: WarehouseAddr) -> str:
     from warpforge.errors import WarpforgeError
 
     try:
-        return THERE if connect(address, transfer.access).has(ware) else "missing"
+        place = find_upstream(address, ware.packtype, transfer.access) or connect(address, transfer.access)
+        return THERE if place.has(ware) else "missing"
     except WarpforgeError as error:
         return error.message

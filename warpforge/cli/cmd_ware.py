@@ -57,9 +57,10 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
     from warpforge.engine.keep import keep_tree
     from warpforge.fsx.tree import walk
     from warpforge.pack.filters import OUTPUT
-    from warpforge.pack.packer import get_packer
+    from warpforge.pack.packer import get_packer, pack
 
-    get_packer(packtype)
+    if not get_packer(packtype).recomputes:
+        pack([], packtype)  # says what to do instead
     chosen = OUTPUT.parse(filters)
     if not os.path.lexists(directory):
         raise Missing("missing", f"{directory}: there is nothing to pack", path=directory)

@@ -19,6 +19,7 @@ class Settings(NamedTuple):
     ``warehouse`` replaces the warehouse for this command; ``run_path`` is where boxes work;
     ``keep_run_dir`` keeps their directories; ``debug`` shows tracebacks. ``proxies``: by scheme,
     for hosts that ``no_proxy`` does not name. ``s3_endpoint``, ``s3_region``: of S3 mirrors that no file configures.
+    ``ssh_agent``: the socket of ssh's agent.
     """
 
     home: Path | None
@@ -32,6 +33,7 @@ class Settings(NamedTuple):
     no_proxy: tuple[str, ...]
     s3_endpoint: str
     s3_region: str
+    ssh_agent: str
     warnings: tuple[str, ...]
 
     def access(self) -> Access:
@@ -39,7 +41,11 @@ class Settings(NamedTuple):
         from warpforge.mirror.policy import Access
 
         return Access(
-            proxies=self.proxies, no_proxy=self.no_proxy, s3_endpoint=self.s3_endpoint, s3_region=self.s3_region
+            proxies=self.proxies,
+            no_proxy=self.no_proxy,
+            s3_endpoint=self.s3_endpoint,
+            s3_region=self.s3_region,
+            ssh_agent=self.ssh_agent,
         )
 
 
@@ -67,6 +73,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         no_proxy=tuple(filter(None, env.get("no_proxy", env.get("NO_PROXY", "")).replace(",", " ").split())),
         s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL", ""),
         s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION", ""),
+        ssh_agent=env.get("SSH_AUTH_SOCK", ""),
         warnings=warnings,
     )
 

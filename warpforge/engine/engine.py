@@ -77,7 +77,7 @@ class Engine:
         """Makes wares of what is on the host."""
         from warpforge.engine.ingest import Ingester
 
-        return Ingester(self.store, self._reporter, limits=lambda: self.limits)
+        return Ingester(self.store, self._reporter, limits=lambda: self.limits, access=lambda: self.reach.access)
 
     @cached_property
     def reach(self) -> Reach:
@@ -98,11 +98,14 @@ class Engine:
         """What names stand for; where nothing may be written, it only looks at what would be ingested."""
         from warpforge.engine.pin import Pinner
 
+        def claim(ware: WareId, dual: str) -> None:
+            self.store.duals.claim(ware, dual)
+
         if self._options.look:
             from warpforge.engine.look import Looker
 
-            return Pinner(self.lookup, Looker(), self._last_built)
-        return Pinner(self.lookup, self.ingester, self._last_built)
+            return Pinner(self.lookup, Looker(), self._last_built, claim)
+        return Pinner(self.lookup, self.ingester, self._last_built, claim)
 
     def run(self, target: Target) -> RunRecord | PlotResults:
         """Run one target: a formula gives its RunRecord, a plot or module its PlotResults."""

@@ -14,13 +14,15 @@ from pathlib import Path
 from time import time_ns
 from typing import TYPE_CHECKING, Final
 
-from warpforge.engine.events import Ingested, Reporter
+from warpforge.engine.events import Ingested, Reporter, WareMoving
 from warpforge.engine.keep import keep_archive, keep_tree
 from warpforge.errors import Invalid, Missing, Unable
 from warpforge.model.atoms import Ingest, WareId
 
 if TYPE_CHECKING:
     from warpforge.fsx.stat_walk import Signature
+    from warpforge.mirror.git import GitRemote
+    from warpforge.mirror.policy import Access
     from warpforge.pack.limits import Limits
     from warpforge.store.store import Store
 
@@ -30,9 +32,10 @@ RULES: Final = b"1"  # of what is left out and what the filters do; another numb
 
 
 class Ingester:
-    """Makes wares of what a plot's ``ingest:`` inputs name. ``clock``: nanoseconds, as file systems stamp files.
+    """Makes wares of what a plot's ``ingest:`` inputs name.
 
-    ``limits``: of archives.
+    ``clock``: nanoseconds, as file systems stamp files. ``limits``: of archives and commits. ``access``: what
+    fetching submodules takes.
     """
 
     def __init__(
@@ -41,11 +44,13 @@ class Ingester:
         reporter: Reporter,
         clock: Callable[[], int] = time_ns,
         limits: Callable[[], Limits] | None = None,
+        access: Callable[[], Access] | None = None,
     ) -> None:
         self._store = store
         self._reporter = reporter
         self._clock = clock
         self._limits = limits
+        self._access = access
 
     def ingest(self, what: Ingest, base: Path) -> WareId:
         """The ware of one ingest; paths are relative to ``base``.
@@ -55,7 +60,7 @@ class Ingester:
         cached = False
         match what.kind:
             case "git":
-                ware = self._git(base / what.path, what.ref)
+                ware, cached = self._git(base / what.path, what.ref)
             case "dir":
                 ware, cached = self._dir(base / what.path)
             case "tar":
@@ -67,19 +72,39 @@ class Ingester:
         self._reporter.tell(Ingested(str(what), ware, cached))
         return ware
 
-    def _git(self, path: Path, ref: str) -> WareId:
-        from warpforge.pack.filters import SCAN
-        from warpforge.pack.git import Repository
+    def _git(self, path: Path, ref: str) -> tuple[WareId, bool]:
+        """The ware of a commit, and whether it was here: then only its name is looked up."""
+        from warpforge.fsx.git import is_id
+        from warpforge.mirror.git import GitRemote
+        from warpforge.mirror.policy import DEFAULT
 
         source = Path(os.path.realpath(path))
         if not source.is_dir():
             raise Missing("missing", f"{path}: there is no such repository", path=path)
-        repository = Repository(Path(self._store.staging.new("git")))
-        commit = repository.fetch(source, ref)
-        ware = WareId("git", commit)
-        if not self._store.warehouse.has(ware):
-            keep_tree(self._store, repository.entries(commit, source), "ztar", SCAN, ware)
-        return ware
+        if is_id(ref) and self._store.warehouse.has(WareId("git", ref)):
+            return WareId("git", ref), True
+        remote = GitRemote.at(source, self._access() if self._access else DEFAULT)
+        with self._store.scratched("names") as work:
+            ware = WareId("git", remote.resolve(ref, work / "git"))
+        if self._store.warehouse.has(ware):
+            return ware, True
+        try:
+            self._keep_commit(ware, remote, source)
+        except Unable as error:
+            if error.code == "warpforge-error-fetch" and error.reason == "not-found":
+                message = f"{path}: {ref!r} is no commit"
+                raise Unable("git", message, cause=error, reason="ref", ref=ref, path=path) from error
+            raise
+        return ware, False
+
+    def _keep_commit(self, ware: WareId, remote: GitRemote, checkout: Path) -> None:
+        from warpforge.engine.commits import keep_commit
+        from warpforge.pack.limits import DEFAULT
+
+        def moved(done: int, total: int | None) -> None:
+            self._reporter.tell(WareMoving(ware, remote.name, done, total))
+
+        keep_commit(self._store, ware, remote, moved, self._limits() if self._limits else DEFAULT, checkout)
 
     def _dir(self, path: Path) -> tuple[WareId, bool]:
         """The ware of a directory, and whether it was known without reading."""

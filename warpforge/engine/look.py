@@ -33,13 +33,13 @@ class Looker:
 
 
 def _git(path: Path, ref: str) -> WareId:
-    from warpforge.pack.git import Repository
+    from warpforge.mirror.git import GitRemote
 
     source = Path(os.path.realpath(path))
     if not source.is_dir():
         raise Missing("missing", f"{path}: there is no such repository", path=path)
     with TemporaryDirectory(prefix="warpforge-look-") as scratch:
-        return WareId("git", Repository(Path(scratch, "git")).fetch(source, ref))
+        return WareId("git", GitRemote.at(source).resolve(ref, Path(scratch, "git")))
 
 
 def _dir(path: Path) -> WareId:

@@ -118,9 +118,10 @@ class Mender:
             return _lost(finding, f"{path} cannot be moved away")
         if not store.warehouse.has(ware):
             return _lost(finding, "the ware is not here: its dual id is recorded anew when it comes")
-        own = ware.packtype in ("tar", "ztar", "zip")
+        at_rest, _ = self._supply.at_rest(ware)
+        own = at_rest == ware.packtype
         with store.warehouse.open(ware) as packed:
-            seen = scan(packed, ware.packtype if own else "ztar", limits=UNLIMITED)
+            seen = scan(packed, at_rest, limits=UNLIMITED)
         facts = store.index.ware(ware)
         if own and seen.ware != ware:
             return _lost(finding, "the ware itself is damaged")

@@ -19,12 +19,22 @@ if TYPE_CHECKING:
 
 
 class Pinner:
-    """Resolves names, and remembers from which modules each ware came: that tells its mirrors."""
+    """Resolves names, and remembers from which modules each ware came: that tells its mirrors.
 
-    def __init__(self, lookup: Lookup, ingester: Ingester | Looker, built: Callable[[str], PlotResults | None]) -> None:
+    ``claim`` is told the dual ids that releases give.
+    """
+
+    def __init__(
+        self,
+        lookup: Lookup,
+        ingester: Ingester | Looker,
+        built: Callable[[str], PlotResults | None],
+        claim: Callable[[WareId, str], None],
+    ) -> None:
         self._lookup = lookup
         self._ingester = ingester
         self._built = built
+        self._claim = claim
         self.pinned: Final[dict[Ref, Result]] = {}  # what each name stood for when it was last looked up
         self._modules: dict[WareId, dict[str, None]] = {}
         self.to_come: set[str] = set()  # modules whose results are not known yet, and will be: they stay candidates
@@ -32,13 +42,15 @@ class Pinner:
     def pins(self, plot: Plot, base: Path) -> Pins:
         """Every ref of a plot and what it stands for.
 
-        Errors: ``catalog-missing-entry``, ``catalog-invalid``, and those of ingests.
+        Errors: ``catalog-missing-entry``, ``catalog-invalid``, ``ware-mismatch`` (symlinks), and those of ingests.
         """
         wanted = refs(plot)
         found: dict[Ref, Result | Ingest | Candidate] = {}
         for ref, pin in self._lookup.pin(ref for ref in wanted if isinstance(ref, CatalogRef)).items():
             found[ref] = pin.ware
             self._modules.setdefault(pin.ware, {})[ref.module] = None
+            if dual := pin.release.dual(ref.item):
+                self._claim(pin.ware, dual)
         for candidate in wanted:
             if isinstance(candidate, Candidate):
                 found[candidate] = self._candidate(candidate)

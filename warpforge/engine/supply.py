@@ -18,6 +18,7 @@ from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
     from warpforge.mirror.policy import Access
+    from warpforge.mirror.protocol import Upstream
     from warpforge.pack.filters import Filters
     from warpforge.pack.limits import Limits
     from warpforge.store.partials import Partial
@@ -116,7 +117,10 @@ class Supply:
 
     def at_rest(self, ware: WareId) -> tuple[str, WareId | None]:
         """How the bytes in the warehouse are packed, and what they must hash to."""
-        if ware.packtype in ("tar", "ztar", "zip"):
+        from warpforge.pack.packer import find_packer
+
+        packer = find_packer(ware.packtype)
+        if packer is not None and packer.recomputes:
             return ware.packtype, ware
         # an id that the tree cannot give again: the stored tree is a ztar, and its dual id says which
         dual = self._store.duals.get(ware)
@@ -150,9 +154,14 @@ class Supply:
     def _fetch_from(self, ware: WareId, address: WarehouseAddr) -> None:
         from warpforge.mirror.download import Mark
         from warpforge.mirror.policy import DEFAULT
-        from warpforge.mirror.protocol import Resuming, connect
+        from warpforge.mirror.protocol import Resuming, connect, find_upstream
 
-        mirror = connect(address, self._access() if self._access else DEFAULT)
+        access = self._access() if self._access else DEFAULT
+        upstream = find_upstream(address, ware.packtype, access)
+        if upstream is not None:
+            self._make(ware, upstream)
+            return
+        mirror = connect(address, access)
         partial = self._store.partials.find(ware, address) if isinstance(mirror, Resuming) else None
         if partial is not None and isinstance(mirror, Resuming):
             with partial:
@@ -166,6 +175,14 @@ class Supply:
             self._reporter.tell(Notice("info", f"what was here of {ware} was no good: fetching it from its start"))
         with mirror.open(ware) as stream:
             self._take(ware, address, stream)
+
+    def _make(self, ware: WareId, upstream: Upstream) -> None:
+        from warpforge.engine.upstream import keep_from
+
+        def moved(done: int, total: int | None) -> None:
+            self._reporter.tell(WareMoving(ware, upstream.name, done, total))
+
+        keep_from(self._store, ware, upstream, moved, self._unverified())
 
     def _take(self, ware: WareId, address: WarehouseAddr, stream: BinaryIO, partial: Partial | None = None) -> None:
         """Read a mirror's stream. ``partial``: what is here of it already."""
@@ -191,7 +208,12 @@ class Supply:
 
         at_rest, expect = self.at_rest(ware)
         if expect is None:
-            raise Unable("fetch", f"wares of the packtype {ware.packtype} cannot be fetched", reason="policy")
+            raise Unable(
+                "fetch",
+                f"nothing tells whether packed bytes are {ware}: name a place where {ware.packtype} wares come from, "
+                "or a release whose metadata has their ztar hash",
+                reason="policy",
+            )
         limits = self._unverified()
         keep_archive(self._store, stream, at_rest, ware=ware, expect=expect, moved=moved, staged=staged, limits=limits)
 

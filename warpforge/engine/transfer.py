@@ -11,9 +11,9 @@ from msgspec import UNSET
 
 from warpforge.catalog.lookup import Lookup
 from warpforge.engine.events import Notice, Reporter, WareMoving
-from warpforge.errors import Failed, WarpforgeError
+from warpforge.errors import Failed, Unable, WarpforgeError
 from warpforge.mirror.policy import Access
-from warpforge.mirror.protocol import Mirror, connect, shown
+from warpforge.mirror.protocol import Mirror, connect, find_upstream, shown
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Transfer:
         self._reach = reach
         self._reporter = reporter
         self._named: dict[WareId, dict[str, None]] | None = None
+        self._claims: dict[WareId, set[str]] = {}  # dual ids that releases give
 
     @property
     def access(self) -> Access:
@@ -49,6 +50,13 @@ class Transfer:
         A ``tar`` ware goes as the gzip tar that the original's clients read. Gives PUSHED or THERE.
         Errors: ``fetch``, ``store``, ``missing``, ``ware-mismatch``, ``ware-corrupt``.
         """
+        if find_upstream(address, ware.packtype, self.access):
+            raise Unable(
+                "fetch",
+                f"{shown(address)} holds no packed wares: push to it by its own means, or name a place that does",
+                reason="policy",
+                address=shown(address),
+            )
         mirror = connect(address, self.access)
         if address.is_content_addressed and not force and mirror.has(ware):
             return THERE
@@ -68,6 +76,9 @@ class Transfer:
         with self._store.single_flight(ware):
             if self._store.warehouse.has(ware):
                 return HERE, ""
+            self.named()
+            for dual in self._claims.get(ware, ()):
+                self._store.duals.claim(ware, dual)
             return FETCHED, self._supply.fetch(ware, self.mirrors(ware) if addresses is None else addresses)
 
     def mirrors(self, ware: WareId) -> list[WarehouseAddr]:
@@ -93,7 +104,10 @@ class Transfer:
                 found = catalog.module(module)
                 for name in found.releases if found else ():
                     release = catalog.release(module, name)
-                    yield from ((ware, module) for ware in (release.items.values() if release else ()))
+                    for item, ware in release.items.items() if release else ():
+                        yield ware, module
+                        if release and (dual := release.dual(item)):
+                            self._claims.setdefault(ware, set()).add(dual)
                 mirrors = catalog.mirrors(module)
                 if mirrors is not None and mirrors.by_ware is not UNSET:
                     yield from ((ware, module) for ware in mirrors.by_ware)

@@ -30,10 +30,10 @@ _AGAIN: Final = {errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE, errno.ETIMED
 
 
 class Exchange:
-    """A question and its hops. The first connection tells in which network the mirror is."""
+    """A question and its hops; ``url``: where they led. The first connection tells in which network the mirror is."""
 
     def __init__(self, url: str, name: str, access: Access, authorization: str, watch: Watch) -> None:
-        self._url = url
+        self.url = url
         self._name = name
         self._access = access
         self._authorization = authorization
@@ -42,13 +42,14 @@ class Exchange:
 
     def send(self, method: str, headers: dict[str, str]) -> Answer:
         """Any answer that is no redirect. Raises MayPass; errors: ``fetch`` (policy, net)."""
-        url = self._url
+        url = self.url
         origin = origin_of(url)
         for _ in range(self._access.policy.hops + 1):
             more = {"Authorization": self._authorization} if self._authorization and origin_of(url) == origin else {}
             answer = self._send(method, url, {**headers, **more})
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
+                self.url = url
                 return answer
             answer.close()
             try:

@@ -33,6 +33,7 @@ class Policy(NamedTuple):
 class Access(NamedTuple):
     """What is needed besides an address. ``pushes``: how to push, by address; ``proxies``: by scheme, for hosts that
     ``no_proxy`` (suffixes of host names) does not name; ``s3_endpoint`` and ``s3_region``: when no push config says.
+    ``ssh_agent``: the socket of who keeps the keys for repositories behind ssh.
     """
 
     policy: Policy = Policy()
@@ -41,6 +42,7 @@ class Access(NamedTuple):
     no_proxy: tuple[str, ...] = ()
     s3_endpoint: str = ""
     s3_region: str = ""
+    ssh_agent: str = ""
 
     def proxy_for(self, scheme: str, host: str) -> str:
         """The proxy to ask for a host; empty for none."""

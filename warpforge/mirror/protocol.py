@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, runtime_checkable
 
 from warpforge.errors import Unable
@@ -12,11 +14,13 @@ from .policy import DEFAULT, Access
 if TYPE_CHECKING:
     from .download import Mark
 
+Moved = Callable[[int, int | None], None]  # bytes so far, and of how many, if that is known
+
 SCHEMES: Final = ("file", "http", "https", "s3")
 
 
 class Mirror(Protocol):
-    """A place that holds packed wares."""
+    """A place that holds packed wares, of any packtype."""
 
     def open(self, ware: WareId) -> BinaryIO:
         """The packed ware as a stream. Errors, also of its reads: ``fetch`` (not-found, net, short, size, policy)."""
@@ -34,6 +38,37 @@ class Resuming(Mirror, Protocol):
 
     def open_from(self, ware: WareId, mark: Mark | None) -> BinaryIO:
         """As ``open``, the stream from the mark on; from its start when that is another version now (``begin_of``)."""
+
+
+class Upstream(Protocol):
+    """A place that holds what the wares of one packtype are made of, and no packed wares."""
+
+    @property
+    def name(self) -> str:
+        """The address, fit for messages."""
+
+    def bring(self, ware: WareId, directory: Path, moved: Moved) -> None:
+        """Put what the ware is made of into ``directory``, in the form that its packtype is read in.
+
+        The directory is made if it is not there, and may hold what was brought before. For ``git`` it is a bare
+        repository. Errors: ``fetch`` (not-found, net, size, policy), and those of the packtype.
+        """
+
+    def has(self, ware: WareId) -> bool:
+        """Whether it is there, unread. Errors: as ``bring``."""
+
+
+def find_upstream(address: WarehouseAddr, packtype: str, access: Access = DEFAULT) -> Upstream | None:
+    """What an address is for the wares of a packtype; None: a mirror of packed wares, see ``connect``.
+
+    Nothing is opened yet. Errors: those of the packtype for an address that is not followed.
+    """
+    packed = address.is_content_addressed or address.scheme == "s3" or address in access.pushes
+    if packtype == "git" and not packed:
+        from .git import GitRemote
+
+        return GitRemote.of(address, access)
+    return None
 
 
 def connect(address: WarehouseAddr, access: Access = DEFAULT) -> Mirror:

@@ -5,12 +5,14 @@ A replay is a ``plot.Plot``; its place in the catalog is named by its id.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from .atoms import WarehouseAddr, WareId
+
+DUAL: Final = "ztar"  # as a packtype, and before an item's name in a release's metadata
 
 
 class CatalogModule(msgspec.Struct, frozen=True):
@@ -35,6 +37,11 @@ class Release(msgspec.Struct, frozen=True):
     def replay(self) -> str | None:
         """The id of the plot that made it, if the release says so."""
         return self.metadata.get("replay")
+
+    def dual(self, item: str) -> str | None:
+        """The dual id (``ztar:...``) that an item's ware must have, if the release says so."""
+        found = self.metadata.get(f"{DUAL}.{item}", "").removeprefix(f"{DUAL}:")
+        return f"{DUAL}:{found}" if found else None
 
     def to_serial(self) -> dict[str, Any]:
         return {

@@ -1,12 +1,13 @@
 """Wares: file trees, packed and named by their hash.
 
 ware       a file tree named ``packtype:hash``
-packtype   how a ware is hashed, and what its foreign archives look like: tar, zip, ztar (packer: one per packtype)
+packtype   how a ware is hashed, and what its foreign archives look like: tar, zip, ztar, git (packer: one per packtype)
 fileset    the nodes of a tree in canonical order, whose hashes make the tree hash (fileset)
 filters    what becomes of ids, times and modes on the way in or out, one row of defaults for each way (filters)
 member     one node as an archive holds it; foreign archives have them in any order (members, collect)
 sum        what packing or scanning a tree found: its WareId, its dual identity, counts and sizes (packer)
 dual       the ``ztar`` hash of a tree whose own id does not cover all of it
+commit     what a git ware is the tree of; a submodule in it is the tree of another one (git, git_objects)
 frame      a stretch of the packed bytes that can be read alone; the seek table lists them (frames, decode)
 lazy       one file, or the names, of a packed ware without decoding the rest (lazy)
 change     what differs at one path of two trees (diff)

@@ -48,7 +48,10 @@ class Unpacked(NamedTuple):
 
 
 class Packer(Protocol):
-    """One packtype. ``recomputes``: its ids can be recomputed from the packed bytes at rest."""
+    """One packtype. ``recomputes``: its ids can be recomputed from the packed bytes at rest.
+
+    Where they cannot, those bytes are a ``ztar``, sums and ``expect`` speak of that, and no tree can be packed.
+    """
 
     packtype: str
     recomputes: bool
@@ -88,6 +91,10 @@ def find_packer(packtype: str) -> Packer | None:
         from .zip import PACKER as zip_
 
         return zip_
+    if packtype == "git":
+        from .git import PACKER as git
+
+        return git
     return None
 
 
@@ -99,7 +106,7 @@ def get_packer(packtype: str) -> Packer:
     return packer
 
 
-PACKTYPES = ("tar", "ztar", "zip")
+PACKTYPES = ("tar", "ztar", "zip", "git")
 
 
 def pack(

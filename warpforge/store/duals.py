@@ -22,9 +22,31 @@ class Duals:
     def __init__(self, layout: Layout, staging: Staging) -> None:
         self._layout = layout
         self._staging = staging
+        self._claims: dict[WareId, str] = {}
+
+    def claim(self, ware: WareId, dual: str) -> None:
+        """What somebody whom we believe says of a ware's tree: from now on no other one may come.
+
+        Errors: ``ware-mismatch`` (symlinks) when it came already, or another was claimed; ``store``.
+        """
+        known = self.get(ware)
+        if known not in (None, dual):
+            raise Failed(
+                "ware-mismatch",
+                f"a release says that {ware} has the tree {dual}, but it is known with {known}: "
+                "one of them is forged, and its id does not tell which",
+                reason="symlinks",
+                wareId=ware,
+                expected=dual,
+                actual=known,
+            )
+        self._claims[ware] = dual
 
     def get(self, ware: WareId) -> str | None:
-        """The dual id (``ztar:...``) of a ware, if it was ever seen. Errors: ``store`` (corrupt)."""
+        """The dual id (``ztar:...``) of a ware, if it was ever seen or claimed. Errors: ``store`` (corrupt)."""
+        return self._recorded(ware) or self._claims.get(ware)
+
+    def _recorded(self, ware: WareId) -> str | None:
         if not is_storable(ware):
             return None
         path = self._layout.dual(ware)
@@ -46,8 +68,8 @@ class Duals:
         if dual == str(ware):
             return
         known = self.get(ware)
-        if known is None:
-            known = self._write(ware, dual)
+        if known in (None, dual):
+            known = self._recorded(ware) or self._write(ware, dual)
         if known != dual:
             raise Failed(
                 "ware-mismatch",
@@ -68,7 +90,7 @@ class Duals:
                 rename_noreplace(staged, goal)
             except FileExistsError:
                 os.unlink(staged)
-                return self.get(ware) or dual
+                return self._recorded(ware) or dual
             fsync_dir(os.path.dirname(goal))
         return dual
 

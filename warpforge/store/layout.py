@@ -44,6 +44,7 @@ class Layout:
         "internal",
         "locks",
         "memos",
+        "origins",
         "partial",
         "pins",
         "quarantine",
@@ -57,6 +58,7 @@ class Layout:
         self.format = f"{internal}/format"
         self.memos = f"{internal}/memos"
         self.duals = f"{internal}/duals"
+        self.origins = f"{internal}/origins"
         self.runs = f"{internal}/runs"
         self.cache = f"{internal}/cache"
         self.index = f"{internal}/index.lmdb"
@@ -70,6 +72,10 @@ class Layout:
     def dual(self, ware: WareId) -> str:
         """The file of a dual id."""
         return f"{self.duals}/{ware.packtype}/{sharded(ware.hash)}"
+
+    def origin(self, ware: WareId) -> str:
+        """The file of an origin."""
+        return f"{self.origins}/{ware.packtype}/{sharded(ware.hash)}"
 
     def memo(self, formula_id: str) -> str:
         """The file of a RunRecord."""

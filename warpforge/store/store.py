@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .index import Index
     from .invocations import Invocations
     from .kept import Kept
+    from .origins import Origins
     from .partials import Partials
     from .pins import Pin
     from .runs import Runs
@@ -112,6 +113,13 @@ class Store:
         from .built import Built
 
         return Built(self.layout, self.staging)
+
+    @cached_property
+    def origins(self) -> Origins:
+        """From where wares came that are made of several parts."""
+        from .origins import Origins
+
+        return Origins(self.layout, self.staging)
 
     @cached_property
     def kept(self) -> Kept:
@@ -210,6 +218,18 @@ class Store:
         with storing(f"cannot make {path}"):
             os.mkdir(path, 0o700)
         return path
+
+    @contextmanager
+    def scratched(self, hint: str) -> Iterator[Path]:
+        """A scratch directory that is gone when the block ends."""
+        from warpforge.fsx.remove import remove_tree
+
+        path = self.scratch(hint)
+        try:
+            yield Path(path)
+        finally:
+            with suppress(OSError):
+                remove_tree(-100, path)
 
     def pin(self) -> Pin:
         """Keep wares from garbage collection while we run. Errors: ``store``."""

@@ -1,0 +1,25 @@
+"""From an upstream into the warehouse: what a mirror brought becomes a tree, as its packtype reads it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from warpforge.errors import Unable
+from warpforge.model.atoms import WareId
+
+if TYPE_CHECKING:
+    from warpforge.mirror.protocol import Moved, Upstream
+    from warpforge.pack.limits import Limits
+    from warpforge.store.store import Store
+
+
+def keep_from(store: Store, ware: WareId, upstream: Upstream, moved: Moved, limits: Limits) -> None:
+    """Bring what a ware is made of, and keep its tree under the ware's id. Errors: those of the packtype; ``store``."""
+    if ware.packtype == "git":
+        from warpforge.engine.commits import keep_commit
+        from warpforge.mirror.git import GitRemote
+
+        assert isinstance(upstream, GitRemote)
+        keep_commit(store, ware, upstream, moved, limits)
+        return
+    raise Unable("fetch", f"{upstream.name}: nobody here makes {ware.packtype} wares of it", reason="policy")
