@@ -14,12 +14,15 @@ from warpforge.fsx.remove import remove_tree
 from warpforge.sandbox.bwrap import Bwrap
 from warpforge.sandbox.owner import BUILD_UID
 from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
+from warpforge.sandbox.runc import Runc
 from warpforge.sandbox.seat import Stdin
 from warpforge.sandbox.spec import SCRIPT_DIR, make_mount, make_spec
 
 SANDBOXES: dict[str, Callable[[], Sandbox]] = {
     "bwrap": Bwrap,
     "bwrap, with copies": lambda: Bwrap(overlay=False),
+    "runc": Runc,
+    "runc, with copies": lambda: Runc(overlay=False),
 }
 pytestmark = pytest.mark.both
 

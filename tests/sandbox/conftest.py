@@ -20,6 +20,12 @@ def person(request: pytest.FixtureRequest, needs_box: None) -> Iterator[Person]:
 
 
 @pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> str:
+    """What makes the boxes; ``in_both`` runs a test with each."""
+    return str(getattr(request, "param", "bwrap"))
+
+
+@pytest.fixture(scope="session")
 def home_yard(person: Person) -> Iterator[Yard]:
     """Has the root that all share."""
     made = Yard(person)
@@ -28,9 +34,9 @@ def home_yard(person: Person) -> Iterator[Yard]:
 
 
 @pytest.fixture
-def yard(person: Person, home_yard: Yard) -> Iterator[Yard]:
+def yard(person: Person, backend: str, home_yard: Yard) -> Iterator[Yard]:
     """A place to run boxes in; nothing may be left of a run but what the test asked for."""
-    made = Yard(person, home_yard.root)
+    made = Yard(person, home_yard.root, backend)
     yield made
     left = made.leftovers()
     made.close()

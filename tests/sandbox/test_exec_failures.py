@@ -6,12 +6,15 @@ import struct
 from pathlib import Path
 
 import pytest
+from support.both import in_both
 from support.boxes import Yard
 from support.probes import compile_probe
 
 from warpforge.errors import WarpforgeError
 from warpforge.sandbox.protocol import Cancel
 from warpforge.sandbox.spec import make_mount
+
+pytestmark = in_both
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +36,8 @@ def stocked(yard: Yard, dynamic: Path) -> Yard:
         "foreign": bytes(foreign),
         "lost": b"#!/no/such/interpreter -x\n",
         "closed": b"#!/bin/sh\n",
+        "loop": b"#!/loop\n",
+        "odd": b"#!/etc\n",
     }
     for name, content in files.items():
         (yard.root / name).write_bytes(content)
@@ -52,6 +57,8 @@ def stocked(yard: Yard, dynamic: Path) -> Yard:
         ("/noloader", "missing", 127, "ld-"),
         ("/closed", "denied", 126, "/closed"),
         ("/etc", "denied", 126, "/etc"),
+        ("/loop", "denied", 126, "/loop"),
+        ("/odd", "denied", 126, "/etc"),
         ("/nothing", "format", 126, "/nothing"),
         ("/text", "format", 126, "/text"),
         ("/foreign", "format", 126, "/foreign"),
@@ -76,9 +83,9 @@ def test_an_environment_too_large(yard: Yard) -> None:
     assert (outcome.exec_error, outcome.exit_code) == ("too-long", 126)
 
 
-def test_output_beyond_the_limit_is_dropped_and_said(yard: Yard) -> None:
+def test_output_beyond_the_limit_ends_the_run(yard: Yard) -> None:
     result = yard.sh("yes | head -c 3000000; echo end >&2", output_limit=10_000)
-    assert result.outcome.exit_code == 0
+    assert (result.outcome.stopped, result.outcome.exit_code, result.outcome.exec_error) == ("output", 137, "")
     assert len(result.out) + len(result.err) == 10_000
     assert result.outcome.truncated
 

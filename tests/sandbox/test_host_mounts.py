@@ -6,10 +6,13 @@ import os
 from pathlib import Path
 
 import pytest
+from support.both import in_both
 from support.boxes import Yard
 
 from warpforge.errors import WarpforgeError
 from warpforge.sandbox.spec import make_mount
+
+pytestmark = in_both
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import pytest
 
 from warpforge.errors import Unable
 from warpforge.sandbox.arguments import make_bwrap_arguments
-from warpforge.sandbox.bwrap import make_order
+from warpforge.sandbox.backend import make_order
+from warpforge.sandbox.cgroup import Group
 from warpforge.sandbox.failures import find_exec_error, make_failure
 from warpforge.sandbox.seccomp import make_filter
 from warpforge.sandbox.spec import make_mount, make_path, make_spec
@@ -48,7 +49,7 @@ def test_impossible_variables(variables: dict[str, str]) -> None:
 
 def test_an_order_survives_the_wire() -> None:
     spec = make_spec(mounts=[make_mount("/a", "file", "/shelf/x")], argv=["a", b"\xff"], variables={"A": "ü"})
-    order = make_order(spec, b"/work", (1, 2), "/usr/bin/bwrap")
+    order = make_order(spec, b"/work", (1, 2), "/usr/bin/bwrap", "bwrap", Group())
     back = parse_order(_one_frame(order))
     assert {n: getattr(back, n) for n in back.__slots__} == {n: getattr(order, n) for n in order.__slots__}
 
@@ -75,14 +76,22 @@ def test_fields_cannot_be_split_from_inside() -> None:
 
 def test_bwrap_arguments() -> None:
     spec = make_spec(argv=["true"], network=False)
-    order = make_order(spec, b"/work", None, "/usr/bin/bwrap")
-    arguments = make_bwrap_arguments(order, {b"B": b"2", b"A": b"1"}, 7, 8)
-    for needed in (b"--unshare-all", b"--disable-userns", b"--die-with-parent", b"--new-session", b"--clearenv"):
+    order = make_order(spec, b"/work", None, "/usr/bin/bwrap", "bwrap", Group())
+    arguments = make_bwrap_arguments(order, {b"B": b"2", b"A": b"1"}, b"/root", 7)
+    for needed in (
+        b"--unshare-user",
+        b"--unshare-net",
+        b"--disable-userns",
+        b"--die-with-parent",
+        b"--new-session",
+        b"--clearenv",
+    ):
         assert needed in arguments
-    assert b"--share-net" not in arguments
+    shared = make_order(make_spec(network=True), b"/work", None, "/usr/bin/bwrap", "bwrap", Group())
+    assert b"--unshare-net" not in make_bwrap_arguments(shared, {}, b"/root", 7)
     text = b" ".join(arguments)
-    assert b"--cap-drop ALL" in text and b"--ro-bind /proc/sys /proc/sys" in text
-    assert text.endswith(b"--setenv A 1 --setenv B 2 --seccomp 7 --json-status-fd 8")
+    assert b"--cap-drop ALL" in text
+    assert text.endswith(b"--setenv A 1 --setenv B 2 --seccomp 7")
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 
 import pytest
+from support.both import in_both
 from support.boxes import Yard, hold_box
 
 from warpforge.sandbox.kernel import CLONE_NEWNS, CLONE_NEWUSER, mount, unshare
 from warpforge.sandbox.sources import write_file
 
+pytestmark = in_both
 
-def run_without(what: str, tmp: str, root: str) -> None:
+
+def run_without(what: str, tmp: str, root: str, backend: str) -> None:
     """Take something away from this process for good, then try a box and print how it went."""
     uid, gid = os.geteuid(), os.getegid()
     if what == "descriptors":
@@ -30,7 +33,7 @@ def run_without(what: str, tmp: str, root: str) -> None:
         write_file("/proc/sys/user/max_user_namespaces", b"0")
     elif what == "an open /proc":
         mount(b"none", b"/proc/sys", b"tmpfs", 0)
-    hold_box(tmp, root, "mkdir /out; echo ran")
+    hold_box(tmp, root, "mkdir /out; echo ran", backend)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +46,7 @@ def run_without(what: str, tmp: str, root: str) -> None:
     ],
 )
 def test_without(yard: Yard, what: str, said: str) -> None:
-    process = yard.person.popen(run_without, what, str(yard.tmp), str(yard.root))
+    process = yard.person.popen(run_without, what, str(yard.tmp), str(yard.root), yard.backend)
     out, _ = process.communicate()
     assert out.decode() == said
     assert not yard.leftovers()

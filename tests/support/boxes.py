@@ -16,7 +16,10 @@ from warpforge.errors import WarpforgeError
 from warpforge.sandbox.bwrap import Bwrap
 from warpforge.sandbox.owner import BUILD_UID
 from warpforge.sandbox.protocol import Entries
+from warpforge.sandbox.runc import Runc
 from warpforge.sandbox.spec import Mount, Outcome, make_mount, make_spec
+
+BACKENDS: dict[str, type[Bwrap] | type[Runc]] = {"bwrap": Bwrap, "runc": Runc}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class Result:
 def run_box(tmp: str, mounts: list[Mount], command: list[str], options: Mapping[str, Any]) -> Result:
     """Run one box in this process, as whoever it is."""
     options = dict(options)
-    box = Bwrap(overlay=options.pop("overlay", True))
+    box = BACKENDS[options.pop("backend", "bwrap")](
+        overlay=options.pop("overlay", True), cgroups=options.pop("cgroups", True)
+    )
     result = Result(outcome=None)  # type: ignore[arg-type]
     said: dict[str, list[bytes]] = {"out": [], "err": []}
 
@@ -78,9 +83,10 @@ def _read(entries: Entries) -> Iterator[Node]:
 class Yard:
     """A place to run boxes in, for one person: a tmp for work directories, and shelf trees with the right owner."""
 
-    def __init__(self, person: Person, root: Path | None = None) -> None:
+    def __init__(self, person: Person, root: Path | None = None, backend: str = "bwrap") -> None:
         """``root`` is a busybox tree to share with other yards: read only; ``own_root`` makes one to change."""
         self.person = person
+        self.backend = backend
         # root's lies below a directory that only root can pass, as a workspace in /root would
         self.path = Path(tempfile.mkdtemp(prefix="yard-"))
         self.path.chmod(0o700 if person.uid == 0 else 0o755)
@@ -131,7 +137,7 @@ class Yard:
 
     def run(self, command: list[str], *mounts: Mount, **options: Any) -> Result:
         """Run a command with exactly these mounts."""
-        return self.person.call(run_box, str(self.tmp), list(mounts), command, options)
+        return self.person.call(run_box, str(self.tmp), list(mounts), command, {"backend": self.backend, **options})
 
     def leftovers(self) -> list[str]:
         """What lies in tmp."""
@@ -142,11 +148,11 @@ class Yard:
         shutil.rmtree(self.path)
 
 
-def hold_box(tmp: str, root: str, script: str) -> None:
+def hold_box(tmp: str, root: str, script: str, backend: str = "bwrap") -> None:
     """What an engine does in a process of its own: run one box, print "started" when it speaks, then how it ended."""
     spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=["/bin/sh", "-c", script], gathers=["/out"])
     try:
-        outcome = Bwrap().run(spec, tmp, on_output=lambda _, data: print(data.decode(), end="", flush=True))
+        outcome = BACKENDS[backend]().run(spec, tmp, on_output=lambda _, data: print(data.decode(), end="", flush=True))
         print("outcome", outcome.exit_code, outcome.stopped, flush=True)
     except WarpforgeError as error:
         print("error", error.code, error.reason, flush=True)

@@ -6,6 +6,9 @@
     stub       a directory or file made in the box only so that something can be mounted on it
     build uid  under root: the one unprivileged uid that runs boxes and owns the shelf; it is uid 0 inside
     helper     the process that makes the box and outlives the action ("H"): it mounts, watches, gathers, deletes
+    back-end   what closes the box and executes the action in it: bwrap or runc, by the same promises
+    init       pid 1 of the box itself: it reaps; the action beside it is an ordinary process
+    group      the cgroups of one run, where they can be made; else the meter looks at what its processes use
     watcher    pid 1 of the box's outer pid namespace ("C"): when it is gone, so is every process of the action
     zygote     a small process that forks one helper for each run, so that the engine never forks
     lifeline   whatever ends the box when its engine ends: a socket whose other end only the engine has, and pidfds

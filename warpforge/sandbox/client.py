@@ -29,14 +29,15 @@ class ZygoteClient:
         with self._lock:
             self._ensure()
 
-    def ask(self, work: bytes, descriptors: Sequence[int]) -> None:
-        """Have a helper forked that owns copies of these descriptors."""
+    def ask(self, work: bytes, groups: Sequence[str], descriptors: Sequence[int]) -> None:
+        """Have a helper forked that owns copies of these descriptors; its work and cgroups are cleared up after it."""
+        names = b"\0".join([work, *map(os.fsencode, groups)])
         with self._lock:
             for attempt in (1, 2):
                 connection = self._ensure()
                 try:
                     rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array("i", descriptors))
-                    connection.sendmsg([work], [rights])
+                    connection.sendmsg([names], [rights])
                     return
                 except OSError as error:
                     self._drop()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import stat
 import struct
 
@@ -16,15 +17,26 @@ _INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 _UNSEEN = (b"/proc/", b"/dev/", b"/sys/")  # mounted later, by the back-end
 _MACHINES = {"x86_64": 62, "aarch64": 183}  # e_machine of the ELF header
 _PT_INTERP = 3
+_MOST_INTERPRETERS = 5  # as the kernel
+_LONGEST_STRING = 32 * 4096
+_LONGEST_TOGETHER = 6 << 20
 
 
 class NotExecutable(Exception):
-    """``reason``: missing, denied or format; the text names the file."""
+    """``reason``: missing, denied, format or too-long; the text names the file."""
 
     def __init__(self, reason: str, text: str) -> None:
         super().__init__(text)
         self.reason = reason
         self.text = text
+
+
+def check_sizes(strings: list[bytes]) -> None:
+    """Raise NotExecutable if the kernel would not take these arguments and variables; execve(2) has the limits."""
+    most = resource.getrlimit(resource.RLIMIT_STACK)[0]
+    together = _LONGEST_TOGETHER if most == resource.RLIM_INFINITY else min(most // 4, _LONGEST_TOGETHER)
+    if max(map(len, strings)) >= _LONGEST_STRING or sum(len(s) + 9 for s in strings) > together:
+        raise NotExecutable("too-long", "argument list too long")
 
 
 def check_command(root_fd: int, name: bytes, search: bytes, cwd: bytes) -> None:
@@ -47,15 +59,19 @@ def check_command(root_fd: int, name: bytes, search: bytes, cwd: bytes) -> None:
     raise refused
 
 
-def _check_file(root_fd: int, path: bytes) -> None:
+def _check_file(root_fd: int, path: bytes, depth: int = 0) -> None:
     if path.startswith(_UNSEEN):
         return
+    if depth > _MOST_INTERPRETERS:
+        raise NotExecutable("denied", f"{_show(path)}: too many interpreters of interpreters")
     head = _read_head(root_fd, path)
     if head[:2] == b"#!":
         words = head[2:].split(b"\n", 1)[0].split()
         if not words:
             raise NotExecutable("format", f"{_show(path)}: names no interpreter")
         _check_present(root_fd, path, words[0], "interpreter")
+        if words[0].startswith(b"/"):
+            _check_file(root_fd, words[0], depth + 1)
     elif head[:4] == b"\x7fELF":
         _check_elf(root_fd, path, head)
     else:
@@ -120,24 +136,3 @@ def _show(path: bytes) -> str:
 
 def _lower(error: OSError) -> str:
     return (error.strerror or "refused").lower()
-
-
-def find_home(root_fd: int) -> bytes:
-    """The home of uid 0 as the box's own /etc/passwd names it, else ``/``."""
-    try:
-        fd = openat2(root_fd, b"/etc/passwd", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, resolve=_INSIDE)
-    except OSError:
-        return b"/"
-    try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return b"/"
-        text = os.read(fd, 1 << 20)
-    except OSError:
-        return b"/"
-    finally:
-        os.close(fd)
-    for line in text.split(b"\n"):
-        words = line.split(b":")
-        if len(words) >= 6 and words[2] == b"0":
-            return words[5] or b"/"
-    return b"/"

@@ -6,7 +6,7 @@ import errno
 import os
 from typing import Final
 
-from warpforge.errors import Failed, Missing, Unable, WarpforgeError
+from warpforge.errors import Failed, Invalid, Missing, Unable, WarpforgeError
 
 _USERNS_ADVICE: Final = (
     "allow user namespaces (sysctl user.max_user_namespaces above 0, kernel.unprivileged_userns_clone=1, "
@@ -24,16 +24,18 @@ _STEPS: Final = {
     ),
     "namespace": ("user-namespaces", "a nested namespace is refused", _USERNS_ADVICE),
     "root": ("mount", "the box's root could not be shown to the back-end", "make sure that /tmp is a directory"),
-    "exec": ("bwrap", "bwrap could not be started", "install it: apt-get install bubblewrap"),
+    "fork": ("backend", "the back-end could not be started", "see warpforge healthcheck"),
+    "init": ("user-namespaces", "a pid namespace inside the box's is refused", _USERNS_ADVICE),
+    "cgroup": ("cgroup", "the box's control group could not be joined", "see warpforge healthcheck"),
 }
 
 
-def missing_bwrap() -> Unable:
-    """No bwrap on this machine."""
+def missing_program(name: str, package: str) -> Unable:
+    """A back-end that is not on this machine."""
     return Unable(
         "sandbox-unavailable",
-        "bwrap is not installed: no box can be made; install it (Debian: apt-get install bubblewrap)",
-        reason="bwrap",
+        f"{name} is not installed: no box can be made; install it (Debian: apt-get install {package})",
+        reason=name,
     )
 
 
@@ -50,6 +52,8 @@ def make_failure(step: str, number: int, at: str, text: str) -> WarpforgeError:
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO) and step not in _STEPS:
         reason = {errno.EROFS: "readonly", errno.EIO: "io"}.get(number, "full")
         return Unable("store", f"the run's work directory cannot be written: {said}", reason=reason, path=at or None)
+    if step == "nobody":
+        return Invalid("formula-invalid", f"the action's userinfo: {text}", reason="userinfo")
     if step == "mount":
         return Unable(
             "sandbox-unavailable",
@@ -74,11 +78,11 @@ def make_failure(step: str, number: int, at: str, text: str) -> WarpforgeError:
     return Unable("sandbox-unavailable", f"no box can be made: {what} ({said}); {advice}", reason=reason, errno=number)
 
 
-def make_backend_failure(stderr: str, text: str) -> Unable:
-    """bwrap ended without having run the action."""
+def make_backend_failure(backend: str, stderr: str, text: str) -> Unable:
+    """A back-end ended without having run the action."""
     said = stderr.strip().removeprefix("bwrap: ") or text
     advice = _USERNS_ADVICE if "namespace" in said.lower() else "see warpforge healthcheck"
-    return Unable("sandbox-unavailable", f"bwrap could not make the box: {said}; {advice}", reason="bwrap")
+    return Unable("sandbox-unavailable", f"{backend} could not make the box: {said}; {advice}", reason=backend)
 
 
 def helper_died() -> Unable:

@@ -2,7 +2,7 @@
 
 The steps are those of the package's recipe:
 reach the sources · (under root) become the build uid · user and mount namespace · overlays · mount points ·
-pid namespace with its watcher · back-end · wait for the end or the lifeline · gather · delete.
+pid namespaces with watcher and init · back-end · wait for the end or the lifeline · gather · delete.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ import time
 from warpforge.fsx.remove import remove_tree
 from warpforge.fsx.stream import send
 from warpforge.sandbox import wire
-from warpforge.sandbox.arguments import make_bwrap_arguments
-from warpforge.sandbox.command import NotExecutable, check_command, find_home
+from warpforge.sandbox.cgroup import find_exceeded
+from warpforge.sandbox.command import NotExecutable, check_command, check_sizes
+from warpforge.sandbox.disk import DiskWatch
 from warpforge.sandbox.gather import NotGathered, find_output, read_output
 from warpforge.sandbox.kernel import (
     CLONE_NEWNS,
@@ -29,7 +30,9 @@ from warpforge.sandbox.kernel import (
     unmount,
     unshare,
 )
+from warpforge.sandbox.launch import LAUNCHES
 from warpforge.sandbox.mounts import MountFailed, Root
+from warpforge.sandbox.people import Nobody, find_person
 from warpforge.sandbox.place import Refused
 from warpforge.sandbox.sources import bind_sources, open_files, write_file
 from warpforge.sandbox.watch import TROUBLE, Watched, start
@@ -43,7 +46,7 @@ if TYPE_CHECKING:
 
 EXIT_MISSING = 127  # what a shell says of a command that is not there
 EXIT_DENIED = 126  # and of one that cannot be executed
-_REASON_CODES = {"missing": EXIT_MISSING, "denied": EXIT_DENIED, "format": EXIT_DENIED}
+_REASON_CODES = {"missing": EXIT_MISSING, "denied": EXIT_DENIED, "format": EXIT_DENIED, "too-long": EXIT_DENIED}
 
 
 def run(descriptors: list[int], guards: tuple[int, int]) -> None:
@@ -78,6 +81,7 @@ class Helper:
         self._step = "order"
         self._root: Root | None = None
         self._idmapped = True
+        self._cgroup_fds: list[int] = []
         self._work = -1  # the work directory, once we stand in it
         self._failed = False
         self._entry = -1
@@ -98,6 +102,8 @@ class Helper:
             last = wire.fields(wire.DONE, *facts)
         except MountFailed as error:
             last = self._mount_failure(error)
+        except Nobody as error:
+            last = wire.fields(wire.FAIL, "nobody", 0, b"", str(error))
         except OSError as error:
             last = wire.fields(wire.FAIL, self._step, error.errno or 0, b"", _name(error))
         finally:
@@ -133,7 +139,7 @@ class Helper:
             succeeded = self._act(order, root)
         else:
             self._close_output()
-            self._tell(wire.fields(wire.EXIT, 0, "", "", "", 0.0))
+            self._tell_exit(0, 0, "", "", "", 0.0)
         if succeeded:
             self._step = "gather"
             self._gather(order, root)
@@ -142,6 +148,8 @@ class Helper:
 
     def _build(self, order: Order) -> Root:
         """Steps 2 to 5."""
+        self._step = "cgroup"
+        self._cgroup_fds = [os.open(d + b"/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for d in order.cgroups]
         self._step = "source"
         opened = open_files(order)
         self._work = os.open(order.work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -170,45 +178,43 @@ class Helper:
     def _act(self, order: Order, root: Root) -> bool:
         """Steps 6 to 8; True when there is something to gather."""
         self._step = "start"
-        env = dict(order.env)
-        env.setdefault(b"HOME", find_home(root.fd))
+        person = find_person(root.fd, order)
+        order.uid, order.gid = person.uid, person.gid
+        env = person.variables() | dict(order.env)
         try:
+            check_sizes([*order.argv, *(name + b"=" + value for name, value in env.items())])
             check_command(root.fd, order.argv[0], env.get(b"PATH", b""), order.cwd)
         except NotExecutable as error:
-            code = _REASON_CODES[error.reason]
             self._failed = True
             self._close_output()
-            self._tell(wire.fields(wire.EXIT, code, error.reason, error.text, "", 0.0))
+            self._tell_exit(_REASON_CODES[error.reason], 0, error.reason, error.text, "", 0.0)
             return order.gather_failed
         watched = self._start(order, env)
         began = time.monotonic()
-        stopped = self._wait(watched, order.deadline)
-        status, text = watched.finish()
+        stopped = self._wait(watched, order)
+        report = watched.finish()
         seconds = time.monotonic() - began
-        code = _exit_code(text)
-        if not stopped and text.startswith(TROUBLE):
-            step, number = text[len(TROUBLE) :].split(b"\n", 1)[0].split(b" ")
+        if not stopped and report.startswith(TROUBLE):
+            step, number = report[len(TROUBLE) :].split(b"\n", 1)[0].split(b" ")
             self._step = step.decode("ascii")
             raise OSError(int(number), os.strerror(int(number)))
         self._entry = root.last_entry()
+        end = read_report(report)
+        stopped = stopped or end.over or find_exceeded(order)
+        code = end.code if not end.signal else 128 + end.signal
         self._failed = code != 0 and stopped not in ("cancelled", "orphaned")
-        reason = "" if stopped or code >= 0 else "backend"
-        self._tell(wire.fields(wire.EXIT, code, reason, f"wait status {status}", stopped, f"{seconds:.6f}"))
-        return not stopped and (code == 0 or (code > 0 and order.gather_failed))
+        self._tell_exit(code, end.signal, end.reason if not stopped else "", end.text, stopped, seconds)
+        return not stopped and not end.reason and (code == 0 or order.gather_failed)
+
+    def _tell_exit(self, code: int, signal: int, reason: str, text: str, stopped: str, seconds: float) -> None:
+        self._tell(wire.fields(wire.EXIT, code, signal, reason, text, stopped, f"{seconds:.6f}"))
 
     def _start(self, order: Order, env: dict[bytes, bytes]) -> Watched:
-        seccomp_fd = _make_memfd("seccomp", order.seccomp)
-        args_fd = os.memfd_create("arguments", os.MFD_CLOEXEC)
-
-        def arguments(status_fd: int) -> list[bytes]:
-            wire.write_all(
-                args_fd, b"".join(a + b"\0" for a in make_bwrap_arguments(order, env, seccomp_fd, status_fd))
-            )
-            os.lseek(args_fd, 0, os.SEEK_SET)
-            return [order.bwrap, b"--args", b"%d" % args_fd, b"--", *order.argv]
-
-        watched = start(order, arguments, [seccomp_fd, args_fd], (self._in, self._out, self._err))
-        for fd in (seccomp_fd, args_fd):
+        launch = LAUNCHES[order.backend](order, env)
+        launch.prepare()
+        watched = start(order, launch, (self._in, self._out, self._err), self._cgroup_fds)
+        launch.close()
+        for fd in self._cgroup_fds:
             os.close(fd)
         self._close_output()
         return watched
@@ -218,27 +224,33 @@ class Helper:
         for fd in (self._in, self._out, self._err):
             os.close(fd)
 
-    def _wait(self, watched: Watched, deadline: float) -> str:
-        """Wait for the watcher's end, or bring it about; returns why: "", "time", "cancelled" or "orphaned"."""
+    def _wait(self, watched: Watched, order: Order) -> str:
+        """Wait for the watcher's end, or bring it about; returns why: "", "time", "disk", "cancelled", "orphaned"."""
         stopped = ""
         if self._frames.pending:  # KILL, come together with the order
             stopped = "cancelled"
             watched.kill()
-        until = time.monotonic() + deadline if deadline else None
+        until = time.monotonic() + order.deadline if order.deadline else None
+        disk = DiskWatch(order.disk)
         poll = select.poll()
         lifelines = (self._channel, *self._guards)
         for fd in (watched.pidfd, *lifelines):
             poll.register(fd, select.POLLIN)
         while True:
-            left = None if until is None or stopped else max(0.0, until - time.monotonic()) * 1000
-            ready = {fd for fd, _ in poll.poll(left)}
+            left = None if stopped else min(disk.pause, until - time.monotonic() if until else disk.pause)
+            ready = {fd for fd, _ in poll.poll(left and max(0.0, left) * 1000)}
             if watched.pidfd in ready:
                 return stopped
             if not stopped:
-                stopped = "time" if not ready else "cancelled" if self._channel in ready else "orphaned"
-                watched.kill()
-                for fd in lifelines:
-                    poll.unregister(fd)
+                if not ready:
+                    late = until is not None and time.monotonic() >= until
+                    stopped = "time" if late else "disk" if disk.is_over() else ""
+                else:
+                    stopped = "cancelled" if self._channel in ready else "orphaned"
+                if stopped:
+                    watched.kill()
+                    for fd in lifelines:
+                        poll.unregister(fd)
 
     def _gather(self, order: Order, root: Root) -> None:
         """Step 9. The root itself comes last, for its mounts have to go first."""
@@ -343,18 +355,30 @@ def _make_namespaces() -> None:
     mount(None, b"/", None, MS_REC | MS_PRIVATE)
 
 
-def _make_memfd(name: str, data: bytes) -> int:
-    fd = os.memfd_create(name, os.MFD_CLOEXEC)
-    wire.write_all(fd, data)
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
+class End:
+    """How the action ended, as the watcher reports: ``over`` is a limit, ``reason`` why it never ran."""
+
+    def __init__(self, code: int = -1, signal: int = 0, reason: str = "", text: str = "", over: str = "") -> None:
+        self.code = code
+        self.signal = signal
+        self.reason = reason
+        self.text = text
+        self.over = over
 
 
-def _exit_code(text: bytes) -> int:
-    """The action's exit code out of bwrap's status lines; -1 when it never ran or bwrap was killed."""
-    _, found, rest = text.partition(b'"exit-code":')
-    digits = rest.split(b"}", 1)[0].split(b",", 1)[0].strip()
-    return int(digits) if found and digits.isdigit() else -1
+def read_report(report: bytes) -> End:
+    """A report as ``launch`` says; an empty one is that of a watcher which was killed."""
+    kind, _, rest = report.decode("utf-8", "surrogateescape").partition(" ")
+    if kind == "exit":
+        return End(code=int(rest))
+    if kind == "signal":
+        return End(code=0, signal=int(rest))
+    if kind == "limit":
+        return End(over=rest)
+    if kind == "exec":
+        reason, _, text = rest.partition(" ")
+        return End(EXIT_MISSING if reason == "missing" else EXIT_DENIED, 0, reason, text)
+    return End(reason="backend", text=rest or "the watcher was killed")
 
 
 def _name(error: OSError) -> bytes:

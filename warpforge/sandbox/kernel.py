@@ -6,7 +6,9 @@ Constants are from linux/mount.h, linux/sched.h, linux/prctl.h and linux/keyctl.
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import struct
 
 from warpforge.fsx.linux import check, libc, syscall
 
@@ -36,7 +38,17 @@ CLONE_NEWPID = 0x20000000
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
 ADDR_NO_RANDOMIZE = 0x0040000
+PR_SET_NAME = 15
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
+SECCOMP_MODE_FILTER = 2
 KEYCTL_JOIN_SESSION_KEYRING = 1
+
+
+# linux/pidfd.h, since 6.15: an ioctl of a pidfd tells how its process ended, whoever reaped it
+_PIDFD_INFO = struct.Struct("QQ11Ii")
+_PIDFD_GET_INFO = 3 << 30 | _PIDFD_INFO.size << 16 | 0xFF << 8 | 11
+_PIDFD_INFO_EXIT = 1 << 3
 
 
 class _MountAttr(ctypes.Structure):
@@ -61,6 +73,42 @@ def unmount(target: bytes) -> None:
 def unshare(flags: int) -> None:
     """unshare(2)."""
     check(libc.unshare(ctypes.c_int(flags)))
+
+
+def setns(fd: int, kind: int) -> None:
+    """setns(2)."""
+    check(libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)))
+
+
+def read_end(pidfd: int) -> int | None:
+    """The wait status of a process that was reaped by somebody else; None where the kernel does not tell."""
+    buffer = bytearray(_PIDFD_INFO.pack(_PIDFD_INFO_EXIT, *[0] * 13))
+    try:
+        fcntl.ioctl(pidfd, _PIDFD_GET_INFO, buffer)
+    except OSError:
+        return None
+    found = _PIDFD_INFO.unpack(buffer)
+    return int(found[-1]) if found[0] & _PIDFD_INFO_EXIT else None
+
+
+def install_filter(program: bytes) -> None:
+    """Put this process, and whatever it becomes, under a seccomp program."""
+    code = ctypes.create_string_buffer(program, len(program))
+    head = struct.pack("@HP", len(program) // 8, ctypes.addressof(code))  # struct sock_fprog
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    mode = ctypes.c_ulong(SECCOMP_MODE_FILTER)
+    check(libc.prctl(ctypes.c_int(PR_SET_SECCOMP), mode, ctypes.create_string_buffer(head, len(head))))
+
+
+def rename_process(title: bytes) -> None:
+    """Give this process another name and command line: others see them in /proc, and a fork has its parent's."""
+    libc.prctl(ctypes.c_int(PR_SET_NAME), ctypes.create_string_buffer(title[:15]))
+    with open("/proc/self/stat", "rb") as file:
+        words = file.read().rpartition(b")")[2].split()
+    start, end = int(words[45]), int(words[46])  # fields 48 and 49 of proc(5)'s stat: arg_start, arg_end
+    if 0 < start < end:
+        ctypes.memset(start, 0, end - start)
+        ctypes.memmove(start, title, min(len(title), end - start - 1))
 
 
 def prctl(option: int, value: int) -> None:

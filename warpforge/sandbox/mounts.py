@@ -9,6 +9,7 @@ import errno
 import os
 
 from warpforge.sandbox.copying import copy_file, copy_tree
+from warpforge.sandbox.init import BOOT_ID, BOOT_ID_FILE, EMPTY_FILE
 from warpforge.sandbox.kernel import (
     MOUNT_ATTR_NODEV,
     MOUNT_ATTR_NOEXEC,
@@ -63,6 +64,7 @@ class Root:
         else:
             self._guarded(b"/", lambda: self._mount_tree(b"m/empty", b"m/root"))
         self.fd = os.open(b"m/root", _DIRECTORY)
+        self._write_covers()
         engine_made = self._write_files()
         self._guarded(b"", self._copy_files)
         for number in numbers:
@@ -143,6 +145,10 @@ class Root:
             copy_tree(lower, name)
         mount(name, target, None, MS_BIND)
         set_mount(-100, target, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)
+
+    def _write_covers(self) -> None:
+        _write(b"m/" + EMPTY_FILE, b"", 0o444)
+        _write(b"m/" + BOOT_ID_FILE, BOOT_ID, 0o444)
 
     def _write_files(self) -> bool:
         """Write what the engine gives as bytes; True when some of it is the engine's own."""

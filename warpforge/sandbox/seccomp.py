@@ -1,15 +1,17 @@
-"""The system calls an action may not make, as a classic BPF program for x86_64 and aarch64. Pure.
+"""The system calls an action may not make: one table of rules, and two forms of it for x86_64 and aarch64. Pure.
 
-Assembled here rather than by libseccomp: it is two dozen rules, and the library would be one more system package on
-the path of every user. Numbers are from the kernel's unistd tables, the program's form from linux/filter.h and
-linux/seccomp.h. What a user namespace without capabilities refuses anyway is listed where the kernel has had holes.
+As a classic BPF program it is assembled here rather than by libseccomp: it is two dozen rules, and the library would
+be one more system package on the path of every user. As JSON it is what the OCI runtime specification has. Numbers are
+from the kernel's unistd tables, the program's form from linux/filter.h and linux/seccomp.h. What a user namespace
+without capabilities refuses anyway is listed where the kernel has had holes.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 EPERM: Final = 1
 ENOSYS: Final = 38
@@ -21,7 +23,6 @@ _KILL_PROCESS: Final = 0x80000000
 _LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _JEQ: Final = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 _JGE: Final = 0x35
-_JSET: Final = 0x45
 _AND: Final = 0x54  # BPF_ALU | BPF_AND | BPF_K
 _RET: Final = 0x06
 _NR: Final = 0
@@ -37,6 +38,7 @@ _CREATES: Final = 0o100 | 0o20000000  # O_CREAT | __O_TMPFILE
 _FAMILIES: Final = (1, 2, 10, 16)  # unix, inet, inet6, netlink
 _TIOCSTI: Final = 0x5412
 _TIOCLINUX: Final = 0x541C
+_ALL: Final = 0xFFFFFFFF  # the kernel looks at the low 32 bits of all these arguments, and so do we
 _PERSONALITIES: Final = (0, 0x8, 0x20000, 0x20008, 0xFFFFFFFF)  # as runc's default: native, 32 bits, old release, query
 
 # name -> (x86_64, aarch64); -1: not there
@@ -80,7 +82,6 @@ _NUMBERS: Final = {
     "socket": (41, 198),
     "ioctl": (16, 29),
     "personality": (135, 92),
-    "ptrace": (101, 117),
     "chmod": (90, -1),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -104,13 +105,72 @@ _REFUSED: Final = (
 )
 # Their arguments lie in memory where a filter cannot look; programs fall back to clone and openat.
 _UNKNOWN: Final = ("clone3", "openat2")
+# What an OCI runtime itself has to do before the action begins; all else can be refused to it from the start.
+RUNTIME_NEEDS: Final = frozenset(
+    (
+        *("mount", "umount2", "pivot_root", "move_mount", "open_tree", "mount_setattr"),
+        *("fsopen", "fsconfig", "fsmount", "fspick", "setns", "unshare", "clone", "clone3", "openat2", "keyctl", "bpf"),
+    )
+)
+
+
+class Match(NamedTuple):
+    """One argument: its low 32 bits under ``mask`` are ``value``."""
+
+    argument: int
+    mask: int
+    value: int
+
+
+class Rule(NamedTuple):
+    """``name`` fails with ``errno`` when all matches of one of the alternatives hold; ``kept`` (an argument and its
+
+    values) says instead what alone is let through.
+    """
+
+    name: str
+    errno: int
+    alternatives: tuple[tuple[Match, ...], ...] = ((),)
+    kept: tuple[int, tuple[int, ...]] | None = None
+
+
+@lru_cache
+def make_rules() -> tuple[Rule, ...]:
+    """The whole table."""
+    rules = [Rule(name, EPERM) for name in _REFUSED.split()]
+    rules += [Rule(name, ENOSYS) for name in _UNKNOWN]
+    rules += [Rule(name, EPERM, _bits(0, _CLONE_NEWUSER)) for name in ("clone", "unshare")]
+    rules.append(Rule("socket", EAFNOSUPPORT, kept=(0, _FAMILIES)))
+    rules.append(Rule("ioctl", EPERM, tuple((Match(1, _ALL, number),) for number in (_TIOCSTI, _TIOCLINUX))))
+    rules.append(Rule("personality", EPERM, kept=(0, _PERSONALITIES)))
+    # setuid and setgid bits, by every way they can come to a file
+    modes = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "creat": 1}
+    rules += [Rule(name, EPERM, _bits(number, _SETID)) for name, number in modes.items()]
+    for name, number in {"open": 1, "openat": 2}.items():
+        made = [(creates, *bits) for (creates,) in _bits(number, _CREATES) for bits in _bits(number + 1, _SETID)]
+        rules.append(Rule(name, EPERM, tuple(made)))
+    for name, number in {"mknod": 1, "mknodat": 2}.items():
+        devices = tuple((Match(number, 0o170000, kind),) for kind in (0o020000, 0o060000))
+        rules.append(Rule(name, EPERM, _bits(number, _SETID) + devices))
+    return tuple(rules)
+
+
+def _bits(argument: int, bits: int) -> tuple[tuple[Match, ...], ...]:
+    """Any of these bits is set."""
+    return tuple((Match(argument, 1 << n, 1 << n),) for n in range(32) if bits >> n & 1)
+
+
+# as a program
 
 _Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, operand
 
 
 @lru_cache
-def make_filter(machine: str) -> bytes:
-    """The program for one machine (as ``os.uname().machine``). Raises LookupError for an unknown one."""
+def make_filter(machine: str, without: frozenset[str] = frozenset()) -> bytes:
+    """The program for one machine (as ``os.uname().machine``), without the rules for some calls.
+
+    Raises LookupError for an unknown machine.
+    """
     column = list(_ARCHES).index(machine) if machine in _ARCHES else None
     if column is None:
         raise LookupError(f"no seccomp filter for {machine}")
@@ -118,64 +178,76 @@ def make_filter(machine: str) -> bytes:
     program.append(_load(_NR))
     if machine == "x86_64":
         program += [(_JGE, 0, 1, _X32), _errno(ENOSYS)]
-    for name in _REFUSED.split():
-        program += _rule(_NUMBERS[name][column], [_errno(EPERM)])
-    for name in _UNKNOWN:
-        program += _rule(_NUMBERS[name][column], [_errno(ENOSYS)])
-    for name, body in _make_argument_rules():
-        program += _rule(_NUMBERS[name][column], body)
+    for rule in make_rules():
+        number = _NUMBERS[rule.name][column]
+        if number >= 0 and rule.name not in without:
+            body = _assemble(rule)
+            program += [(_JEQ, 0, len(body), number), *body]
     program.append((_RET, 0, 0, _ALLOW))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
 
 
-def _make_argument_rules() -> list[tuple[str, list[_Instruction]]]:
-    """Calls that are refused for some arguments only. Each body ends the program."""
-    allow = (_RET, 0, 0, _ALLOW)
-    rules = [(name, [*_refuse_bits(0, _CLONE_NEWUSER), allow]) for name in ("clone", "unshare")]
-    rules.append(("socket", [_argument(0), *_keep(_FAMILIES), _errno(EAFNOSUPPORT)]))
-    # the kernel looks at the low 32 bits of an ioctl's number, and so do we
-    rules.append(("ioctl", [_argument(1), *_drop((_TIOCSTI, _TIOCLINUX)), allow]))
-    rules.append(("personality", [_argument(0), *_keep(_PERSONALITIES), _errno(EPERM)]))
-    # PTRACE_ATTACH and PTRACE_SEIZE of pid 1, the back-end's: stopped, it would wait for ever
-    rules.append(("ptrace", [_argument(1), (_JEQ, 1, 0, 1), allow, _argument(0), *_drop((16, 0x4206)), allow]))
-    # setuid and setgid bits, by every way they can come to a file
-    modes = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "creat": 1}
-    rules += [(name, [*_refuse_bits(number, _SETID), allow]) for name, number in modes.items()]
-    for name, number in {"open": 1, "openat": 2}.items():
-        creates = [_argument(number), (_JSET, 1, 0, _CREATES), allow]
-        rules.append((name, [*creates, *_refuse_bits(number + 1, _SETID), allow]))
-    for name, number in {"mknod": 1, "mknodat": 2}.items():
-        devices = [(_AND, 0, 0, 0o170000), *_drop((0o020000, 0o060000))]
-        rules.append((name, [*_refuse_bits(number, _SETID), *devices, allow]))
-    return rules
-
-
-def _rule(number: int, body: list[_Instruction]) -> list[_Instruction]:
-    """``body`` for one system call; the accumulator holds its number before and, if it is another, after."""
-    return [(_JEQ, 0, len(body), number), *body] if number >= 0 else []
-
-
-def _refuse_bits(argument: int, bits: int) -> list[_Instruction]:
-    return [_argument(argument), (_JSET, 0, 1, bits), _errno(EPERM)]
-
-
-def _keep(values: tuple[int, ...]) -> list[_Instruction]:
-    """Allow these, go on with others."""
-    return [step for value in values for step in ((_JEQ, 0, 1, value), (_RET, 0, 0, _ALLOW))]
-
-
-def _drop(values: tuple[int, ...]) -> list[_Instruction]:
-    """Refuse these, go on with others."""
-    return [step for value in values for step in ((_JEQ, 0, 1, value), _errno(EPERM))]
-
-
-def _argument(number: int) -> _Instruction:
-    return _load(_ARGUMENTS + 8 * number)  # the low half: both machines are little endian
+def _assemble(rule: Rule) -> list[_Instruction]:
+    """What is done once the number is the rule's; it always ends the program."""
+    if rule.kept is not None:
+        argument, values = rule.kept
+        allow = [step for value in values for step in ((_JEQ, 0, 1, value), (_RET, 0, 0, _ALLOW))]
+        return [_load(_ARGUMENTS + 8 * argument), *allow, _errno(rule.errno)]
+    body: list[_Instruction] = []
+    for alternative in rule.alternatives:
+        tests: list[_Instruction] = []
+        for match in reversed(alternative):
+            mask = [] if match.mask == _ALL else [(_AND, 0, 0, match.mask)]
+            over = len(tests) + 1  # what is jumped over when it does not match: the other tests, and the end
+            tests = [_load(_ARGUMENTS + 8 * match.argument), *mask, (_JEQ, 0, over, match.value), *tests]
+        body += [*tests, _errno(rule.errno)]
+    return body if not rule.alternatives[-1] else [*body, (_RET, 0, 0, _ALLOW)]
 
 
 def _load(offset: int) -> _Instruction:
-    return (_LOAD, 0, 0, offset)
+    return (_LOAD, 0, 0, offset)  # of an argument the low half: both machines are little endian
 
 
 def _errno(number: int) -> _Instruction:
     return (_RET, 0, 0, _ERRNO | number)
+
+
+# as JSON
+
+
+@lru_cache
+def make_profile(machine: str) -> dict[str, Any]:
+    """The table as an OCI runtime takes it (``linux.seccomp``). Raises LookupError for an unknown machine.
+
+    libseccomp compares whole arguments, so every match is a masked one; it kills what comes by another ABI.
+    """
+    if machine not in _ARCHES:
+        raise LookupError(f"no seccomp filter for {machine}")
+    return {
+        "defaultAction": "SCMP_ACT_ALLOW",
+        "architectures": [f"SCMP_ARCH_{machine.upper()}"],
+        "syscalls": [entry for rule in make_rules() for entry in _entries(rule)],
+    }
+
+
+def _entries(rule: Rule) -> Iterator[dict[str, Any]]:
+    alternatives = rule.alternatives
+    if rule.kept is not None:
+        argument, values = rule.kept
+        alternatives = tuple((Match(argument, *pattern),) for pattern in outside(values))
+    for alternative in alternatives:
+        args = [
+            {"index": m.argument, "value": m.mask, "valueTwo": m.value, "op": "SCMP_CMP_MASKED_EQ"} for m in alternative
+        ]
+        entry = {"names": [rule.name], "action": "SCMP_ACT_ERRNO", "errnoRet": rule.errno}
+        yield {**entry, "args": args} if args else entry
+
+
+def outside(values: tuple[int, ...], bit: int = 32, prefix: int = 0) -> list[tuple[int, int]]:
+    """Masks and values that together match every 32-bit number but these: one for each subtree without any of them."""
+    mask = _ALL >> bit << bit
+    if not any(value & mask == prefix for value in values):
+        return [(mask, prefix)]
+    if not bit:
+        return []
+    return outside(values, bit - 1, prefix) + outside(values, bit - 1, prefix | 1 << (bit - 1))

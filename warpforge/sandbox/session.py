@@ -19,15 +19,26 @@ _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20
 _STDERR_KEPT = 4096
 _F_SETPIPE_SZ = 1031
+_SIGXFSZ = 25  # what a process gets that writes beyond its largest file
 
 
 class Session:
     """The engine's ends of one run: the channel, the action's output, the gathered trees."""
 
     def __init__(
-        self, spec: BoxSpec, on_output: OnOutput | None, on_gather: OnGather | None, seat: Seat | None = None
+        self,
+        spec: BoxSpec,
+        backend: str,
+        on_output: OnOutput | None,
+        on_gather: OnGather | None,
+        *,
+        limits: dict[str, str],
+        owner: tuple[int, int] | None,
+        seat: Seat | None = None,
     ) -> None:
         self._spec = spec
+        self._backend = backend
+        self._limits = limits
         self._on_output = on_output
         self._on_gather = on_gather
         self._channel, self._theirs = _socket.socketpair()
@@ -42,6 +53,9 @@ class Session:
                 read, write = os.pipe()
                 self._pipes[read] = name
                 self._helper_fds.append(write)
+        if owner is not None:
+            for fd in self._helper_fds[1:]:
+                os.fchown(fd, *owner)  # or the action could not open its /dev/stdout
         self._trees, write = os.pipe()
         self._helper_fds.append(write)
         if seat is not None:
@@ -51,7 +65,7 @@ class Session:
         self._stderr = b""
         self._passed = 0
         self._truncated = False
-        self._cancelled = False
+        self._stopped = ""  # why we asked for an end
         self._ended: list[str] = []  # fields of the EXIT frame
         self._gathered: dict[int, Gathered] = {}
         self._spoilt: Failed | None = None
@@ -96,10 +110,12 @@ class Session:
                         return self._make_outcome(facts)
                 elif cancel is not None and fd == cancel.fd:
                     poll.unregister(fd)
-                    self._kill()
+                    self._kill("cancelled")
 
-    def _kill(self) -> None:
-        self._cancelled = True
+    def _kill(self, why: str) -> None:
+        if self._stopped:
+            return
+        self._stopped = why
         try:
             self._channel.sendall(wire.frame(wire.KILL, b""))
         except OSError:
@@ -140,6 +156,7 @@ class Session:
         if limit and self._passed + len(data) > limit:
             self._truncated = True
             data = data[: max(0, limit - self._passed)]
+            self._kill("output")
         self._passed += len(data)
         if data and self._on_output is not None:
             self._on_output(name, data)
@@ -178,14 +195,14 @@ class Session:
             del self._pipes[fd]
 
     def _check_backend(self) -> None:
-        """Tell bwrap's own failure from the command's."""
-        if self._ended[1] != "backend":
+        """Tell the back-end's own failure from the command's."""
+        if self._ended[2] != "backend" or self._ended[4]:
             return
         stderr = self._stderr.decode(errors="replace")
-        found = find_exec_error(stderr)
+        found = find_exec_error(stderr) if self._backend == "bwrap" else None
         if found is None:
-            raise make_backend_failure(stderr, self._ended[2])
-        self._ended[0:3] = [str(found[1]), found[0], stderr.strip().removeprefix("bwrap: execvp ")]
+            raise make_backend_failure(self._backend, stderr, self._ended[3])
+        self._ended[0:4] = [str(found[1]), "0", found[0], stderr.strip().removeprefix("bwrap: execvp ")]
 
     def _gather(self, index: int, status: str, text: str) -> None:
         path = self._spec.gathers[index]
@@ -231,15 +248,18 @@ class Session:
         )
 
     def _make_outcome(self, facts: dict[str, str]) -> Outcome:
-        code, reason, text, stopped, seconds = self._ended
+        code, signal, reason, text, stopped, seconds = self._ended
         if stopped == "orphaned":
             raise helper_died()
-        number = int(code)
-        if self._cancelled and len(self._gathered) < len(self._spec.gathers):
-            stopped = "cancelled"
+        if self._stopped and (stopped == "cancelled" or len(self._gathered) < len(self._spec.gathers)):
+            stopped = self._stopped
+        if self._truncated:
+            stopped = "output"
+        if not stopped and int(signal) == _SIGXFSZ and self._spec.disk_limit:
+            stopped = "disk"
         return Outcome(
-            exit_code=number if not stopped else 137,
-            signal=9 if stopped else number - 128 if 128 < number < 160 else 0,
+            exit_code=int(code) if not stopped else 137,
+            signal=9 if stopped else int(signal),
             exec_error=reason,
             text=text if reason else "",
             stopped=stopped,
@@ -248,19 +268,14 @@ class Session:
             truncated=self._truncated,
             entry=int(facts["entry"]),
             facts=Facts(
-                sandbox="bwrap",
+                sandbox=self._backend,
                 overlay=facts["overlay"] == "1",
                 idmap=facts["idmap"] == "1",
                 seccomp=True,
                 network=self._spec.network,
-                limits=_name_limits(self._spec),
+                limits=self._limits,
             ),
         )
-
-
-def _name_limits(spec: BoxSpec) -> tuple[str, ...]:
-    named = {"time": spec.deadline, "output": spec.output_limit, "gather": spec.gather_limit}
-    return (*(name for name, value in named.items() if value), "open-files")
 
 
 def _widen(fd: int) -> None:

@@ -8,6 +8,7 @@ of the host shows in the box's mount table.
     m/            a small tmpfs of mount points
     m/root        the box's root        m/in/N   source of mount N
     m/empty       an empty directory    m/bytes  files that the engine wrote, N or engine/...
+    m/nothing m/boot_id       files to cover parts of /proc with
     m/files       private copies of files of the shelf, as an overlay over f, with work directory wf
     uN wN         upper and work directory of overlay N        cN  copy of tree N where overlays do not work
 

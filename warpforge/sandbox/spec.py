@@ -44,9 +44,11 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One run. Made by ``make_spec``, which sorts and checks.
 
     ``argv`` empty: no process, the gathers are read from the inputs as mounted. ``env`` is the whole environment, but
-    for HOME when it lacks it (the root ware's /etc/passwd decides). ``deadline``: seconds, 0 for none.
-    ``output_limit``: bytes of stdout and stderr together that are handed on; ``gather_limit``: bytes of all gathered
-    files; 0 for none. ``gather_failed``: gather although the exit code is not 0. ``keep``: leave the work directory,
+    for HOME when it lacks it (``home``, or the root ware's /etc/passwd). ``uid``, ``gid``: the action's, -1 for what
+    that /etc/passwd says of ``username``, or of the uid. ``deadline``: seconds, 0 for none.
+    ``output_limit``: bytes of stdout and stderr together; ``gather_limit``: bytes of all gathered files;
+    ``memory_limit``: bytes of all processes; ``pids_limit``: processes and threads; ``disk_limit``: bytes written;
+    0 for none. ``gather_failed``: gather although the exit code is not 0. ``keep``: leave the work directory,
     whose ``u<number>`` hold what the action wrote to each overlay. ``keep_failed``: when the run fails, move its layers
     to this path; ``layers``: begin with the layers that lie at this path, which stay there.
     ``umask``, ``cpus`` (none: as we may) and ``aslr`` are what the action's process begins with.
@@ -59,8 +61,15 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     hostname: bytes = HOSTNAME.encode()
     network: bool = False
     gathers: tuple[bytes, ...] = ()
+    uid: int = 0
+    gid: int = 0
+    username: bytes = b""
+    home: bytes = b""
     gather_failed: bool = False
     gather_limit: int = 0
+    memory_limit: int = 0
+    pids_limit: int = 0
+    disk_limit: int = 0
     output_limit: int = 0
     deadline: float = 0.0
     keep: bool = False
@@ -76,14 +85,14 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """Which protections and limits were really in force."""
+    """Which protections were really in force; ``limits``: what was asked for, and what kept it."""
 
     sandbox: str
     overlay: bool
     idmap: bool
     seccomp: bool
     network: bool
-    limits: tuple[str, ...] = ()
+    limits: dict[str, str] = {}
 
 
 class Gathered(msgspec.Struct, frozen=True):
@@ -97,9 +106,11 @@ class Gathered(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """How a run ended.
 
-    ``exit_code``: the action's, 128 + n for signal n as a shell has it (then ``signal`` is n, else 0).
+    ``exit_code``: the action's, 128 + n for signal n as a shell has it (then ``signal`` is n, else 0; the two are told
+    apart by the kernel, but for ``bwrap`` on one older than 6.15).
     ``exec_error``: "" or why the command could not be executed: missing, denied, format, too-long; with ``text``.
-    ``stopped``: "" or why it was killed: time, cancelled, output. ``gathered``: one for each gather, in their order;
+    ``stopped``: "" or why it was killed: cancelled, or the limit that it went over: time, memory, pids, disk, output.
+    ``gathered``: one for each gather, in their order;
     empty when nothing was to be gathered. ``truncated``: output beyond the limit was dropped. ``entry``: the last entry
     of a script that was begun, as its file's time of access tells; -1 when there is none.
     """

@@ -1,8 +1,8 @@
 """The watcher: pid 1 of a pid namespace around the back-end, so that its end is the end of every process inside.
 
-A back-end's own promise is not enough: killed at the wrong moment bwrap leaves processes alive, and it can return
-before its pid namespace is empty. The kernel keeps the watcher's promise: waiting for it returns only when the
-namespace is empty.
+A back-end's own promise is not enough: killed at the wrong moment bwrap leaves processes alive, it can return before
+its pid namespace is empty, and runc leaves a container behind. The kernel keeps the watcher's promise: waiting for it
+returns only when the namespace, and every one below it, is empty.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import resource
 import select
 
+from warpforge.sandbox.init import InitFailed, start_init
 from warpforge.sandbox.kernel import (
     CLONE_NEWNS,
     CLONE_NEWPID,
@@ -26,98 +27,111 @@ from warpforge.sandbox.kernel import (
     reset_signals,
     unshare,
 )
+from warpforge.sandbox.launch import MEETING_POINT, ROOT
+from warpforge.sandbox.meter import Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from warpforge.sandbox.launch import Launch
     from warpforge.sandbox.wire import Order
 
 SIGKILL = 9
-TROUBLE = b"!"  # starts a line of the status pipe that is ours and not the back-end's: step, errno
-# Any directory that every uid can reach and every root has: in the watcher's own namespace the merged root lies here
-# for the back-end, which wants a path. (bwrap covers the same directory for a moment; that does no harm.)
-MEETING_POINT = b"/tmp"
+TROUBLE = b"!"  # starts a report of what could not be set up: step, errno
+_DIED = 125
 
 
 class Watched:
-    """A running watcher: its pid, a descriptor that is readable when it has ended, and the status pipe."""
+    """A running watcher: its pid, a descriptor that is readable when it has ended, and the pipe of its report."""
 
-    def __init__(self, pid: int, status_fd: int, alive_fd: int) -> None:
+    def __init__(self, pid: int, report_fd: int, alive_fd: int) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
-        self._status_fd = status_fd
+        self._report_fd = report_fd
         self._alive_fd = alive_fd
 
     def kill(self) -> None:
         """Kill it, and so everything inside."""
         os.kill(self.pid, SIGKILL)
 
-    def finish(self) -> tuple[int, bytes]:
-        """Reap it; returns its wait status and what came out of the status pipe. No process is left after this."""
-        _, status = os.waitpid(self.pid, 0)
+    def finish(self) -> bytes:
+        """Reap it; returns its report, as ``launch`` says. No process is left after this."""
+        os.waitpid(self.pid, 0)
         text = b""
-        while piece := os.read(self._status_fd, 4096):
+        while piece := os.read(self._report_fd, 4096):
             text += piece
-        for fd in (self.pidfd, self._status_fd, self._alive_fd):
+        for fd in (self.pidfd, self._report_fd, self._alive_fd):
             os.close(fd)
-        return status, text
+        return text
 
 
-def start(
-    order: Order, arguments: Callable[[int], list[bytes]], inherited: list[int], stdio: tuple[int, int, int]
-) -> Watched:
-    """Fork the watcher and, below it, the back-end that ``arguments(status_fd)`` names.
+def start(order: Order, launch: Launch, stdio: tuple[int, int, int], cgroup_fds: list[int]) -> Watched:
+    """Fork the watcher and, below it, the back-end.
 
-    ``inherited`` are the descriptors the back-end needs; ``stdio`` are the action's stdin, stdout and stderr.
+    ``stdio`` are the action's stdin, stdout and stderr; ``cgroup_fds`` are open for moving processes into cgroups.
     """
     unshare(CLONE_NEWPID)
     alive_read, alive_write = os.pipe()
-    status_read, status_write = os.pipe()
+    report_read, report_write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
             os.close(alive_write)
-            os.close(status_read)
-            code = _watch(order, arguments(status_write), [*inherited, status_write], stdio, alive_read, status_write)
+            os.close(report_read)
+            report = _watch(order, launch, stdio, cgroup_fds, alive_read)
+            os.write(report_write, report)
         finally:
-            os._exit(code if "code" in locals() else 125)
+            os._exit(0 if "report" in locals() else _DIED)
     os.close(alive_read)
-    os.close(status_write)
-    return Watched(pid, status_read, alive_write)
+    os.close(report_write)
+    return Watched(pid, report_read, alive_write)
 
 
-def _watch(
-    order: Order, argv: list[bytes], inherited: list[int], stdio: tuple[int, int, int], alive_fd: int, status_fd: int
-) -> int:
+def _watch(order: Order, launch: Launch, stdio: tuple[int, int, int], cgroup_fds: list[int], alive_fd: int) -> bytes:
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     if _is_closed(alive_fd):
-        return 125  # the helper died before that line
-    step = b"namespace"
+        return b""  # the helper died before that line
+    step = b"cgroup"
     try:
+        for fd in cgroup_fds:
+            os.write(fd, b"0")
+        step = b"namespace"
         unshare(CLONE_NEWNS)
         step = b"proc"
         mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         step = b"root"
-        mount(b"m/root", MEETING_POINT, None, MS_BIND | MS_REC)
+        mount(b"m", MEETING_POINT, None, MS_BIND | MS_REC)
+        step = b"init"
+        init_pid = start_init(MEETING_POINT, ROOT)
         step = b"fork"
-        child = os.fork()
+        status_fd, pid = _fork_backend(order, launch, stdio, init_pid)
+    except InitFailed as error:
+        return TROUBLE + b"proc %d\n" % (error.errno or 0)
     except OSError as error:
-        os.write(status_fd, TROUBLE + b"%s %d\n" % (step, error.errno or 0))
-        return 125
-    if child == 0:
-        try:
-            _become_backend(order, argv, inherited, stdio)
-        except OSError as error:
-            os.write(status_fd, TROUBLE + b"exec %d\n" % (error.errno or 0))
-        finally:
-            os._exit(125)
-    for fd in (*stdio, status_fd):
+        return TROUBLE + b"%s %d\n" % (step, error.errno or 0)
+    for fd in (*stdio, *launch.inherited):
         os.close(fd)
-    while True:
-        pid, status = os.wait()
-        if pid == child:
-            return os.waitstatus_to_exitcode(status) & 0xFF
+    return launch.follow(pid, status_fd, Meter(order.metered_memory, order.metered_pids))
+
+
+def _fork_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], init_pid: int) -> tuple[int, int]:
+    """The back-end's pid, and the end of a pipe that it may tell its state on; OSError when it cannot be executed."""
+    status_read, status_write = os.pipe()
+    trouble_read, trouble_write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become_backend(order, launch, stdio, init_pid, status_write)
+        except OSError as error:
+            os.write(trouble_write, b"%d" % (error.errno or 0))
+        finally:
+            os._exit(_DIED)
+    os.close(status_write)
+    os.close(trouble_write)
+    trouble = os.read(trouble_read, 16)  # closed when it is executed
+    os.close(trouble_read)
+    if trouble:
+        raise OSError(int(trouble), "the back-end cannot be executed")
+    return status_read, pid
 
 
 def _is_closed(fd: int) -> bool:
@@ -126,7 +140,7 @@ def _is_closed(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _become_backend(order: Order, argv: list[bytes], inherited: list[int], stdio: tuple[int, int, int]) -> None:
+def _become_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], init_pid: int, status_fd: int) -> None:
     os.chdir("/")
     for number, fd in enumerate(stdio):
         os.dup2(fd, number)
@@ -137,12 +151,14 @@ def _become_backend(order: Order, argv: list[bytes], inherited: list[int], stdio
         os.sched_setaffinity(0, order.cpus)
     if not order.aslr:
         fix_addresses()
-    for fd in inherited:
+    for fd in launch.inherited:
         os.set_inheritable(fd, True)  # noqa: FBT003
     reset_signals()
-    for number, soft, hard in order.rlimits:
-        _limit(number, soft, hard)
-    os.execve(argv[0], argv, {})
+    order.rlimits = tuple(_as_far_as_may_be(*limit) for limit in order.rlimits)
+    if not launch.limits_the_action:
+        for number, soft, hard in order.rlimits:
+            resource.setrlimit(number, (soft, hard))
+    launch.become(init_pid, status_fd)
 
 
 def _own_terminal() -> None:
@@ -154,9 +170,7 @@ def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-def _limit(number: int, soft: int, hard: int) -> None:
-    """Set a limit, as far as this process may."""
+def _as_far_as_may_be(number: int, soft: int, hard: int) -> tuple[int, int, int]:
+    """A limit that this process may set: it cannot raise its own."""
     most = resource.getrlimit(number)[1]
-    if most != resource.RLIM_INFINITY:
-        soft, hard = min(soft, most), min(hard, most)
-    resource.setrlimit(number, (soft, hard))
+    return (number, soft, hard) if most == resource.RLIM_INFINITY else (number, min(soft, most), min(hard, most))

@@ -1,7 +1,8 @@
 """What engine, zygote and helper say to each other.
 
-Engine to zygote: one datagram for each run, the path of its work directory, with four descriptors:
-the run's channel, the action's stdout and stderr, the pipe for gathered trees, and a fifth for stdin if it has one.
+Engine to zygote: one datagram for each run, the paths of its work directory and cgroups parted by NUL, with four
+descriptors: the run's channel, the action's stdout and stderr, the pipe for gathered trees; and a fifth for stdin if
+it has one.
 Engine to helper, on the channel: one ORDER, NEXT after each tree, perhaps KILL; the end of the channel means KILL too.
 Helper to engine: frames of one letter, the payload's length (4 bytes, little endian) and fields parted by NUL.
 They are parsed by splitting only: the helper runs under another uid than a root engine.
@@ -18,7 +19,7 @@ NO_WORK = b"/dev/null/kept"  # what a zygote is told to clear up after a run who
 ORDER = b"O"  # engine: what to run
 KILL = b"K"  # engine: stop it
 NEXT = b"N"  # engine: that tree is taken, send the next
-EXIT = b"X"  # helper: the action ended: exit code, exec failure's reason, its text, why it was stopped, seconds
+EXIT = b"X"  # helper: the action ended: exit code, signal, failure's reason, its text, why it was stopped, seconds
 KEPT_STATUS = 3  # a helper that ends with this left layers that are to stay
 GATHER = b"G"  # helper: index, "ok" (the tree follows on the gather pipe) or why not, text
 SPOILT = b"E"  # helper: the tree being sent is cut short: index, why, text
@@ -34,26 +35,36 @@ class Order:
     __slots__ = (
         "argv",
         "aslr",
-        "bwrap",
+        "backend",
+        "cgroups",
         "cpus",
         "cwd",
         "deadline",
+        "disk",
+        "early_filter",
         "env",
         "gather_failed",
         "gather_limit",
         "gathers",
+        "gid",
+        "home",
         "hostname",
         "keep",
         "keep_failed",
         "layers",
+        "metered_memory",
+        "metered_pids",
         "mounts",
         "network",
         "overlay",
         "owner",
+        "program",
         "rlimits",
         "seccomp",
         "terminal",
+        "uid",
         "umask",
+        "username",
         "work",
     )
     work: bytes
@@ -77,8 +88,18 @@ class Order:
     aslr: bool
     overlay: bool  # try overlays at all
     rlimits: tuple[tuple[int, int, int], ...]  # resource, soft, hard
-    bwrap: bytes
-    seccomp: bytes
+    uid: int  # the action's; -1: by its name, else 0
+    gid: int  # the action's; -1: as the box's /etc/passwd says, else 0
+    username: bytes
+    home: bytes  # empty: as the box's /etc/passwd says
+    disk: int  # bytes that the run may write; 0: no limit
+    metered_memory: int  # bytes, where no cgroup counts them; 0: no limit
+    metered_pids: int  # processes, likewise
+    cgroups: tuple[bytes, ...]  # directories of cgroups that the box belongs in
+    backend: str
+    program: bytes  # the back-end's
+    seccomp: bytes  # in the back-end's form
+    early_filter: bytes  # a program for the back-end itself; empty: none
 
     def __init__(self, **values: object) -> None:
         for name in self.__slots__:

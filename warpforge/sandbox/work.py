@@ -39,6 +39,16 @@ def keep_work(work: bytes, goal: bytes) -> bool:
     return True
 
 
+def is_running(pid: str, start_time: str) -> bool:
+    """Whether the process that a name tells of still runs; a name that makes no sense is taken for a living one's."""
+    if not (pid.isdigit() and start_time.isdigit()):
+        return True
+    try:
+        return find_start_time(int(pid)) == int(start_time)
+    except OSError:
+        return False
+
+
 def remove_work(work: bytes) -> None:
     """Delete a work directory; that it is gone already, or goes at the same time, is fine."""
     try:

@@ -15,11 +15,12 @@ import select
 from array import array
 
 from warpforge.sandbox import helper
+from warpforge.sandbox.cgroup import remove_groups
 from warpforge.sandbox.wire import KEPT_STATUS
 from warpforge.sandbox.work import remove_work
 
 _MOST_RIGHTS = 5  # the descriptors of one run
-_LONGEST_PATH = 8192
+_LONGEST_PATH = 8192 * 3
 
 
 def main() -> None:
@@ -42,7 +43,7 @@ class Zygote:
         self._engine = engine
         self._engine_pidfd = engine_pidfd
         self._own_pidfd = os.pidfd_open(os.getpid())
-        self._helpers: dict[int, tuple[int, bytes]] = {}  # pidfd -> pid, work
+        self._helpers: dict[int, tuple[int, list[bytes]]] = {}  # pidfd -> pid, work and cgroups
 
     def serve(self) -> None:
         """Fork and bury until the engine is gone and no helper is left."""
@@ -64,8 +65,8 @@ class Zygote:
         """Start one helper; False when the engine has closed its end."""
         rights = array("i")
         space = _socket.CMSG_SPACE(_MOST_RIGHTS * rights.itemsize)
-        work, ancillary, _, _ = self._engine.recvmsg(_LONGEST_PATH, space, _socket.MSG_CMSG_CLOEXEC)
-        if not work:
+        names, ancillary, _, _ = self._engine.recvmsg(_LONGEST_PATH, space, _socket.MSG_CMSG_CLOEXEC)
+        if not names:
             return False
         rights.frombytes(ancillary[0][2])
         descriptors = rights.tolist()
@@ -75,14 +76,15 @@ class Zygote:
         for fd in descriptors:
             os.close(fd)
         pidfd = os.pidfd_open(pid)
-        self._helpers[pidfd] = (pid, work)
+        self._helpers[pidfd] = (pid, names.split(b"\0"))
         poll.register(pidfd, select.POLLIN)
         return True
 
     def _bury(self, pidfd: int) -> None:
         """Reap one helper and delete what is left of its work directory."""
-        pid, work = self._helpers.pop(pidfd)
+        pid, (work, *groups) = self._helpers.pop(pidfd)
         os.close(pidfd)
         _, status = os.waitpid(pid, 0)
         if os.waitstatus_to_exitcode(status) != KEPT_STATUS:
             remove_work(work)
+        remove_groups(groups)

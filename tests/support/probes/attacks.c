@@ -52,6 +52,7 @@ static int died(void (*what)(void)) {
 }
 
 #ifdef __x86_64__
+static void x32(void) { _exit(syscall(0x40000000 | 39) < 0 ? errno : 0); }
 static void other_abi(void) { long r; __asm__ volatile("int $0x80" : "=a"(r) : "a"(20)); }
 #else
 static void other_abi(void) { raise(SIGSYS); }
@@ -124,7 +125,7 @@ int main(int argc, char **argv) {
 	TRY("mkfifo", mkfifo("/fifo", 0644));
 	printf("other-abi %d\n", died(other_abi));
 #ifdef __x86_64__
-	TRY("x32", syscall(0x40000000 | 39));
+	printf("x32 %d\n", died(x32));
 #endif
 	return 0;
 }

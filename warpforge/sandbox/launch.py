@@ -1,0 +1,234 @@
+"""Launches: how each back-end is started with what the helper prepared, followed, and understood when it has ended.
+
+``prepare`` runs in the helper, ``become`` in the process that turns into the back-end, ``follow`` in the watcher
+beside it. What ``follow`` gives is the report that the watcher writes and the helper reads, one line:
+
+    exit N · signal N      how the action ended
+    exec REASON TEXT       the action could not be executed
+    backend TEXT           the back-end ended without having run it
+    limit NAME             the action went over a limit that the watcher looks after, and is killed
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+
+from warpforge.sandbox.arguments import make_bwrap_arguments
+from warpforge.sandbox.bundle import make_bundle
+from warpforge.sandbox.kernel import CLONE_NEWPID, install_filter, read_end, setns
+from warpforge.sandbox.sources import write_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn, Protocol
+
+    from warpforge.sandbox.meter import Meter
+    from warpforge.sandbox.wire import Order
+
+    class Launch(Protocol):
+        """One back-end's way."""
+
+        inherited: tuple[int, ...]  # descriptors that the back-end needs
+        limits_the_action: bool  # it sets the resource limits itself, for the action alone
+
+        def prepare(self) -> None:
+            """Write down, in memory, what the back-end will read. Raises OSError."""
+
+        def close(self) -> None:
+            """Give back the caller's own descriptors of it."""
+
+        def become(self, init_pid: int, status_fd: int) -> NoReturn:
+            """Turn into the back-end. Raises OSError."""
+
+        def follow(self, pid: int, status_fd: int, meter: Meter) -> bytes:
+            """Wait for the end; the report."""
+
+
+# Any directory that every uid can reach and every root has: in the watcher's own namespace the helper's m/ lies here
+# for the back-end, which wants paths. (bwrap covers the same directory for a moment; that does no harm.)
+MEETING_POINT = b"/tmp"
+ROOT = MEETING_POINT + b"/root"
+_BUNDLE = MEETING_POINT + b"/runc"
+_ID = b"box"
+_MOST_OF_A_LOG = 1 << 16
+
+
+class BwrapLaunch:
+    """bwrap tells the pid of its child and its exit code on a pipe; the kernel tells a signal from such a code."""
+
+    limits_the_action = False
+
+    def __init__(self, order: Order, env: dict[bytes, bytes]) -> None:
+        self._order = order
+        self._env = env
+        self.inherited: tuple[int, ...] = ()
+
+    def prepare(self) -> None:
+        self._seccomp = _make_memfd("seccomp", self._order.seccomp)
+        arguments = make_bwrap_arguments(self._order, self._env, ROOT, self._seccomp)
+        self._arguments = _make_memfd("arguments", b"".join(a + b"\0" for a in arguments))
+        self.inherited = (self._seccomp, self._arguments)
+
+    def close(self) -> None:
+        for fd in self.inherited:
+            os.close(fd)
+
+    def become(self, init_pid: int, status_fd: int) -> NoReturn:
+        # its children belong to the box's pid namespace, it does not
+        namespace = os.open(b"/proc/%d/ns/pid" % init_pid, os.O_RDONLY | os.O_CLOEXEC)
+        setns(namespace, CLONE_NEWPID)
+        os.set_inheritable(status_fd, True)  # noqa: FBT003
+        words = [b"--args", b"%d" % self._arguments, b"--json-status-fd", b"%d" % status_fd, b"--", *self._order.argv]
+        os.execve(self._order.program, [self._order.program, *words], {})
+
+    def follow(self, pid: int, status_fd: int, meter: Meter) -> bytes:
+        text = b""
+        action = -1
+        backend = os.pidfd_open(pid)
+        poll = select.poll()
+        poll.register(backend, select.POLLIN)
+        poll.register(status_fd, select.POLLIN)
+        while True:
+            ready = [fd for fd, _ in poll.poll(meter.wait())]
+            if status_fd in ready:
+                piece = os.read(status_fd, 4096)
+                text += piece
+                if not piece:
+                    poll.unregister(status_fd)
+                elif action < 0:
+                    action = _open_child(text)
+            elif backend in ready:
+                _, status = os.waitpid(pid, 0)
+                return _report(find_number(text, b'"exit-code":'), action, status)
+            elif over := meter.look():
+                return b"limit " + over
+
+
+def _open_child(text: bytes) -> int:
+    pid = find_number(text, b'"child-pid":')
+    try:
+        return os.pidfd_open(pid) if pid > 0 else -1
+    except OSError:
+        return -1
+
+
+def _report(code: int, action: int, status: int) -> bytes:
+    """``code``: what bwrap says, 128 + n for signal n; -1 when the action never ran or bwrap was killed."""
+    if code < 0:
+        return b"backend wait status %d" % status
+    end = read_end(action) if code > 128 and action >= 0 else None
+    if end is not None:
+        return say_end(end)
+    return b"signal %d" % (code - 128) if 128 < code < 128 + 65 else b"exit %d" % code
+
+
+class RuncLaunch:
+    """runc is left as soon as it has started the action, which is the watcher's child then and tells it all."""
+
+    limits_the_action = True
+
+    def __init__(self, order: Order, env: dict[bytes, bytes]) -> None:
+        self._order = order
+        self._env = env
+        self.inherited: tuple[int, ...] = ()
+
+    def prepare(self) -> None:
+        os.mkdir("m/runc", 0o700)
+        try:
+            write_file("/proc/sys/user/max_user_namespaces", b"1")  # runc's own; in it there is to be no other
+        except OSError:
+            pass  # not to be written here: then the profile alone refuses them
+
+    def close(self) -> None:
+        pass
+
+    def become(self, init_pid: int, status_fd: int) -> NoReturn:
+        config = make_bundle(self._order, self._env, ROOT, init_pid)
+        fd = os.open(_BUNDLE + b"/config.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(fd, "wb") as file:
+            file.write(config)
+        os.chdir(_BUNDLE)
+        # calls that its own profile may not know by name yet, for that is written by libseccomp's table
+        install_filter(self._order.early_filter)
+        program = self._order.program
+        words = [b"--root", _BUNDLE + b"/state", b"--rootless", b"true", b"--log", b"log", b"--log-format", b"json"]
+        run = [b"run", b"--detach", b"--pid-file", b"pid", b"--bundle", b".", b"--no-new-keyring", _ID]
+        os.execve(program, [program, *words, *run], {})
+
+    def follow(self, pid: int, status_fd: int, meter: Meter) -> bytes:
+        end = _wait(pid, meter)
+        if isinstance(end, bytes):
+            return end
+        if end:
+            return find_runc_failure(_read(_BUNDLE + b"/log"), end)
+        end = _wait(int(_read(_BUNDLE + b"/pid")), meter)
+        return end if isinstance(end, bytes) else say_end(end)
+
+
+def _wait(pid: int, meter: Meter) -> int | bytes:
+    """A child's wait status, or the report that it went over a limit first."""
+    poll = select.poll()
+    child = os.pidfd_open(pid)
+    poll.register(child, select.POLLIN)
+    while not poll.poll(meter.wait()):
+        if over := meter.look():
+            return b"limit " + over
+    os.close(child)
+    return os.waitpid(pid, 0)[1]
+
+
+def find_runc_failure(log: bytes, status: int) -> bytes:
+    """The report for what runc says when it could not start the action: lines of JSON, the last one says why."""
+    said = log.strip().rpartition(b"\n")[2]
+    _, found, rest = said.partition(b'"msg":"')
+    text = rest.rpartition(b'","time"')[0].replace(b'\\"', b'"') if found else b"wait status %d" % status
+    _, executed, what = text.rpartition(b"unable to start container process: ")
+    if not executed or not what.startswith((b"exec", b"open ", b"stat ")):
+        return b"backend " + text
+    for number, reason in EXEC_REASONS.items():
+        if what.lower().endswith(os.strerror(number).lower().encode()):
+            return b"exec %s %s" % (reason.encode(), what)
+    if what.endswith(b"not found in $PATH"):
+        return b"exec missing " + what
+    return b"exec denied " + what
+
+
+EXEC_REASONS = {
+    errno.ENOENT: "missing",
+    errno.ENOTDIR: "missing",
+    errno.ENOEXEC: "format",
+    errno.E2BIG: "too-long",
+}
+
+
+def say_end(status: int) -> bytes:
+    """The report for a wait status."""
+    if os.WIFSIGNALED(status):
+        return b"signal %d" % os.WTERMSIG(status)
+    return b"exit %d" % os.WEXITSTATUS(status)
+
+
+def find_number(text: bytes, name: bytes) -> int:
+    """The number behind a name in bwrap's status lines; -1 when it is not there."""
+    _, _, rest = text.partition(name)
+    digits = rest.split(b"}", 1)[0].split(b",", 1)[0].strip()
+    return int(digits) if digits.isdigit() else -1
+
+
+def _read(path: bytes) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(_MOST_OF_A_LOG)
+
+
+def _make_memfd(name: str, data: bytes) -> int:
+    fd = os.memfd_create(name, os.MFD_CLOEXEC)
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+LAUNCHES: dict[str, type[BwrapLaunch] | type[RuncLaunch]] = {"bwrap": BwrapLaunch, "runc": RuncLaunch}
