@@ -9,8 +9,10 @@ from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Notice
+from warpforge.engine.failure import Failure, Failures, all_errors
 from warpforge.engine.modules import in_order
 from warpforge.engine.options import Options
+from warpforge.errors import EXIT_INTERRUPTED, WarpforgeError
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord, spell_result
 from warpforge.store.guid import new_guid
@@ -21,10 +23,11 @@ from warpforge.workspace.targets import Target, find_targets
 @click.command(cls=Command, name="run")
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
 @click.option("--force", "-f", is_flag=True, help="Run again what the memo could answer.")
+@click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @MAX_UNPACKED
 @pass_common
-def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | None) -> None:
+def run(common: Common, targets: tuple[str, ...], *, force: bool, keep_going: bool, jobs: int | None) -> None:
     """Run modules, plots and formulas; what was run before is answered from the memo.
 
     Without arguments the module of this directory is run; DIR/... runs every module at or below DIR.
@@ -37,26 +40,43 @@ def run(common: Common, targets: tuple[str, ...], *, force: bool, jobs: int | No
         warehouse=settings.warehouse,
         run_path=settings.run_path,
         keep_run_dir=settings.keep_run_dir,
+        keep_going=keep_going,
         access=settings.access,
         invocation=new_guid(),
         max_unpacked=common.max_unpacked,
     )
     reporter = make_reporter(common)
     engines: dict[Stack, Engine] = {}
+    failures: list[Failure] = []
     found = in_order(find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message))))
     try:
         for target in found:
             stack = find_stack(target.path.parent, settings.home)
             if stack not in engines:
                 engines[stack] = Engine(stack, reporter, options)
-            result = engines[stack].run(target)
+            try:
+                result = engines[stack].run(target)
+            except WarpforgeError as error:
+                if not keep_going or error.exit_status() == EXIT_INTERRUPTED:
+                    raise
+                failures += _failures(target, error, many=len(found) > 1)
+                continue
             if not common.json:
                 reporter.close()
                 _print(common, target, result, many=len(found) > 1)
+        if failures:
+            raise all_errors(failures)
     finally:
         reporter.close()
         for engine in engines.values():
             engine.close()
+
+
+def _failures(target: Target, error: WarpforgeError, *, many: bool) -> list[Failure]:
+    """The failures of one target among others."""
+    name = str(target.path.parent if target.kind == "module" else target.path) if many else ""
+    found = error.failures if isinstance(error, Failures) else (Failure((), error),)
+    return [failure._replace(module=name) for failure in found]
 
 
 def _print(common: Common, target: Target, result: RunRecord | PlotResults, *, many: bool) -> None:

@@ -56,8 +56,7 @@ def call(argv: list[str]) -> int:
     """Run one command line; gives the exit status."""
     common = Common()
     _open_missing_streams()
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    _mind_signals(common, argv)
     try:
         status = app.main(argv, standalone_mode=False, obj=common, prog_name="warpforge")
         sys.stdout.flush()
@@ -124,5 +123,27 @@ def _where(error: BaseException) -> str:
     return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
 
 
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
+def _mind_signals(common: Common, argv: list[str]) -> None:
+    """The first signal stops everything in order, the second at once; what a caller had us ignore stays ignored.
+
+    Boxes die with this process whatever its end (their helpers watch it), and what was staged is swept at the next
+    start, so ending at once leaves nothing behind either.
+    """
+    asked: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        asked.append(number)
+        if len(asked) == 1:
+            raise KeyboardInterrupt
+        error = Failed("interrupted", "interrupted twice: stopped at once")
+        with suppress(OSError, RuntimeError):
+            if sys.stderr.isatty():
+                sys.stderr.write("\033[?25h\r")  # the cursor, which a live picture had hidden
+            common.json = common.json or "--json" in argv
+            show_error(common, error)
+            sys.stderr.flush()
+        os._exit(EXIT_INTERRUPTED)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, stop)

@@ -20,6 +20,7 @@ from warpforge.engine.events import (
     StepFailed,
     StepFinished,
     StepOutput,
+    StepSkipped,
     StepStarted,
     WareMoving,
     WareSupplied,
@@ -73,6 +74,8 @@ class JsonLines(Renderer):
             case StepFailed():
                 if event.record:
                     self._out({"runrecord": event.record.to_serial()})
+            case StepSkipped():
+                self._more("skipped", {"step": name(event.step), "because": name(event.because)})
             case PlotFinished():
                 self._out({"plotresults": event.results.to_serial()})
             case StepOutput():
@@ -137,6 +140,8 @@ class Lines(Renderer):
                 return f"ok    {name(event.step)}  {seconds(event.seconds)}"
             case StepFailed():
                 return f"FAIL  {name(event.step)}"
+            case StepSkipped():
+                return f"skip  {name(event.step)}  needs {name(event.because)}, which failed"
             case WareSupplied():
                 return f"ware  {short(str(event.ware))} from {event.source}" if self._common.verbose else None
             case Ingested():

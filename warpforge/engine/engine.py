@@ -47,6 +47,7 @@ class Engine:
         self._reporter = reporter
         self._context: dict[WareId, WarehouseAddr] = {}
         self.built: Final[dict[str, PlotResults]] = {}  # results of modules, earlier in this command
+        self._stuck = False
         owner = find_owner()
         self.store: Final = Store(
             stack.root.internal, warehouse=self._options.warehouse, owner=owner, look=self._options.look
@@ -118,7 +119,13 @@ class Engine:
                 self._tell_findings()
 
     def close(self) -> None:
-        """Let go of everything; may be called again."""
+        """Let go of everything; may be called again.
+
+        While somebody still works who could not be stopped nothing is closed: the process is about to end, and what
+        is left of it is swept at the next start.
+        """
+        if self._stuck:
+            return
         self.executor.close()
         self._chronicle.save(self.store)
         self.store.close()
@@ -190,8 +197,18 @@ class Engine:
         pins = self.pinner.pins(plot, where.base)
         self.store.need(pins.values())
         plan = Plan(plot, pins)
-        running = PlotRun(self.executor, self._repack, self._reporter, self._stop, jobs=self._options.jobs)
-        return running.run(plan, where)
+        running = PlotRun(
+            self.executor,
+            self._repack,
+            self._reporter,
+            self._stop,
+            jobs=self._options.jobs,
+            keep_going=self._options.keep_going,
+        )
+        try:
+            return running.run(plan, where)
+        finally:
+            self._stuck = self._stuck or running.stuck
 
     def _repack(self, task: RepackTask) -> WareId:
         """Pack a ware again through a plot output's filters; what was packed so before is remembered in the index."""

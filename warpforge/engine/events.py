@@ -77,6 +77,13 @@ class StepExplained(msgspec.Struct, frozen=True):
     reason: Reason
 
 
+class StepSkipped(msgspec.Struct, frozen=True):
+    """A step cannot be run any more, for the step ``because`` failed."""
+
+    step: StepPath
+    because: StepPath
+
+
 class PlotFinished(msgspec.Struct, frozen=True):
     """A plot, or a subplot when ``step`` is not empty, has its results."""
 
@@ -123,6 +130,7 @@ Event = (
     | StepOutput
     | StepFinished
     | StepFailed
+    | StepSkipped
     | StepExplained
     | PlotFinished
     | WareSupplied

@@ -80,11 +80,14 @@ class Executor:
         self._reporter = reporter
         self._cancel = cancel
         self._options = options
+        self._made: dict[str, RunRecord] = {}  # by this process: not even force runs these again
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
-        if self._options.force or not is_memoisable(job.formula):
+        if not is_memoisable(job.formula):
             return None
+        if self._options.force:
+            return self._made.get(job.formula_id)
         record = self._store.memo.load(job.formula_id)
         if record is None:
             return None
@@ -128,6 +131,9 @@ class Executor:
         except Unable as error:
             if error.reason != "busy":
                 raise
+            if (pid := error.details.get("pid")) != str(os.getpid()):
+                step = "/".join(job.step) or job.formula_id
+                self._reporter.tell(Notice("info", f"{step} waits for process {pid}, which runs the same"))
             lock = self._store.single_flight(job.formula_id)
             with self._store.away():
                 lock.acquire()
@@ -170,6 +176,8 @@ class Executor:
         run.finish()
         if memoisable:
             self._memoise(record)
+            if self._options.force:
+                self._made[record.formula_id] = record
         return record
 
     def _memoise(self, record: RunRecord) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Options:
     """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
     and ``invocation``, the id of the command in the run log; with ``look`` nothing is written, so nothing can run.
+    ``keep_going`` after a failure, as far as can be; ``keep_failed``: how many boxes of failed actions are kept.
 
     ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
     """
@@ -27,6 +28,8 @@ class Options:
         warehouse: Path | None = None,
         run_path: Path | None = None,
         keep_run_dir: bool = False,
+        keep_going: bool = False,
+        keep_failed: int = 0,
         access: Callable[[], Access] | None = None,
         invocation: str = "",
         look: bool = False,
@@ -37,6 +40,8 @@ class Options:
         self.warehouse = warehouse
         self.run_path = run_path
         self.keep_run_dir = keep_run_dir
+        self.keep_going = keep_going
+        self.keep_failed = keep_failed
         self.access = access
         self.invocation = invocation
         self.look = look

@@ -3,113 +3,186 @@
     take what is ready · answer from the memo what the memo answers, at once · hand the rest to workers ·
     wait for one of them · tell the plan, which makes more ready
 
-Memo hits never leave this thread. The first failure stops what has not begun; what runs is let finish.
+Memo hits never leave this thread. Steps with the same formula wait for the one of them that runs. The first failure
+stops what has not begun, and what runs is let finish; with ``keep_going`` only what needs the failed step is left out.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import Final, NamedTuple
 
-from warpforge.engine.events import PlotBegan, PlotFinished, Reporter, StepFailed, StepFinished
-from warpforge.engine.execute import ActionFailed, Executor, Job, Where
-from warpforge.errors import Failed, WarpforgeError
-from warpforge.model.atoms import Literal, WareId
+from warpforge.engine.events import PlotBegan, PlotFinished, Reporter, StepFailed, StepFinished, StepSkipped
+from warpforge.engine.execute import ActionFailed, Executor, Job, Where, is_memoisable
+from warpforge.engine.failure import Failure, all_errors, plot_error
+from warpforge.engine.workers import Workers
+from warpforge.errors import WarpforgeError
+from warpforge.model.atoms import WareId
 from warpforge.model.ident import formula_id
 from warpforge.model.plot import PlotResults
-from warpforge.model.run import RunRecord
-from warpforge.plan.plan import FormulaTask, Plan, RepackTask, Result, Task
-from warpforge.store.stay import Away
-
-if TYPE_CHECKING:
-    from queue import SimpleQueue
-
-    from warpforge.store.stay import Stay
+from warpforge.plan.plan import FormulaTask, Plan, RepackTask, Result, StepPath, Task
 
 Repack = Callable[[RepackTask], WareId]
-Done = tuple[Task, dict[str, Result] | BaseException]
+PATIENCE: Final = 1.0  # seconds that those who still work have, once all is to stop
+
+
+class _Work(NamedTuple):
+    """A task for a worker; ``job`` is that of a formula."""
+
+    task: Task
+    job: Job | None
+
+    @property
+    def key(self) -> str:
+        """What must not run twice at once: the formula's id, if the id says all about it."""
+        return self.job.formula_id if self.job and is_memoisable(self.job.formula) else ""
 
 
 class PlotRun:
-    """One plot being run."""
+    """One plot being run. ``stuck``: it was stopped, and somebody still works who could not be."""
 
     def __init__(
-        self, executor: Executor, repack: Repack, reporter: Reporter, cancel: Callable[[], None], *, jobs: int
+        self,
+        executor: Executor,
+        repack: Repack,
+        reporter: Reporter,
+        cancel: Callable[[], None],
+        *,
+        jobs: int,
+        keep_going: bool = False,
     ) -> None:
         self._executor = executor
         self._repack = repack
         self._reporter = reporter
         self._cancel = cancel
-        self._jobs = jobs
+        self._keep_going = keep_going
+        self._workers: Workers[_Work, dict[str, Result]] = Workers(jobs, self._work, executor.stay)
+        self._waiting: deque[_Work] = deque()
+        self._twins: dict[str, list[_Work]] = {}
+        self._failures: list[Failure] = []
+        self._wanted: set[StepPath] | None = None
+        self._goal: FormulaTask | None = None
+
+    @property
+    def stuck(self) -> bool:
+        """Whether somebody still works."""
+        return bool(self._workers.running)
 
     def run(self, plan: Plan, where: Where) -> PlotResults:
-        """The plot's results. Errors: ``plot-invalid``; ``plot-execution-failed`` around the step that failed."""
-        waiting: deque[Task] = deque()
-        workers = _Workers(self._jobs, lambda task: self._work(plan, task, where), self._executor.stay)
-        self._reporter.tell(PlotBegan(plan))
-        try:
-            self._loop(plan, waiting, workers, where)
-        except BaseException:
-            self._cancel()
-            workers.join()
-            raise
+        """The plot's results.
+
+        Errors: ``plot-invalid``; ``plot-execution-failed`` around the step that failed, or a Failures of all.
+        """
+        self._go(plan, where)
         return PlotResults(plan.results())
 
-    def _loop(self, plan: Plan, waiting: deque[Task], workers: _Workers, where: Where) -> None:
-        waiting.extend(self._recall(plan, where))
-        while not plan.done:
-            while waiting and workers.free:
-                workers.start(waiting.popleft())
-            task, result = workers.wait()
-            if isinstance(result, BaseException):
-                raise self._failure(task, result, workers)
-            plan.finished(task, result)
-            waiting.extend(self._recall(plan, where))
+    def approach(self, plan: Plan, where: Where, step: StepPath) -> Job:
+        """Run what a step needs and no more; gives the step itself, which is not run. Errors: as ``run``."""
+        self._wanted = {*plan.before(step), step}
+        self._goal = FormulaTask(step, None)  # type: ignore[arg-type]
+        self._go(plan, where)
+        return _job(self._goal, where)
 
-    def _recall(self, plan: Plan, where: Where) -> list[Task]:
-        """Answer what the memo answers, as long as that makes more ready; gives the tasks that need work."""
-        work: list[Task] = []
+    def _go(self, plan: Plan, where: Where) -> None:
+        self._reporter.tell(PlotBegan(plan))
+        try:
+            self._loop(plan, where)
+        except BaseException:
+            self._cancel()
+            self._workers.drain(PATIENCE)
+            raise
+        if self._failures:
+            order = {path: number for number, path in enumerate(plan.steps)}
+            raise all_errors(sorted(self._failures, key=lambda failure: order.get(failure.step, -1)))
+
+    def _loop(self, plan: Plan, where: Where) -> None:
+        self._waiting.extend(self._recall(plan, where))
+        while True:
+            while self._waiting and self._workers.free:
+                self._start(plan, self._waiting.popleft())
+            if not self._workers.running:
+                return
+            work, result = self._workers.wait()
+            for task, value in self._with_twins(work, result):
+                if isinstance(value, BaseException):
+                    self._fail(plan, task, value)
+                else:
+                    plan.finished(task, value)
+            self._waiting.extend(self._recall(plan, where))
+
+    def _start(self, plan: Plan, work: _Work) -> None:
+        """Begin it, or let it wait for its twin: the formula is run once for both."""
+        if work.key in self._twins:
+            self._twins[work.key].append(work)
+            return
+        if work.key:
+            self._twins[work.key] = []
+        if work.job is not None:
+            work = work._replace(job=work.job._replace(origins=plan.origins(work.task.path)))
+        self._workers.start(work)
+
+    def _with_twins(
+        self, work: _Work, result: dict[str, Result] | BaseException
+    ) -> Iterator[tuple[Task, dict[str, Result] | BaseException]]:
+        yield work.task, result
+        for twin in self._twins.pop(work.key, ()):
+            assert twin.job is not None
+            if not isinstance(result, BaseException) and (record := self._executor.recall(twin.job)) is not None:
+                self._reporter.tell(StepFinished(twin.task.path, record, hit=True, seconds=0.0))
+            yield twin.task, result
+
+    def _recall(self, plan: Plan, where: Where) -> list[_Work]:
+        """Answer what the memo answers, as long as that makes more ready; gives the work that is left."""
+        left: list[_Work] = []
         while tasks := plan.ready():
             for task in tasks:
-                record = self._recall_one(task, where)
-                if record is None:
-                    work.append(task)
+                if self._wanted is not None and task.path not in self._wanted:
+                    continue
+                if self._goal is not None and task.path == self._goal.path and isinstance(task, FormulaTask):
+                    self._goal = task
+                    continue
+                work = _Work(task, _job(task, where) if isinstance(task, FormulaTask) else None)
+                results = self._recall_one(work)
+                if results is None:
+                    left.append(work)
                 else:
-                    plan.finished(task, record.results)
+                    plan.finished(task, results)
             self._tell_closed(plan)
         self._tell_closed(plan)
-        return work
+        return left
 
-    def _recall_one(self, task: Task, where: Where) -> RunRecord | None:
-        if not isinstance(task, FormulaTask):
+    def _recall_one(self, work: _Work) -> dict[str, Result] | None:
+        if work.job is None:
             return None
         since = monotonic()
-        job = Job(task.path, task.formula, formula_id(task.formula), where)
-        record = self._executor.recall(job)
-        if record is not None:
-            self._reporter.tell(StepFinished(task.path, record, hit=True, seconds=monotonic() - since))
-        return record
+        record = self._executor.recall(work.job)
+        if record is None:
+            return None
+        self._reporter.tell(StepFinished(work.task.path, record, hit=True, seconds=monotonic() - since))
+        return record.results
 
-    def _work(self, plan: Plan, task: Task, where: Where) -> dict[str, WareId | Literal]:
-        if isinstance(task, RepackTask):
-            return {task.label: self._repack(task)}
-        job = Job(task.path, task.formula, formula_id(task.formula), where, plan.origins(task.path))
-        return self._executor.execute(job).results
+    def _work(self, work: _Work) -> dict[str, Result]:
+        if isinstance(work.task, RepackTask):
+            return {work.task.label: self._repack(work.task)}
+        assert work.job is not None
+        return self._executor.execute(work.job).results
 
-    def _failure(self, task: Task, error: BaseException, workers: _Workers) -> BaseException:
-        """What to raise for a failed task, once the tasks beside it have ended."""
+    def _fail(self, plan: Plan, task: Task, error: BaseException) -> None:
+        """Go on without what needs this task, or raise, once the tasks beside it have ended."""
         self._tell_failure(task, error)
-        for other, result in workers.join():
+        if isinstance(error, WarpforgeError) and self._keep_going and error.code != "warpforge-error-interrupted":
+            skipped = plan.failed(task)
+            for path in skipped:
+                self._reporter.tell(StepSkipped(path, task.path))
+            self._failures.append(Failure(task.path, error, skipped))
+            return
+        while self._workers.running:
+            other, result = self._workers.wait()
             if isinstance(result, BaseException):
-                self._tell_failure(other, result)
-        if not isinstance(error, WarpforgeError):
-            return error
-        for depth in range(len(task.path), 0, -1):
-            step = task.path[depth - 1]
-            error = Failed("plot-step-failed", f"step {step} failed", cause=error, stepName=step)
-        return Failed("plot-execution-failed", "the plot could not be run to its end", cause=error)
+                self._tell_failure(other.task, result)
+        raise plot_error(Failure(task.path, error)) if isinstance(error, WarpforgeError) else error
 
     def _tell_failure(self, task: Task, error: BaseException) -> None:
         if isinstance(error, WarpforgeError):
@@ -121,53 +194,5 @@ class PlotRun:
             self._reporter.tell(PlotFinished(path, PlotResults(results)))
 
 
-class _Workers:
-    """At most ``count`` tasks at once, each in a thread of its own; results come back through one queue.
-
-    Each thread is in the store on its own, and whoever waits for them is away.
-    """
-
-    def __init__(self, count: int, work: Callable[[Task], dict[str, Result]], stay: Stay | None) -> None:
-        self._count = count
-        self._work = work
-        self._stay = stay
-        self._running = 0
-        self._queue: SimpleQueue[Done] | None = None
-
-    @property
-    def free(self) -> bool:
-        return self._running < self._count
-
-    def start(self, task: Task) -> None:
-        from queue import SimpleQueue
-        from threading import Thread
-
-        if self._queue is None:
-            self._queue = SimpleQueue()
-        queue = self._queue
-
-        def work() -> None:
-            try:
-                done: Done = (task, self._work(task))
-            except BaseException as error:
-                done = (task, error)
-            if self._stay is not None:
-                self._stay.go()
-            queue.put(done)
-
-        if self._stay is not None:
-            self._stay.come()
-        self._running += 1
-        Thread(target=work, name="/".join(task.path), daemon=True).start()
-
-    def wait(self) -> Done:
-        """The next task that ended."""
-        assert self._queue is not None and self._running
-        with Away(self._stay):
-            done = self._queue.get()
-        self._running -= 1
-        return done
-
-    def join(self) -> list[Done]:
-        """All that still run, once they have ended."""
-        return [self.wait() for _ in range(self._running)]
+def _job(task: FormulaTask, where: Where) -> Job:
+    return Job(task.path, task.formula, formula_id(task.formula), where)

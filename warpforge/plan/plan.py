@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from warpforge.errors import Invalid
+from warpforge.errors import Invalid, Missing
 from warpforge.model.atoms import (
     Candidate,
     CatalogRef,
@@ -95,6 +95,7 @@ class Plan:
         self._ready: list[Task] = []
         self._closed: list[Closed] = []
         self._news: list[StepPath] = []
+        self._lost: set[StepPath] = set()
         self.steps: list[StepPath] = []
         self.stuck: dict[StepPath, str] = {}  # ready but for a name that stands for itself
         self._build(plot)
@@ -158,6 +159,40 @@ class Plan:
         """A step as it is written."""
         return self._protos[path][1]
 
+    def failed(self, task: Task) -> list[StepPath]:
+        """Give up on a task; gives the steps that cannot be run any more because of it, in the plot's order.
+
+        Whatever does not need it goes on; the plan is never done.
+        """
+        lost, todo = set(), [task.path]
+        while todo:
+            for dependent in self._frees.get(todo.pop(), ()):
+                if dependent not in self._lost:
+                    self._lost.add(dependent)
+                    lost.add(dependent)
+                    todo.append(dependent)
+        return [path for path in self.steps if path in lost]
+
+    def before(self, step: StepPath) -> set[StepPath]:
+        """Every node, steps and subplots, that must be finished before a step is ready.
+
+        Errors: ``missing`` when there is no such step.
+        """
+        if step not in self._protos:
+            raise Missing("missing", f"the plot has no step {'/'.join(step)}", stepName="/".join(step))
+        before: dict[StepPath, list[StepPath]] = {}
+        for need, dependents in self._frees.items():
+            for dependent in dependents:
+                before.setdefault(dependent, []).append(need)
+        found: set[StepPath] = set()
+        todo = [step]
+        while todo:
+            for need in before.get(todo.pop(), ()):
+                if need not in found:
+                    found.add(need)
+                    todo.append(need)
+        return found
+
     def results(self) -> dict[str, Result]:
         """The whole plot's results, once it is done."""
         return self._scopes[()].results
@@ -181,6 +216,8 @@ class Plan:
             open_.extend(reversed(subplots))
         for path, scope in self._scopes.items():
             self._wait(path, {(*path, name) for name in scope.plot.steps})
+            for output in scope.plot.outputs.values():
+                self._check_label(scope, output.pipe)
         for path, (scope, proto) in self._protos.items():
             sources = (self._source(scope, entry.basis) for entry in proto.inputs.values())
             self._wait(path, {source for source in sources if source is not None})
@@ -200,8 +237,17 @@ class Plan:
         """The node whose results a basis waits for, if any."""
         for at, where in _follow(scope, basis):
             if isinstance(where, Pipe) and where.step:
+                self._check_label(at, where)
                 return (*at.path, where.step)
         return None
+
+    def _check_label(self, scope: _Scope, pipe: Pipe) -> None:
+        """Whether the step of a pipe gives what is asked of it; that there is such a step is seen elsewhere."""
+        step = scope.plot.steps.get(pipe.step)
+        if step is not None and pipe.label not in step.body.outputs:
+            where = "/".join((*scope.path, pipe.step))
+            what = f"{pipe}: step {where} has no output {pipe.label}"
+            raise Invalid("plot-invalid", what, reason="missing-label", stepName=pipe.step, label=pipe.label)
 
     # walking it
 
