@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
+# The interpreter minds a signal only between two steps of the main thread: one that comes right before a wait without
+# an end, or that the kernel gives to another thread, would not be minded until something else happens.
+TICK: Final = 0.2
 Work = TypeVar("Work")
 Made = TypeVar("Made")
 
@@ -46,10 +49,18 @@ class Workers(Generic[Work, Made]):
 
     def wait(self, timeout: float | None = None) -> tuple[Work, Made | BaseException]:
         """The next one that ended. Raises queue.Empty when the time is over."""
+        from queue import Empty
+
         assert self._queue is not None and self.running
-        done = self._queue.get(timeout=timeout)
-        self.running -= 1
-        return done
+        while True:
+            try:
+                done = self._queue.get(timeout=TICK if timeout is None else timeout)
+            except Empty:
+                if timeout is None:
+                    continue
+                raise
+            self.running -= 1
+            return done
 
     def drain(self, patience: float) -> None:
         """Wait for those that still run, but no longer than this many seconds."""

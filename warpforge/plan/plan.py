@@ -216,8 +216,6 @@ class Plan:
             open_.extend(reversed(subplots))
         for path, scope in self._scopes.items():
             self._wait(path, {(*path, name) for name in scope.plot.steps})
-            for output in scope.plot.outputs.values():
-                self._check_label(scope, output.pipe)
         for path, (scope, proto) in self._protos.items():
             sources = (self._source(scope, entry.basis) for entry in proto.inputs.values())
             self._wait(path, {source for source in sources if source is not None})
@@ -237,17 +235,8 @@ class Plan:
         """The node whose results a basis waits for, if any."""
         for at, where in _follow(scope, basis):
             if isinstance(where, Pipe) and where.step:
-                self._check_label(at, where)
                 return (*at.path, where.step)
         return None
-
-    def _check_label(self, scope: _Scope, pipe: Pipe) -> None:
-        """Whether the step of a pipe gives what is asked of it; that there is such a step is seen elsewhere."""
-        step = scope.plot.steps.get(pipe.step)
-        if step is not None and pipe.label not in step.body.outputs:
-            where = "/".join((*scope.path, pipe.step))
-            what = f"{pipe}: step {where} has no output {pipe.label}"
-            raise Invalid("plot-invalid", what, reason="missing-label", stepName=pipe.step, label=pipe.label)
 
     # walking it
 

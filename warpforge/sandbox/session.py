@@ -18,6 +18,7 @@ from warpforge.sandbox.wire import Frames, Order
 _CHUNK = 1 << 16
 _PIPE_BYTES = 1 << 20
 _STDERR_KEPT = 4096
+_TICK = 500  # milliseconds
 _F_SETPIPE_SZ = 1031
 _SIGXFSZ = 25  # what a process gets that writes beyond its largest file
 
@@ -98,7 +99,8 @@ class Session:
         if cancel is not None:
             poll.register(cancel.fd, select.POLLIN)
         while True:
-            for fd, _ in poll.poll():
+            # not without an end: a signal that comes right before would not be minded until something happens
+            for fd, _ in poll.poll(_TICK):
                 if fd in self._pipes:
                     if not self._pump(fd):
                         poll.unregister(fd)
