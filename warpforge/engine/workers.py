@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
+    from warpforge.store.stay import Stay
+
 # The interpreter minds a signal only between two steps of the main thread: one that comes right before a wait without
 # an end, or that the kernel gives to another thread, would not be minded until something else happens.
 TICK: Final = 0.2
@@ -16,11 +18,15 @@ Made = TypeVar("Made")
 
 
 class Workers(Generic[Work, Made]):
-    """At most ``count`` tasks at once; results, or what was raised, come back through one queue."""
+    """At most ``count`` tasks at once; results, or what was raised, come back through one queue.
 
-    def __init__(self, count: int, work: Callable[[Work], Made]) -> None:
+    Each thread is in the store on its own, and whoever waits for them is away.
+    """
+
+    def __init__(self, count: int, work: Callable[[Work], Made], stay: Stay | None = None) -> None:
         self._count = count
         self._work = work
+        self._stay = stay
         self._queue: SimpleQueue[tuple[Work, Made | BaseException]] | None = None
         self.running = 0
 
@@ -39,11 +45,17 @@ class Workers(Generic[Work, Made]):
         queue = self._queue
 
         def run() -> None:
+            done: tuple[Work, Made | BaseException]
             try:
-                queue.put((work, self._work(work)))
+                done = (work, self._work(work))
             except BaseException as error:
-                queue.put((work, error))
+                done = (work, error)
+            if self._stay is not None:
+                self._stay.go()
+            queue.put(done)
 
+        if self._stay is not None:
+            self._stay.come()
         self.running += 1
         Thread(target=run, daemon=True).start()
 
@@ -51,16 +63,19 @@ class Workers(Generic[Work, Made]):
         """The next one that ended. Raises queue.Empty when the time is over."""
         from queue import Empty
 
+        from warpforge.store.stay import Away
+
         assert self._queue is not None and self.running
-        while True:
-            try:
-                done = self._queue.get(timeout=TICK if timeout is None else timeout)
-            except Empty:
-                if timeout is None:
-                    continue
-                raise
-            self.running -= 1
-            return done
+        with Away(self._stay):
+            while True:
+                try:
+                    done = self._queue.get(timeout=TICK if timeout is None else timeout)
+                    break
+                except Empty:
+                    if timeout is not None:
+                        raise
+        self.running -= 1
+        return done
 
     def drain(self, patience: float) -> None:
         """Wait for those that still run, but no longer than this many seconds."""
