@@ -2,7 +2,7 @@
 
 Sizes of wares, the last run of a formula, and the ingest cache. Writes are kept back and go out in one transaction
 (at close, or when many wait), so a command that only reads never asks for the writer's lock.
-A file that is damaged, torn or of another version is set aside and begun anew; ``reindex`` fills it.
+A file that is damaged, torn or of another version is set aside, begun anew and filled from the files, without a word.
 Trouble with the index is a finding and never an error: the files it describes are still there.
 """
 
@@ -11,8 +11,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, Final, TypeVar
+from zlib import crc32
 
+from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId
 
 from .facts import WareFacts
@@ -27,19 +30,23 @@ _LONGEST_KEY: Final = 500  # LMDB's own limit is 511 bytes
 
 
 class Index:
-    """Keys ``w:<ware>``, ``f:<formula>``, ``i:<sha256 of path>``; values in JSON. Threads may share one."""
+    """Keys ``w:<ware>``, ``f:<formula>``, ``i:<sha256 of path>``; values: a checksum and JSON. Threads may share one.
 
-    def __init__(self, layout: Layout, findings: Findings) -> None:
+    ``fill`` puts what can be known from the files into an index that was begun anew; it gives the number of wares.
+    """
+
+    def __init__(self, layout: Layout, findings: Findings, fill: Callable[[], int]) -> None:
         self._layout = layout
         self._findings = findings
+        self._fill = fill
+        self._filling = False
         self._waiting: dict[bytes, bytes | None] = {}
         self._mutex = threading.RLock()
         self._file: IndexFile | None = None
 
     def ware(self, ware: WareId) -> WareFacts | None:
         """What was seen when this ware was stored."""
-        value = self._get(_ware_key(ware))
-        return None if value is None else WareFacts(*value)
+        return self._get(_ware_key(ware), lambda value: WareFacts(*value))
 
     def put_ware(self, ware: WareId, facts: WareFacts) -> None:
         """Note a stored ware."""
@@ -52,13 +59,17 @@ class Index:
     def wares(self) -> Iterator[tuple[WareId, WareFacts]]:
         """Every ware that is noted, sorted."""
         self.flush()
-        for key, raw in self._guarded(lambda file: file.scan(b"w:")) or ():
-            yield WareId.parse(key[2:].decode()), WareFacts(*_decode(raw))
+        for _ in range(2):  # once more, when what was found is damaged and had to be begun anew
+            rows = self._guarded(lambda file: file.scan(b"w:")) or ()
+            try:
+                yield from [(WareId.parse(key[2:].decode()), WareFacts(*_decode(key, raw))) for key, raw in rows]
+                return
+            except (ValueError, TypeError):
+                self.refill()
 
     def last_run(self, formula_id: str) -> str | None:
         """The id of the last run of a formula."""
-        value = self._get(b"f:" + formula_id.encode())
-        return None if value is None else str(value)
+        return self._get(b"f:" + formula_id.encode(), str)
 
     def put_last_run(self, formula_id: str, run_id: str) -> None:
         """Note the last run of a formula."""
@@ -66,10 +77,8 @@ class Index:
 
     def ingest_get(self, path: str | bytes, signature: bytes) -> WareId | None:
         """The ware that this path was, if its stat signature is still the same."""
-        value = self._get(_ingest_key(path))
-        if value is None or value[0] != signature.hex():
-            return None
-        return WareId.parse(value[1])
+        known = self._get(_ingest_key(path), lambda value: (str(value[0]), WareId.parse(value[1])))
+        return known[1] if known and known[0] == signature.hex() else None
 
     def ingest_put(self, path: str | bytes, signature: bytes, ware: WareId) -> None:
         """Note what a path was ingested as. ``signature``: bytes that differ whenever the tree may differ."""
@@ -82,11 +91,23 @@ class Index:
             if waiting:
                 self._guarded(lambda file: file.write(waiting))
 
-    def begin_anew(self) -> None:
-        """Set the index aside."""
+    def refill(self) -> int:
+        """Set the index aside and fill it from the files; gives the number of wares. Ingests are forgotten."""
         with self._mutex:
             self._waiting.clear()
             self._guarded(lambda file: file.begin_anew())
+            return self._fill_once()
+
+    def _fill_once(self) -> int:
+        if self._filling:
+            return 0
+        self._filling = True
+        try:
+            with suppress(OSError, WarpforgeError):  # it is an index: what cannot be read is not in it
+                return self._fill()
+            return 0
+        finally:
+            self._filling = False
 
     def close(self) -> None:
         """Write what waits and let go; may be called again, and the index may be used again."""
@@ -96,19 +117,23 @@ class Index:
             if file is not None:
                 release(file)
 
-    def _get(self, key: bytes) -> Any:
+    def _get(self, key: bytes, read: Callable[[Any], T]) -> T | None:
         with self._mutex:
             if key in self._waiting:
                 raw = self._waiting[key]
             else:
                 raw = self._guarded(lambda file: file.get(key)) if len(key) <= _LONGEST_KEY else None
-        return None if raw is None else _decode(raw)
+            try:
+                return None if raw is None else read(_decode(key, raw))
+            except (ValueError, TypeError, LookupError):
+                self.refill()
+                return None
 
     def _put(self, key: bytes, value: Any) -> None:
         if len(key) > _LONGEST_KEY:
             return
         with self._mutex:
-            self._waiting[key] = None if value is None else _encode(value)
+            self._waiting[key] = None if value is None else _encode(key, value)
             if len(self._waiting) >= _MANY:
                 self.flush()
 
@@ -119,6 +144,11 @@ class Index:
             layout = self._layout
             self._file = share(layout.index, layout.lock("index", "writer"), layout.quarantine)
         try:
+            done = work(self._file)
+            if not self._file.fresh or self._filling:
+                return done
+            self._file.fresh = False
+            self._fill_once()
             return work(self._file)
         except (OSError, MemoryError, lmdb.Error) as error:
             if not is_harmless(error):
@@ -137,13 +167,17 @@ def _ingest_key(path: str | bytes) -> bytes:
     return b"i:" + sha256(os.fsencode(path)).digest()
 
 
-def _encode(value: Any) -> bytes:
+def _encode(key: bytes, value: Any) -> bytes:
     import msgspec
 
-    return msgspec.json.encode(value)
+    text = msgspec.json.encode(value)
+    return crc32(text, crc32(key)).to_bytes(4, "little") + text
 
 
-def _decode(raw: bytes) -> Any:
+def _decode(key: bytes, raw: bytes) -> Any:
+    """Raises ValueError for what is not as it was written."""
     import msgspec
 
-    return msgspec.json.decode(raw)
+    if crc32(raw[4:], crc32(key)).to_bytes(4, "little") != raw[:4]:
+        raise ValueError(key)
+    return msgspec.json.decode(raw[4:])

@@ -1,7 +1,8 @@
 """The file of the index: LMDB behind guards, so that a damaged, torn or full file costs nothing but the index.
 
 * A page beyond the end of the file is a signal (SIGBUS), so sizes are compared before anything is mapped.
-* After a reboot, which may have been a power cut, every page is first read in a process of its own.
+* A file that anybody but us changed, and any after a reboot, which may have been a power cut, is first read, all pages
+  of it, in a process of its own. Our mark beside it says how we left it.
 * LMDB's own writer lock waits for ever; ours, around it, does not. Never a writable map, never without sync.
 * Two environments over one file in one process are forbidden, so there is one of these objects for each directory.
 * A forked child may not use its parent's environment.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -29,10 +31,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 VERSION_KEY: Final = b"v"
-VERSION: Final = b"1"
+VERSION: Final = b"2"
 _MAP_SIZE: Final = 1 << 26  # to begin with; it doubles when it is full
 _PATIENCE: Final = 10.0  # seconds to wait for another writer
 _MODE: Final = 0o644
+_GLANCES: Final = 5  # at a mark that does not fit: another process may be about to renew it
+_GLANCE: Final = 0.002  # seconds between two
 
 _files: dict[str, IndexFile] = {}
 _files_lock = threading.Lock()
@@ -45,12 +49,14 @@ class IndexFile:
     def __init__(self, directory: str, lock: str, quarantine_dir: str) -> None:
         self.directory = directory
         self._data = os.path.join(directory, "data.mdb")
+        self._mark_path = os.path.join(directory, "mark")
         self._lock_path = lock
         self._quarantine = quarantine_dir
         self._mutex = threading.RLock()
         self._env: lmdb.Environment | None = None
         self._pid = os.getpid()
         self.users = 0
+        self.fresh = False  # whether we began it anew, so that nothing is in it that was not written since
 
     def get(self, key: bytes) -> bytes | None:
         """One value."""
@@ -80,6 +86,7 @@ class IndexFile:
         """Put or delete (None) in one transaction, durable when this returns."""
         with self._mutex, self._writer():
             self._twice(lambda: self._put(changes), locked=True)
+            self._mark()
 
     def begin_anew(self) -> None:
         """Set the file aside."""
@@ -148,10 +155,10 @@ class IndexFile:
         """The environment; None when there is nothing to read, or LMDB cannot work here."""
         if self._env is not None:
             return self._env
-        exists = os.path.exists(self._data)
+        exists = self._exists()
         if exists and not self._is_sound():
             self._set_aside(locked=locked, recheck=True)
-            exists = os.path.exists(self._data)
+            exists = self._exists()
         if not exists and not create:
             return None
         make_dirs(self.directory, sync=False)
@@ -166,7 +173,7 @@ class IndexFile:
         self._env = lmdb.open(self.directory, map_size=map_size, mode=_MODE, max_readers=510)
         self._env.reader_check()
         if not exists:
-            write_atomic(os.path.join(self.directory, "boot"), boot_id().encode(), sync=False)
+            self.fresh = True
             with self._env.begin(write=True) as txn:
                 txn.put(VERSION_KEY, VERSION)
         return self._check_version(self._env, create=create, locked=locked)
@@ -180,29 +187,45 @@ class IndexFile:
         self._set_aside(locked=locked)
         return self._open(create=create, locked=locked)
 
+    def _exists(self) -> bool:
+        """Whether something lies there, whatever it is."""
+        return os.path.lexists(self._data) or (os.path.lexists(self.directory) and not os.path.isdir(self.directory))
+
     def _is_sound(self) -> bool:
         """Whether the file may be mapped."""
         if not is_whole(self._data):
             return False
-        mark = os.path.join(self.directory, "boot")
-        try:
-            with open(mark, "rb") as file:
-                if file.read(100) == boot_id().encode():
-                    return True
-        except OSError:
-            pass
+        for _ in range(_GLANCES):
+            try:
+                with open(self._mark_path, "rb") as file:
+                    if file.read(200) == self._state():
+                        return True
+            except OSError:
+                break
+            time.sleep(_GLANCE)
         if not survives_reading(self.directory):
             return False
-        with suppress(OSError):
-            write_atomic(mark, boot_id().encode(), sync=False)
+        self._mark()
         return True
+
+    def _mark(self) -> None:
+        """Note how we leave the file: whoever finds it otherwise does not trust it."""
+        if self._env is not None or os.path.exists(self._data):
+            with suppress(OSError):
+                write_atomic(self._mark_path, self._state(), sync=False)
+
+    def _state(self) -> bytes:
+        """This boot, and what changes when the file is written. Raises OSError."""
+        status = os.stat(self._data)
+        return f"{boot_id()} {status.st_ino} {status.st_ctime_ns} {status.st_size}".encode()
 
     def _set_aside(self, *, locked: bool, recheck: bool = False) -> None:
         """Move a damaged file away, unless somebody did so while we waited for the lock."""
         if not locked:
             with self._writer():
                 self._set_aside(locked=True, recheck=recheck)
-        elif os.path.exists(self._data) and not (recheck and self._is_sound()):
+        elif self._exists() and not (recheck and self._is_sound()):
+            self.fresh = True
             quarantine(self._quarantine, self.directory, "index")
 
     def _writer(self) -> Lock:

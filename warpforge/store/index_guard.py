@@ -14,12 +14,15 @@ from typing import Final
 
 _MAGIC: Final = 0xBEEFC0DE
 _META: Final = struct.Struct("=16xII8xQ I44x48x QQ")  # magic, version, map size, page size, last page, txn id
-_NFS: Final = 0x6969
+# file systems of other machines, by the numbers of statfs(2): NFS, SMB, SMB2, 9P, AFS, Ceph, Coda
+_NETWORK: Final = (0x6969, 0x517B, 0xFE534D42, 0xFF534D42, 0x01021997, 0x5346414F, 0x00C36400, 0x73757245)
 _PROBE: Final = """
-import sys, lmdb
-with lmdb.open(sys.argv[1], readonly=True, lock=False, max_readers=1) as env, env.begin() as txn:
-    for _ in txn.cursor():
-        pass
+import os, sys, lmdb
+with lmdb.open(sys.argv[1], readonly=True, lock=False, max_readers=1) as env:
+    with env.begin() as txn:
+        for _ in txn.cursor():
+            pass
+    env.copyfd(os.open(os.devnull, os.O_WRONLY), compact=True)  # follows the list of free pages, too
 """
 
 
@@ -52,7 +55,7 @@ def _meta(page: bytes) -> tuple[int, int] | None:
 
 
 def survives_reading(directory: str) -> bool:
-    """Read every key in a process of its own: a damaged tree may end it by a signal."""
+    """Read every page that is in use in a process of its own: a damaged tree may end it by a signal."""
     import subprocess
 
     done = subprocess.run(
@@ -62,11 +65,11 @@ def survives_reading(directory: str) -> bool:
 
 
 def is_network(directory: str) -> bool:
-    """Whether a directory is on NFS, where LMDB's memory map is not coherent."""
+    """Whether a directory is on another machine, where LMDB's memory map is not coherent."""
     from warpforge.fsx.linux import libc
 
     status = ctypes.create_string_buffer(512)  # struct statfs begins with a long: the type
     if libc.statfs(os.fsencode(directory), status):
         return False
     (kind,) = struct.unpack_from("@l", status)
-    return bool(kind == _NFS)
+    return kind & 0xFFFFFFFF in _NETWORK

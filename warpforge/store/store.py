@@ -91,7 +91,7 @@ class Store:
         """The index; LMDB is opened when something is first asked or written."""
         from .index import Index
 
-        return Index(self.layout, self._findings)
+        return Index(self.layout, self._findings, self._fill_index)
 
     @cached_property
     def runs(self) -> Runs:
@@ -271,18 +271,24 @@ class Store:
 
     def reindex(self) -> int:
         """Write the index anew from the files; returns the number of wares. The ingest cache is forgotten."""
+        return self.index.refill()
+
+    def _fill_index(self) -> int:
+        """What the files tell, beside what is known already."""
         index = self.index
-        index.begin_anew()
         count = 0
         for ware, path in self.warehouse.wares():
             with suppress(OSError):
-                index.put_ware(ware, WareFacts(packed_bytes=os.lstat(path).st_size))
+                size = os.lstat(path).st_size
+                if index.ware(ware) is None:
+                    index.put_ware(ware, WareFacts(packed_bytes=size))
                 count += 1
         seen: set[str] = set()
         for entry in self.runs.entries():
             if entry.formula_id and entry.formula_id not in seen:
                 seen.add(entry.formula_id)
-                index.put_last_run(entry.formula_id, entry.id)
+                if index.last_run(entry.formula_id) is None:
+                    index.put_last_run(entry.formula_id, entry.id)
         index.flush()
         return count
 
