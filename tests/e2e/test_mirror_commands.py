@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,24 +12,11 @@ import pytest
 from support import hostile_http as hostile
 from support.hostile_http import Hostile
 from support.plots import plot, script
-from support.world import WARPFORGE, World
+from support.serving import serving
+from support.world import World
 
 from warpforge.mirror.protocol import ca_path
 from warpforge.model.atoms import WareId
-
-
-@contextmanager
-def serving(world: World, *args: str) -> Iterator[str]:
-    """The world's warehouse served; gives its address."""
-    argv = [str(WARPFORGE), "--json", "warehouse", "serve", "--listen", "127.0.0.1:0", *args]
-    running = subprocess.Popen(argv, cwd=world.root, env=world.environment(), stdout=subprocess.PIPE)
-    assert running.stdout
-    try:
-        yield json.loads(running.stdout.readline())["serving"]["address"]
-    finally:
-        running.send_signal(signal.SIGINT)
-        assert running.wait(10) == 0
-        running.stdout.close()
 
 
 @pytest.fixture

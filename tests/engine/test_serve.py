@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from warpforge.engine.serve import Shop, WarehouseServer, parse_path, parse_range
+from warpforge.engine.serve import WarehouseServer, parse_range
+from warpforge.engine.shop import Shop, parse_path
 from warpforge.fsx.tree import Entry
 from warpforge.mirror.protocol import ca_path, connect
 from warpforge.model.atoms import WarehouseAddr, WareId

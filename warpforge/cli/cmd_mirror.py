@@ -7,7 +7,7 @@ import os
 import click
 
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.moving import Job, move_all, moving
+from warpforge.cli.moving import Job, moving
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.transfer import THERE, Transfer, wares_of
 from warpforge.mirror.protocol import connect, find_upstream, shown
@@ -16,6 +16,7 @@ from warpforge.model.atoms import WarehouseAddr, WareId
 JOBS = click.option(
     "--jobs", "-j", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Wares at once."
 )
+NOTHING = "no catalog here names a ware: name one, as WAREID or MODULE:RELEASE:ITEM"
 WHAT = click.argument("what", nargs=-1, metavar="[WAREID|MODULE:RELEASE:ITEM]...")
 
 
@@ -36,7 +37,8 @@ def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, f
     What a mirror has already is passed over, so a push that was broken off is simply called again.
     ADDR is a directory, ca+file:///..., ca+s3://... or an address that config/mirroring.json says how to push to.
     """
-    with moving(common) as (engine, transfer):
+    with moving(common) as moves:
+        engine, transfer = moves.engine, moves.transfer
         goals = [parse_address(text) for text in addresses] or transfer.pushes()
         if not goals:
             refuse_argument("where to? Name it with --to ADDR, or in .warpforge/config/mirroring.json")
@@ -45,7 +47,9 @@ def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, f
         def job(ware: WareId, goal: WarehouseAddr) -> Job:
             return Job(ware, lambda: (transfer.push(ware, goal, force=force), shown(goal)))
 
-        move_all(common, [job(ware, goal) for goal in goals for ware in wares], jobs)
+        if not wares:
+            common.note("nothing to push: no catalog here names a ware that is here")
+        moves.all([job(ware, goal) for goal in goals for ware in wares], jobs)
 
 
 @mirror.command("pull")
@@ -59,7 +63,8 @@ def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, j
 
     What is here already is passed over.
     """
-    with moving(common) as (engine, transfer):
+    with moving(common) as moves:
+        engine, transfer = moves.engine, moves.transfer
         only = [parse_address(text) for text in addresses] or None
         transfer.named()  # read once, before threads ask for it
         wares = wares_of(what, engine.lookup) if what else [*transfer.named()]
@@ -67,7 +72,9 @@ def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, j
         def job(ware: WareId) -> Job:
             return Job(ware, lambda: transfer.pull(ware, only))
 
-        move_all(common, [job(ware) for ware in wares], jobs)
+        if not wares:
+            common.note(NOTHING)
+        moves.all([job(ware) for ware in wares], jobs)
 
 
 @mirror.command("ls")
@@ -76,8 +83,14 @@ def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, j
 @pass_common
 def ls(common: Common, what: tuple[str, ...], *, check: bool) -> None:
     """List the mirrors of wares, best first; without arguments of every ware that a catalog here names."""
-    with moving(common) as (engine, transfer):
-        for ware in wares_of(what, engine.lookup) if what else transfer.named():
+    with moving(common) as moves:
+        engine, transfer = moves.engine, moves.transfer
+        wares = wares_of(what, engine.lookup) if what else [*transfer.named()]
+        if not wares:
+            common.note(NOTHING)
+        for ware in wares:
+            if not transfer.mirrors(ware):
+                common.note(f"{ware}: no mirror is known for it")
             for address in transfer.mirrors(ware):
                 says = _ask(transfer, ware, address) if check else ""
                 if common.json:

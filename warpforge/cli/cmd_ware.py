@@ -124,12 +124,12 @@ def push_(common: Common, wareid: str, address: str, *, force: bool) -> None:
     A tar ware goes as the gzip tar that clients of the original read.
     """
     from warpforge.cli.cmd_mirror import parse_address
-    from warpforge.cli.moving import moving, say
+    from warpforge.cli.moving import moving
     from warpforge.mirror.protocol import shown
 
     ware_id, goal = WareId.parse(wareid), parse_address(address)
-    with moving(common) as (_, transfer):
-        say(common, ware_id, transfer.push(ware_id, goal, force=force), shown(goal))
+    with moving(common) as moves:
+        moves.say(ware_id, moves.transfer.push(ware_id, goal, force=force), shown(goal))
 
 
 @ware.command("fetch")
@@ -140,11 +140,11 @@ def push_(common: Common, wareid: str, address: str, *, force: bool) -> None:
 def fetch_(common: Common, wareid: str, address: str | None) -> None:
     """Bring a ware into the warehouse: from ADDR, or from the mirrors that catalogs and workspaces know for it."""
     from warpforge.cli.cmd_mirror import parse_address
-    from warpforge.cli.moving import moving, say
+    from warpforge.cli.moving import moving
 
     ware_id = WareId.parse(wareid)
-    with moving(common) as (_, transfer):
-        say(common, ware_id, *transfer.pull(ware_id, [parse_address(address)] if address else None))
+    with moving(common) as moves:
+        moves.say(ware_id, *moves.transfer.pull(ware_id, [parse_address(address)] if address else None))
 
 
 @ware.command("show")
@@ -276,5 +276,5 @@ def _push(common: Common, ware_id: WareId, to: str) -> None:
     from warpforge.cli.cmd_mirror import parse_address
     from warpforge.cli.moving import moving
 
-    with moving(common) as (_, transfer):
-        transfer.push(ware_id, parse_address(to), force=True)
+    with moving(common) as moves:
+        moves.transfer.push(ware_id, parse_address(to), force=True)

@@ -23,7 +23,8 @@ def serve(common: Common, listen: str, *, gzip: bool) -> None:
 
     The others name its address as a mirror: in .warpforge/config/mirrors.json, or with --from.
     """
-    from warpforge.engine.serve import Shop, WarehouseServer
+    from warpforge.engine.serve import WarehouseServer
+    from warpforge.engine.shop import Shop
     from warpforge.store.store import Store
     from warpforge.workspace.find import find_stack
 

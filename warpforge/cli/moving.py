@@ -7,11 +7,10 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.cli.app import Common, printable, to_json
-from warpforge.cli.render import JsonLines, PlainLines, Renderer, short
-from warpforge.engine.events import Event, Notice, WareMoving
+from warpforge.cli.render import JsonLines, PlainLines, Renderer
 from warpforge.errors import Unable, WarpforgeError
 
 if TYPE_CHECKING:
@@ -27,40 +26,45 @@ class Job(NamedTuple):
     do: Callable[[], tuple[str, str]]
 
 
-class Bars(Renderer):
-    """For a terminal: a bar for each ware that moves."""
+class Moving(NamedTuple):
+    """What moves wares, and the screen that tells of it."""
 
-    def __init__(self, common: Common) -> None:
-        super().__init__(common)
-        from rich.console import Console
-        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+    common: Common
+    engine: Engine
+    transfer: Transfer
+    screen: Renderer
 
-        columns = (TextColumn("{task.description}"), BarColumn(24), DownloadColumn(), TransferSpeedColumn())
-        self._bars = Progress(*columns, console=Console(stderr=True, highlight=False), transient=True)
-        self._tasks: dict[tuple[WareId, str], Any] = {}
-        self._bars.start()
+    def say(self, ware: WareId, outcome: str, address: str) -> None:
+        """One line of result."""
+        if self.common.json:
+            self.common.result(to_json({"moved": {"ware": str(ware), "outcome": outcome, "address": address}}))
+            return
+        line = printable(f"{ware}  {outcome}{f'  {address}' if address else ''}")
+        self.screen.result(line)
 
-    def show(self, event: Event) -> None:
-        if isinstance(event, WareMoving):
-            self._move(event)
-        elif isinstance(event, Notice):
-            self._bars.console.print(printable(f"warn  {event.message}"), markup=False, soft_wrap=True)
+    def all(self, jobs: Sequence[Job], at_once: int) -> None:
+        """Do all jobs, some at once, and say what came of each. What fails does not keep the others from being done.
 
-    def _move(self, event: WareMoving) -> None:
-        key = (event.ware, event.address)
-        if key not in self._tasks:
-            label = printable(f"{short(str(event.ware))} {event.address}").replace("[", "\\[")
-            self._tasks[key] = self._bars.add_task(label, total=event.total)
-        self._bars.update(self._tasks[key], completed=event.done)
-        if event.done == event.total:
-            self._bars.update(self._tasks[key], visible=False)
-
-    def close(self) -> None:
-        self._bars.stop()
+        Errors: the one that failed; ``fetch`` (all-failed) telling of several.
+        """
+        failed: list[tuple[WareId, WarpforgeError]] = []
+        self.screen.count(0, len(jobs))
+        for done, (job, outcome) in enumerate(_outcomes(jobs, at_once), 1):
+            self.screen.count(done, len(jobs))
+            if isinstance(outcome, WarpforgeError):
+                failed.append((job.ware, outcome))
+            elif isinstance(outcome, BaseException):
+                raise outcome
+            else:
+                self.say(job.ware, *outcome)
+        if len(failed) == 1:
+            raise failed[0][1]
+        if failed:
+            raise _several(failed, len(jobs))
 
 
 @contextmanager
-def moving(common: Common) -> Iterator[tuple[Engine, Transfer]]:
+def moving(common: Common) -> Iterator[Moving]:
     """An engine and its transfer, told of on the screen."""
     from warpforge.engine.engine import Engine
     from warpforge.engine.options import Options
@@ -72,37 +76,30 @@ def moving(common: Common) -> Iterator[tuple[Engine, Transfer]]:
     if common.json:
         reporter = JsonLines(common)
     elif sys.stderr.isatty() and not common.quiet:
+        from warpforge.cli.bars import Bars
+
         reporter = Bars(common)
     else:
         reporter = PlainLines(common)
     options = Options(warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked)
     try:
         with Engine(find_stack(settings.cwd, settings.home), reporter, options) as engine, engine.store.use():
-            yield engine, Transfer(engine.store, engine.supply, engine.lookup, engine.reach, reporter)
+            transfer = Transfer(engine.store, engine.supply, engine.lookup, engine.reach, reporter)
+            yield Moving(common, engine, transfer, reporter)
     finally:
         reporter.close()
 
 
-def move_all(common: Common, jobs: Sequence[Job], at_once: int) -> None:
-    """Do all jobs, some at once, and say what came of each. What fails does not keep the others from being done.
+def _several(failed: Sequence[tuple[WareId, WarpforgeError]], of: int) -> WarpforgeError:
+    """One error for many, with a line for each, and one below it for each mirror."""
+    lines = "".join(f"\n  {line}" for ware, error in failed for line in _named(ware, error).splitlines())
+    gone = all(error.exit_status() == 3 for _, error in failed)
+    reason = "not-found" if gone else "all-failed"
+    return Unable("fetch", f"{len(failed)} of {of} could not be moved:{lines}", reason=reason)
 
-    Errors: the one that failed; ``fetch`` (all-failed) telling of several.
-    """
-    failed: list[tuple[WareId, WarpforgeError]] = []
-    for job, outcome in _outcomes(jobs, at_once):
-        if isinstance(outcome, WarpforgeError):
-            failed.append((job.ware, outcome))
-        elif isinstance(outcome, BaseException):
-            raise outcome
-        else:
-            say(common, job.ware, *outcome)
-    if len(failed) == 1:
-        raise failed[0][1]
-    if failed:
-        lines = "".join(f"\n  {ware}: {error.message}" for ware, error in failed)
-        gone = all(error.exit_status() == 3 for _, error in failed)
-        reason = "not-found" if gone else "all-failed"
-        raise Unable("fetch", f"{len(failed)} of {len(jobs)} could not be moved:{lines}", reason=reason)
+
+def _named(ware: WareId, error: WarpforgeError) -> str:
+    return error.message if str(ware) in error.message else f"{ware}: {error.message}"
 
 
 def _outcomes(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, tuple[str, str] | BaseException]]:
@@ -127,11 +124,3 @@ def _outcomes(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, tuple[st
         threading.Thread(target=work, daemon=True).start()
     for _ in jobs:
         yield done.get()
-
-
-def say(common: Common, ware: WareId, outcome: str, address: str) -> None:
-    """One line of result."""
-    if common.json:
-        common.result(to_json({"moved": {"ware": str(ware), "outcome": outcome, "address": address}}))
-    else:
-        common.result(printable(f"{ware}  {outcome}{f'  {address}' if address else ''}"))

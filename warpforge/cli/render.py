@@ -58,12 +58,23 @@ class Renderer(Reporter):
     def show(self, event: Event) -> None:
         """One event, never two at once."""
 
+    def result(self, text: str) -> None:
+        """One line of result, on stdout."""
+        self._common.result(text)
+
+    def count(self, done: int, total: int) -> None:
+        """So many of so many things are done."""
+
     def close(self) -> None:
         """Nothing more will come."""
 
 
 class JsonLines(Renderer):
-    """The original's lines (log, runrecord, plotresults, output) and ours (started, finished, supplied, ingested)."""
+    """The original's lines (log, runrecord, plotresults, output) and ours (started, finished, supplied, moving...)."""
+
+    def __init__(self, common: Common) -> None:
+        super().__init__(common)
+        self._moved: dict[str, float] = {}  # when we last told of a ware that moves
 
     def show(self, event: Event) -> None:
         match event:
@@ -92,6 +103,18 @@ class JsonLines(Renderer):
                 self._more("ingested", {"ingest": event.ingest, "ware": str(event.ware), "cached": event.cached})
             case Notice():
                 self._more("log", {"Msg": event.message})
+            case WareMoving():
+                self._move(event)
+
+    def _move(self, event: WareMoving) -> None:
+        """A line a second for each ware that moves, the first after one: short ways are told of by their end alone."""
+        from time import monotonic
+
+        now, key = monotonic(), f"{event.ware} {event.address}"
+        if now - self._moved.setdefault(key, now) >= 1.0:
+            self._moved[key] = now
+            place = {"ware": str(event.ware), "address": event.address}
+            self._more("moving", {**place, "done": event.done, "total": event.total})
 
     def _more(self, kind: str, value: dict[str, Any]) -> None:
         if not self._common.quiet:

@@ -6,115 +6,42 @@ GET and HEAD of ``/abc/def/<hash>`` (tar) and ``/<packtype>/abc/def/<hash>``, wi
 from __future__ import annotations
 
 import os
+import resource
+import select
 import socket
-import stat
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from time import monotonic
+from typing import Any, Final
 
 from warpforge import __version__
+from warpforge.engine.shop import Served, Shop
 from warpforge.errors import Unable, WarpforgeError
-from warpforge.mirror.protocol import ca_path
-from warpforge.model.atoms import WareId
 
-if TYPE_CHECKING:
-    from warpforge.store.store import Store
-
-PATIENCE: Final = 60.0  # seconds without a byte after which a client is given up
-AT_ONCE: Final = 64  # answers
-GZIP_SPACE: Final = 8 << 30  # bytes of gzip forms that are kept for the next who asks
-
-
-class Served(NamedTuple):
-    """An opened file, and the strong name of its bytes."""
-
-    file: BinaryIO
-    size: int
-    tag: str
-
-
-class Shop:
-    """What is served: the wares of a store, with ``gzip`` the ``tar`` ones in their gzip form."""
-
-    def __init__(self, store: Store, *, gzip: bool) -> None:
-        self._store = store
-        self._forms = GzipForms(store) if gzip else None
-
-    def open(self, path: str) -> Served | None:
-        """What a request's path names, if it is here. Errors: ``store``, and those of a damaged ware."""
-        ware = parse_path(path)
-        if ware is None:
-            return None
-        if self._forms is not None and ware.packtype == "tar":
-            return self._forms.open(ware)
-        return _open(self._store, ware)
-
-
-class GzipForms:
-    """Gzip forms, made when first asked for and kept while this process serves."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._kept: OrderedDict[WareId, tuple[str, int]] = OrderedDict()
-        self._lock = threading.Lock()
-        self._making: dict[WareId, threading.Lock] = {}
-
-    def open(self, ware: WareId) -> Served | None:
-        """The gzip form of a ware that is here."""
-        with self._lock:
-            making = self._making.setdefault(ware, threading.Lock())
-        with making:
-            while True:
-                with self._lock:
-                    kept = self._kept.get(ware)
-                    if kept is not None:
-                        self._kept.move_to_end(ware)
-                if kept is None and not self._make(ware):
-                    return None
-                if kept is not None:
-                    with suppress(FileNotFoundError):
-                        file = open(kept[0], "rb")
-                        return Served(file, kept[1], f'"gzip-{ware.hash}-{kept[1]}"')
-                    with self._lock:
-                        self._kept.pop(ware, None)
-
-    def _make(self, ware: WareId) -> bool:
-        from warpforge.pack.gzip_form import write_gzip_form
-
-        found = _open(self._store, ware)
-        if found is None:
-            return False
-        path = self._store.staging.new("gzip")
-        try:
-            with found.file, open(path, "x+b") as file:
-                write_gzip_form(found.file, file)
-                size = file.tell()
-        except BaseException:
-            with suppress(OSError):
-                os.unlink(path)
-            raise
-        with self._lock:
-            self._kept[ware] = (path, size)
-            while len(self._kept) > 1 and sum(size for _, size in self._kept.values()) > GZIP_SPACE:
-                _, (old, _) = self._kept.popitem(last=False)
-                with suppress(OSError):
-                    os.unlink(old)
-        return True
+PATIENCE: Final = 60.0  # seconds without a byte, or too slow, after which a client is given up
+SLOWEST: Final = 256  # bytes a second
+AT_ONCE: Final = 256  # connections
+BUSY: Final = b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
 class WarehouseServer(ThreadingHTTPServer):
-    """Answers until it is shut down. ``said`` hears one line of every answer."""
+    """Answers until it is shut down. ``said`` hears one line of every answer.
+
+    A connection is a thread; when there are too many the next one is told to come back in a second.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
+    request_queue_size = 128
 
     def __init__(self, host: str, port: int, shop: Shop, said: Callable[[str], None]) -> None:
         self.shop = shop
         self.said = said
-        self.room = threading.Semaphore(AT_ONCE)
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        room = (files - 40) // 2 if files >= 0 else AT_ONCE  # each takes a socket and a file
+        self._room = threading.Semaphore(max(4, min(AT_ONCE, room)))
         if ":" in host:
             self.address_family = socket.AF_INET6
         try:
@@ -131,6 +58,8 @@ class WarehouseServer(ThreadingHTTPServer):
         """What others write into their mirrors."""
         host, port = self.server_address[:2]
         text = host if isinstance(host, str) else bytes(host).decode()
+        if text in ("0.0.0.0", "::"):  # everywhere is no address
+            text = socket.gethostname()
         return f"ca+http://{f'[{text}]' if ':' in text else text}:{port}"
 
     def server_bind(self) -> None:
@@ -139,6 +68,25 @@ class WarehouseServer(ThreadingHTTPServer):
         self.socket.bind(self.server_address)
         self.server_address = self.socket.getsockname()
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        if self._room.acquire(blocking=False):
+            try:
+                super().process_request(request, client_address)
+            except BaseException:
+                self._room.release()
+                raise
+            return
+        with suppress(OSError):
+            request.settimeout(1.0)
+            request.sendall(BUSY)
+        self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that has gone is no error of ours."""
@@ -160,17 +108,20 @@ class Handler(BaseHTTPRequestHandler):
         self._answer(body=False)
 
     def _answer(self, *, body: bool) -> None:
-        with self.server.room:
-            try:
-                found = self.server.shop.open(self.path)
-            except WarpforgeError as error:
-                self.server.said(f"{self.path}: {error.message}")
-                found = None  # damaged: for others it is not here
-            if found is None:
-                self._refuse(404)
-                return
-            with found.file:
-                self._send(found, body=body)
+        if not body and self.server.shop.has_unmade(self.path):
+            self.send_response(200)  # a question is no reason to make it: of what length it will be nobody knows
+            self.end_headers()
+            return
+        try:
+            found = self.server.shop.open(self.path)
+        except WarpforgeError as error:
+            self.server.said(f"{self.path}: {error.message}")
+            found = None  # damaged: for others it is not here
+        if found is None:
+            self._refuse(404)
+            return
+        with found.file:
+            self._send(found, body=body)
 
     def _send(self, found: Served, *, body: bool) -> None:
         wanted = self.headers.get("Range", "")
@@ -190,8 +141,27 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("ETag", found.tag)
         self.end_headers()
-        if body and end > begin:
-            self.connection.sendfile(found.file, begin, end - begin)
+        if body:
+            self._pour(found.file.fileno(), begin, end)
+
+    def _pour(self, file: int, begin: int, end: int) -> None:
+        """Send a part of a file, as fast as it is taken. Raises OSError, also for a client that is too slow."""
+        self.wfile.flush()
+        line, writable = self.connection.fileno(), select.poll()
+        writable.register(line, select.POLLOUT)
+        since, seen = monotonic(), begin
+        while begin < end:
+            if not writable.poll(PATIENCE * 1000):
+                raise TimeoutError("the client takes nothing")
+            with suppress(BlockingIOError):
+                count = os.sendfile(line, file, begin, min(end - begin, 1 << 20))
+                if not count:
+                    raise OSError("the file has become shorter")
+                begin += count
+            if monotonic() - since > PATIENCE:
+                if begin - seen < SLOWEST * PATIENCE:
+                    raise TimeoutError("the client is too slow")
+                since, seen = monotonic(), begin
 
     def _refuse(self, status: int, more: dict[str, str] | None = None) -> None:
         self.send_response(status)
@@ -205,17 +175,6 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         self.server.said(f"{self.client_address[0]} {format % args}")
-
-
-def parse_path(path: str) -> WareId | None:
-    """The ware that a request names; None for any other path."""
-    parts = path.removeprefix("/").split("/")
-    packtype = "tar" if len(parts) == 3 else parts[0]
-    try:
-        ware = WareId.parse(f"{packtype}:{parts[-1]}")
-    except WarpforgeError:
-        return None
-    return ware if "/" + ca_path(ware) == path else None
 
 
 def parse_range(text: str, size: int) -> tuple[int, int] | None:
@@ -238,19 +197,3 @@ def parse_range(text: str, size: int) -> tuple[int, int] | None:
     if last and int(last) < int(first):
         return 0, size
     return (begin, end) if begin < size else None
-
-
-def _open(store: Store, ware: WareId) -> Served | None:
-    path = store.warehouse.find(ware)
-    if path is None:
-        return None
-    try:
-        file = open(path, "rb")
-    except OSError:
-        return None
-    status = os.fstat(file.fileno())
-    if not stat.S_ISREG(status.st_mode):
-        file.close()
-        return None
-    # a stored file never changes; its times do, when it is used
-    return Served(file, status.st_size, f'"{status.st_dev:x}-{status.st_ino:x}-{status.st_size:x}"')

@@ -30,7 +30,8 @@ class FileMirror:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise self._refuse("not found", "not-found", error) from error
+            there = not self._address.is_content_addressed or os.path.isdir(self._path)
+            raise self._refuse("not found" if there else "there is no such directory", "not-found", error) from error
         except OSError as error:
             raise self._refuse(error.strerror or str(error), "policy", error) from error
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
