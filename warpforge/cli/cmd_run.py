@@ -26,8 +26,11 @@ from warpforge.workspace.targets import Target, find_targets
 @click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @MAX_UNPACKED
+@click.option("--explain", is_flag=True, help="Say of each step that runs what has changed.")
 @pass_common
-def run(common: Common, targets: tuple[str, ...], *, force: bool, keep_going: bool, jobs: int | None) -> None:
+def run(
+    common: Common, targets: tuple[str, ...], *, force: bool, keep_going: bool, jobs: int | None, explain: bool
+) -> None:
     """Run modules, plots and formulas; what was run before is answered from the memo.
 
     Without arguments the module of this directory is run; DIR/... runs every module at or below DIR.
@@ -44,6 +47,7 @@ def run(common: Common, targets: tuple[str, ...], *, force: bool, keep_going: bo
         access=settings.access,
         invocation=new_guid(),
         max_unpacked=common.max_unpacked,
+        explain=explain,
     )
     reporter = make_reporter(common)
     engines: dict[Stack, Engine] = {}

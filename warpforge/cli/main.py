@@ -33,6 +33,7 @@ LAZY = {
     "store": ("warpforge.cli.cmd_store:store", "Look after the store: verify, repair, stats, gc."),
     "warehouse": ("warpforge.cli.cmd_warehouse:warehouse", "Serve the wares of this workspace to other machines."),
     "ware": ("warpforge.cli.cmd_ware:ware", "Pack, scan, unpack and show wares."),
+    "why": ("warpforge.cli.cmd_why:why", "Tell what makes a step run."),
 }
 
 

@@ -17,6 +17,7 @@ from warpforge.engine.events import (
     Notice,
     PlotFinished,
     Reporter,
+    StepExplained,
     StepFailed,
     StepFinished,
     StepOutput,
@@ -29,6 +30,8 @@ from warpforge.engine.events import (
 if TYPE_CHECKING:
     from rich.live import Live
     from rich.text import Text
+
+    from warpforge.plan.why import Reason
 
 LAST_LINES: Final = 5
 LINES_OF_A_FAILURE: Final = 20
@@ -101,6 +104,8 @@ class JsonLines(Renderer):
                 self._more("supplied", facts)
             case Ingested():
                 self._more("ingested", {"ingest": event.ingest, "ware": str(event.ware), "cached": event.cached})
+            case StepExplained():
+                self._more("why", {"state": "run", **serial_reason(event.reason)})
             case Notice():
                 self._more("log", {"Msg": event.message})
             case WareMoving():
@@ -145,9 +150,17 @@ class Lines(Renderer):
             self._hits += isinstance(event, StepFinished) and event.hit
             self._flush(event.step)
             self.ended(event)
+        elif isinstance(event, StepExplained):
+            self._explain(event)
         words = self.words(event)
         if words and not self._common.quiet:
             self.line(words)
+
+    def _explain(self, event: StepExplained) -> None:
+        from warpforge.cli.reasons import lines
+
+        for line in lines(event.reason) if not self._common.quiet else ():
+            self.line(f"why   {line}")
 
     def _flush(self, step: tuple[str, ...]) -> None:
         tail = self._tails.get(step)
@@ -358,3 +371,11 @@ def seconds(value: float) -> str:
     minutes, rest = divmod(int(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def serial_reason(reason: Reason) -> dict[str, Any]:
+    """A reason as plain values."""
+    import msgspec
+
+    value: dict[str, Any] = msgspec.to_builtins(reason)
+    return value

@@ -199,7 +199,7 @@ class Engine:
         plan = Plan(plot, pins)
         running = PlotRun(
             self.executor,
-            self._repack,
+            self.repack,
             self._reporter,
             self._stop,
             jobs=self._options.jobs,
@@ -210,7 +210,7 @@ class Engine:
         finally:
             self._stuck = self._stuck or running.stuck
 
-    def _repack(self, task: RepackTask) -> WareId:
+    def repack(self, task: RepackTask) -> WareId:
         """Pack a ware again through a plot output's filters; what was packed so before is remembered in the index."""
         from warpforge.engine.gather import read_filters
         from warpforge.engine.keep import keep

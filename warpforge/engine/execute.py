@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from time import monotonic, time
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from warpforge.engine.events import Notice, Reporter, StepFinished, StepOutput, StepStarted
+from warpforge.engine.events import Notice, Reporter, StepExplained, StepFinished, StepOutput, StepStarted
 from warpforge.engine.phases import Phases
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
 from warpforge.model.atoms import Literal, Mount, SandboxPort, WareId
@@ -26,6 +27,7 @@ from warpforge.store.layout import is_inside
 if TYPE_CHECKING:
     from warpforge.engine.options import Options
     from warpforge.engine.supply import Supply
+    from warpforge.engine.why import Explainer
     from warpforge.plan.plan import StepPath
     from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
     from warpforge.sandbox.spec import BoxSpec, Gathered, Outcome
@@ -81,6 +83,8 @@ class Executor:
         self._cancel = cancel
         self._options = options
         self._made: dict[str, RunRecord] = {}  # by this process: not even force runs these again
+        self._explainer: Explainer | None = None
+        self._explaining = Lock()
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
@@ -147,6 +151,8 @@ class Executor:
         self._box().warm()
         check_gathers(job.formula)
         check_mounts(job)
+        if self._options.explain:
+            self._explain(job)
         phases = Phases(job.step, self._reporter)
         with phases.of("supply"):
             trees = self._trees(job.formula)
@@ -163,22 +169,38 @@ class Executor:
             record = self._run(job, spec, run, phases)
             run.entry.memoised = memoisable
         except ActionFailed:
-            run.finish()
+            self._ended(run)
             raise
         except WarpforgeError as error:
             run.entry.error = error.chain()[-1].code
-            run.finish()
+            self._ended(run)
             raise
         except BaseException:
             run.entry.error = "warpforge-error-interrupted"
-            run.finish()
+            self._ended(run)
             raise
-        run.finish()
+        self._ended(run)
         if memoisable:
             self._memoise(record)
             if self._options.force:
                 self._made[record.formula_id] = record
         return record
+
+    def _explain(self, job: Job) -> None:
+        from warpforge.engine.why import Explainer
+
+        with self._explaining:
+            if self._explainer is None:
+                self._explainer = Explainer(self._store, self._supply)
+            reason = self._explainer.job(job, force=self._options.force)
+        self._reporter.tell(StepExplained(job.step, reason))
+
+    def _ended(self, run: Run) -> None:
+        """The run log has its line."""
+        run.finish()
+        if self._explainer is not None:
+            with self._explaining:
+                self._explainer.history.add(run.entry)
 
     def _memoise(self, record: RunRecord) -> None:
         before = self._store.memo.load(record.formula_id) if self._options.force else None

@@ -33,7 +33,13 @@ class History:
         for entry in islice(entries, DEPTH):
             self._ids[entry.id] = entry
             self._formulas.setdefault(entry.formula_id, []).append(entry)
-            self._steps.setdefault((_place(entry.document, entry.plot), "/".join(entry.step)), []).append(entry)
+            self._steps.setdefault((place_of(entry.document, entry.plot), "/".join(entry.step)), []).append(entry)
+
+    def add(self, entry: RunEntry) -> None:
+        """One that has just ended."""
+        self._ids[entry.id] = entry
+        self._formulas.setdefault(entry.formula_id, []).insert(0, entry)
+        self._steps.setdefault((place_of(entry.document, entry.plot), "/".join(entry.step)), []).insert(0, entry)
 
     def run(self, run_id: str) -> RunEntry | None:
         """One execution."""
@@ -45,11 +51,11 @@ class History:
 
     def of_step(self, where: Where, step: StepPath) -> list[RunEntry]:
         """The executions of a step: of the module's, wherever it lies, else of the document's."""
-        return self._steps.get((_place(str(where.document), where.plot), "/".join(step)), [])
+        return self.at(place_of(str(where.document), where.plot), "/".join(step))
 
-    def beside(self, entry: RunEntry, step: str) -> list[RunEntry]:
-        """The executions of another step of the same plot."""
-        return self._steps.get((_place(entry.document, entry.plot), step), [])
+    def at(self, place: str, step: str) -> list[RunEntry]:
+        """The executions of a step of what ``place_of`` names."""
+        return self._steps.get((place, step), [])
 
     def guess(self, formula_id: str, where: Where, step: StepPath) -> Guess | None:
         """How long a step takes, as far as it ran before; the formula is empty when it is not known."""
@@ -63,6 +69,6 @@ class History:
         return None
 
 
-def _place(document: str, plot: str) -> str:
+def place_of(document: str, plot: str) -> str:
     """What makes steps of one name the same step."""
     return f"module {plot}" if plot else f"file {document}"

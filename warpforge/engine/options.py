@@ -18,6 +18,7 @@ class Options:
     ``keep_going`` after a failure, as far as can be; ``keep_failed``: how many boxes of failed actions are kept.
 
     ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
+    ``explain`` tells of each step why it runs.
     """
 
     def __init__(
@@ -34,6 +35,7 @@ class Options:
         invocation: str = "",
         look: bool = False,
         max_unpacked: int | None = None,
+        explain: bool = False,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force
@@ -46,3 +48,4 @@ class Options:
         self.invocation = invocation
         self.look = look
         self.max_unpacked = max_unpacked
+        self.explain = explain

@@ -96,12 +96,14 @@ def _inputs(old: Serial, new: Serial, old_origins: Serial, origins: Serial) -> I
 def _split(entry: Any) -> tuple[str, str]:
     """An input's basis, and its filters."""
     if isinstance(entry, Mapping):
-        return str(entry.get("basis", "")), _filters(entry.get("filters"))
+        return str(entry.get("basis", "")), _filters(entry.get("filters")) or "an object without filters"
     return ("", "") if entry is None else (str(entry), "")
 
 
 def _filters(filters: Any) -> str:
-    return ",".join(f"{key}={value}" for key, value in filters.items()) if isinstance(filters, Mapping) else ""
+    if not isinstance(filters, Mapping):
+        return ""
+    return ",".join(f"{key}={value}" for key, value in filters.items()) or "{}"
 
 
 def _action(old: Serial, new: Serial) -> Iterator[Change]:
@@ -159,6 +161,8 @@ def _lines(what: str, old: str, new: str) -> Iterator[Change]:
             return
         place = f"{what} line {c + 1}" if max(b - a, d - c) <= 1 else f"{what} lines {c + 1}-{max(d, c + 1)}"
         yield Change(place, "\n".join(before[a:b]), "\n".join(after[c:d]))
+    if not told:
+        yield Change(what, repr(old[-40:]), repr(new[-40:]), note="only its line ends differ")
 
 
 def _outputs(old: Serial, new: Serial) -> Iterator[Change]:
