@@ -87,7 +87,7 @@ def test_closing_ends_the_process(tmp_path: Path) -> None:
     fd = open_dir(tmp_path)
     before = set(os.listdir("/proc/self/fd"))
     creator = Creator(fd)
-    pid = creator._pid
+    pid = creator.pid
     assert os.path.exists(f"/proc/{pid}")
     creator.close()
     assert not os.path.exists(f"/proc/{pid}")

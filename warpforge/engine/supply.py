@@ -111,6 +111,7 @@ class Supply:
                 expect=expect,
                 owner=self._owner,
                 limits=self.limits_of(ware),
+                hash_packed=False,
             )
             self._store.duals.record(ware, done.source.dual)
             return self._store.shelf.commit(staged, ware, key)

@@ -53,7 +53,7 @@ class Upkeep:
         return verify(self._store, self._check_quick, told=told)
 
     def _check_quick(self, ware: WareId, file: BinaryIO) -> WareId:
-        from warpforge.pack.lazy import claims_table, read_table
+        from warpforge.pack.table import claims_table, read_table
 
         size = os.fstat(file.fileno()).st_size
         facts = self._store.index.ware(ware)
@@ -69,7 +69,7 @@ class Upkeep:
         from warpforge.pack.packer import scan
 
         packtype, expect = self._at_rest(ware)
-        seen = scan(file, packtype, limits=UNLIMITED)
+        seen = scan(file, packtype, limits=UNLIMITED, hash_packed=False)
         if expect is not None and seen.ware != expect:
             return seen.ware
         known = self._dual(ware)

@@ -8,7 +8,9 @@ member     one node as an archive holds it; foreign archives have them in any or
 sum        what packing or scanning a tree found: its WareId, its dual identity, counts and sizes (packer)
 dual       the ``ztar`` hash of a tree whose own id does not cover all of it
 commit     what a git ware is the tree of; a submodule in it is the tree of another one (git, git_objects)
-frame      a stretch of the packed bytes that can be read alone; the seek table lists them (frames, decode)
+frame      a stretch of the packed bytes that can be read alone; the seek table lists them (frames, table, decode)
+stretch    the members in one frame, hashed and written without the rest of the archive (stretch, run); several takers
+           do an archive of ours abreast, partners in processes of their own among them (abreast, board, partner)
 lazy       one file, or the names, of a packed ware without decoding the rest (lazy)
 change     what differs at one path of two trees (diff)
 manifest   a tree told line by line, for people (manifest)

@@ -13,7 +13,7 @@ from collections import deque
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from warpforge.fsx.creator import Creator, create_file
+from warpforge.fsx.creator import Creator, create_file, settle
 
 if TYPE_CHECKING:
     from warpforge.fsx.creator import File, Owner
@@ -136,10 +136,7 @@ class Crew:
         """Set what is to be set, and close."""
         try:
             if closing.mode is not None:
-                if self._owner is not None:
-                    os.fchown(closing.fd, *self._owner)
-                os.fchmod(closing.fd, closing.mode)
-                os.utime(closing.fd, ns=(closing.time, closing.time))
+                settle(closing.fd, closing.mode, closing.time, self._owner)
         finally:
             os.close(closing.fd)
 

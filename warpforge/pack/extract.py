@@ -11,7 +11,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Failed, WarpforgeError, store_error
-from warpforge.fsx.creator import CREATE
+from warpforge.fsx.creator import CREATE, create_other
 from warpforge.fsx.descent import DIRECTORY, HELD, Descent
 from warpforge.fsx.remove import remove_tree
 
@@ -132,17 +132,8 @@ class Extractor:
         if parent != self._current:
             self._go(parent, entry.path)
         assert self._descent is not None
-        fd = self._descent.fd
         try:
-            if entry.kind == "L":
-                os.symlink(entry.link, name, dir_fd=fd)
-            else:
-                os.mkfifo(name, 0o600, dir_fd=fd)
-                # fresh and ours: it cannot be a symlink
-                os.chmod(name, entry.mode, dir_fd=fd)
-            if self._owner is not None:
-                os.chown(name, *self._owner, dir_fd=fd, follow_symlinks=False)
-            os.utime(name, ns=(_time(entry),) * 2, dir_fd=fd, follow_symlinks=False)
+            create_other(self._descent.fd, name, entry, self._owner)
         except OSError as error:
             raise self._fault(error, entry.path) from error
 

@@ -20,11 +20,12 @@ from blake3 import blake3
 from . import faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from warpforge.fsx.tree import Entry
 
     from .filters import Attributes
+    from .run import Run
 
 _BATCH: Final = 4096  # children kept one by one before they are joined: bounds memory
 _LATEST: Final = 1 << 40  # seconds: beyond it a time is nonsense
@@ -73,7 +74,7 @@ def _integer(value: int) -> bytes:
     return _head(0, value) if value >= 0 else _head(1, -1 - value)
 
 
-_TEXT_HEADS: Final = [_head(3, size) for size in range(256)]
+TEXT_HEADS: Final = [_head(3, size) for size in range(256)]  # of names
 
 
 class Look(NamedTuple):
@@ -180,7 +181,7 @@ class TreeHash:
         while shadows and not name.startswith(shadows[-1]):
             shadows.pop()
         before, after = look
-        head = _TEXT_HEADS[len(name)] if len(name) < 256 else _head(3, len(name))
+        head = TEXT_HEADS[len(name)] if len(name) < 256 else _head(3, len(name))
         if kind == "d":
             if shadows and shadows[-1] == name:
                 raise faults.invalid("duplicate", path, "is a directory and something else")
@@ -198,6 +199,29 @@ class TreeHash:
         if len(children) >= _BATCH:
             directory.joined.append(self._head + self._head.join(children))
             children.clear()
+
+    def add_run(self, prefix: bytes, first: bytes, last: bytes, shadows: Sequence[bytes], digests: bytes) -> None:
+        """Successive children of the directory at ``prefix`` (with its "/"), hashed elsewhere: see ``run``.
+
+        ``first`` and ``last``: their names; ``shadows``: those of them that ``last`` begins with. Errors: as ``add``.
+        """
+        stack = self._stack
+        while stack and not prefix.startswith(stack[-1].prefix):
+            self._close()
+        if not stack or stack[-1].prefix != prefix:
+            raise faults.corrupt("its parent directory is missing or out of order", prefix + first)
+        directory = stack[-1]
+        if first <= directory.last:
+            raise _misplaced(directory, first, first, prefix + first)
+        directory.last = last
+        older = directory.shadows
+        while older and not (first.startswith(older[-1]) and last.startswith(older[-1])):
+            older.pop()
+        older += shadows
+        if directory.children:
+            directory.joined.append(self._head + self._head.join(directory.children))
+            directory.children.clear()
+        directory.joined.append(digests)
 
     def _add_root(self, path: bytes, kind: str, look: Look, digest: bytes) -> None:
         if path:
@@ -274,6 +298,13 @@ class Fileset:
         self._own.add(entry.path, entry.kind, look, digests[0])
         if self._dual is not None:
             self._dual.add(entry.path, entry.kind, look, digests[1])
+
+    def add_run(self, run: Run) -> None:
+        """As ``add`` for many: successive children of one directory."""
+        self.entries += run.nodes
+        self._own.add_run(run.prefix, run.first, run.last, run.shadows, run.own)
+        if self._dual is not None:
+            self._dual.add_run(run.prefix, run.first, run.last, run.shadows, run.dual)
 
     def finish(self) -> tuple[str, str]:
         """The tree hash, and the dual's (the same one where the flavour covers all)."""

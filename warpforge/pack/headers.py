@@ -61,6 +61,9 @@ def _fitting(key: bytes, value: int, bound: int, records: list[tuple[bytes, byte
     return 0
 
 
+FILE_REST: Final = make_template("f", (0o644, 0, 0, 0, 0)).rest  # the rest of most headers
+
+
 def make_header(entry: Entry, template: Template) -> bytes:
     """The blocks in front of a node's content."""
     path = entry.path

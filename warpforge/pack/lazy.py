@@ -10,15 +10,14 @@ compared. A ware without a seek table (made by others) is decoded from its begin
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Invalid, Missing
 
 from . import faults
-from .frames import FOOTER_MAGIC, TABLE_ENTRY, TABLE_FOOTER, TABLE_HEAD, TABLE_MAGIC
 from .limits import DEFAULT, Limits
 from .members import MemberReader
+from .table import WINDOW, decode_frame, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
     from warpforge.fsx.tree import Content, Entry
 
     from .members import Member
+    from .table import Frame
 
-_LARGEST_FRAME: Final = 64 << 20  # what may be held at once; larger ones are decoded in pieces
 _HOPS: Final = 40  # symlinks followed, as the kernel does
 _PIECE: Final = 1 << 20
 
@@ -175,7 +174,7 @@ class _Frames:
         self._counter = counter
         self._source = source
         self._waiting = table[::-1]
-        self._decompressor = zstandard.ZstdDecompressor(max_window_size=128 << 20)
+        self._decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
 
     def __iter__(self) -> _Frames:
         return self
@@ -196,23 +195,9 @@ class _Frames:
         return passed
 
     def _decode(self, frame: Frame) -> bytes:
-        import zstandard
-
         self._counter.decoded += 1
         self._source.seek(frame.at)
-        packed = self._source.read(frame.packed)
-        try:
-            # asked first, for zstd would make room for whatever the frame says
-            if zstandard.frame_content_size(packed) not in (frame.unpacked, -1):
-                raise faults.corrupt("the seek table does not agree with its frames")
-            content = self._decompressor.decompress(
-                packed, max_output_size=max(1, frame.unpacked), allow_extra_data=False
-            )
-        except zstandard.ZstdError as error:
-            raise faults.corrupt(f"not a sound zstd frame: {error}") from error
-        if len(content) != frame.unpacked:
-            raise faults.corrupt("the seek table does not agree with its frames")
-        return content
+        return decode_frame(self._decompressor, self._source.read(frame.packed), frame)
 
 
 class _Skipping(MemberReader):
@@ -229,46 +214,6 @@ class _Skipping(MemberReader):
         self._at += at_hand
         left -= at_hand
         content._left = left - self._frames.pass_over(left)  # type: ignore[attr-defined]
-
-
-class Frame(NamedTuple):
-    """Where a frame begins in the packed bytes, and how long it is there and unpacked."""
-
-    at: int
-    packed: int
-    unpacked: int
-
-
-def read_table(source: BinaryIO) -> list[Frame] | None:
-    """The frames that the seek table at the end lists; None when there is none that fits the file."""
-    end = source.seek(0, os.SEEK_END)
-    if end < TABLE_HEAD.size + TABLE_FOOTER.size:
-        return None
-    source.seek(end - TABLE_FOOTER.size)
-    count, descriptor, magic = TABLE_FOOTER.unpack(source.read(TABLE_FOOTER.size))
-    width = TABLE_ENTRY.size + (4 if descriptor & 0x80 else 0)
-    begin = end - TABLE_FOOTER.size - count * width - TABLE_HEAD.size
-    if magic != FOOTER_MAGIC or begin < 0:
-        return None
-    source.seek(begin)
-    if TABLE_HEAD.unpack(source.read(TABLE_HEAD.size)) != (TABLE_MAGIC, count * width + TABLE_FOOTER.size):
-        return None
-    body = source.read(count * width)
-    frames, at = [], 0
-    for number in range(count):
-        packed, unpacked = TABLE_ENTRY.unpack_from(body, number * width)
-        frames.append(Frame(at, packed, unpacked))
-        at += packed
-        if unpacked > _LARGEST_FRAME:
-            return None
-    return frames if at == begin else None
-
-
-def claims_table(source: BinaryIO) -> bool:
-    """Whether a file ends as one with a seek table does."""
-    end = source.seek(0, os.SEEK_END)
-    source.seek(max(0, end - 4))
-    return source.read(4) == FOOTER_MAGIC.to_bytes(4, "little")
 
 
 def normal(path: bytes) -> bytes:

@@ -93,32 +93,42 @@ class MemberReader:
 
     def __iter__(self) -> Iterator[Member]:
         """Errors: ``ware-corrupt``, ``ware-invalid``, ``ware-limit``."""
-        extra: _Extra | None = None
         count = 0
         entries_limit = self._limits.entries
-        while True:
-            header = self._header()
-            if header is None:
-                if extra is not None:
-                    raise faults.corrupt("ends after a header that announces a member")
-                return
-            fixed = header[100:124] + header[136:148] + header[156:]
-            shape = self._shapes.get(fixed) or self._read_shape(fixed)
-            if len(shape.kind) > 1:
-                if shape.kind == "skip":
-                    self._extra_data(parse_number(header[124:136]))
-                    continue
-                extra = extra or _Extra()
-                self._read_extra(extra, shape.kind, parse_number(header[124:136]))
-                continue
-            member = self._member(header, shape, extra)
-            extra = None
+        while (member := self._next()) is not None:
             count += 1
             if entries_limit is not None and count > entries_limit:
                 self._limits.check_entries(count)
             yield member
             if type(member.content) is _Content:
                 member.content.finish()
+
+    def member_at(self, data: bytes, at: int) -> tuple[Member | None, int]:
+        """The member whose first header begins at ``at``, and where it ends (a large content: where that begins).
+
+        None at the end block: then nothing but zeros follows in ``data``. For a reader whose pieces are empty: what is
+        not whole in ``data`` is ``ware-corrupt``.
+        """
+        self._held, self._at = data, at
+        return self._next(), self._at
+
+    def _next(self) -> Member | None:
+        extra: _Extra | None = None
+        while True:
+            header = self._header()
+            if header is None:
+                if extra is not None:
+                    raise faults.corrupt("ends after a header that announces a member")
+                return None
+            fixed = header[100:124] + header[136:148] + header[156:]
+            shape = self._shapes.get(fixed) or self._read_shape(fixed)
+            if len(shape.kind) == 1:
+                return self._member(header, shape, extra)
+            if shape.kind == "skip":
+                self._extra_data(parse_number(header[124:136]))
+                continue
+            extra = extra or _Extra()
+            self._read_extra(extra, shape.kind, parse_number(header[124:136]))
 
     def _header(self) -> bytes | None:
         """The next header, its checksum verified; None at the end."""

@@ -29,7 +29,7 @@ class Sum(NamedTuple):
     """What was found of a tree.
 
     ``dual``: the ``ztar:...`` id of the same tree. ``unpacked_bytes``: of all contents. ``packed_bytes`` and
-    ``packed_sha256``: of the packed bytes as written or read; 0 and "" when there were none.
+    ``packed_sha256``: of the packed bytes as written or read; 0 and "" when there were none, or when nobody wanted it.
     """
 
     ware: WareId
@@ -58,10 +58,17 @@ class Packer(Protocol):
 
     def pack(self, entries: Iterable[tuple[Entry, Content | None]], filters: Filters, sink: BinaryIO | None) -> Sum: ...
 
-    def scan(self, source: BinaryIO, filters: Filters, limits: Limits) -> Sum: ...
+    def scan(self, source: BinaryIO, filters: Filters, limits: Limits, *, hash_packed: bool = True) -> Sum: ...
 
     def unpack(
-        self, source: BinaryIO, place: Place, filters: Filters, expect: WareId | None, limits: Limits
+        self,
+        source: BinaryIO,
+        place: Place,
+        filters: Filters,
+        expect: WareId | None,
+        limits: Limits,
+        *,
+        hash_packed: bool = True,
     ) -> Unpacked: ...
 
     def lines(self, source: BinaryIO, limits: Limits) -> Iterator[Line]: ...
@@ -122,12 +129,20 @@ def pack(
     return get_packer(packtype).pack(entries, filters, sink)
 
 
-def scan(source: BinaryIO, packtype: str, filters: Filters = rows.SCAN, *, limits: Limits = DEFAULT) -> Sum:
+def scan(
+    source: BinaryIO,
+    packtype: str,
+    filters: Filters = rows.SCAN,
+    *,
+    limits: Limits = DEFAULT,
+    hash_packed: bool = True,
+) -> Sum:
     """Hash an archive in any compression; the sum's ware is that of the filtered tree.
 
+    ``hash_packed``: whether the packed bytes, too, have to be hashed; otherwise they may not be.
     Errors: ``ware-corrupt``, ``ware-invalid``, ``ware-limit``.
     """
-    return get_packer(packtype).scan(source, filters, limits)
+    return get_packer(packtype).scan(source, filters, limits, hash_packed=hash_packed)
 
 
 def unpack(
@@ -140,13 +155,16 @@ def unpack(
     expect: WareId | None = None,
     owner: tuple[int, int] | None = None,
     limits: Limits = DEFAULT,
+    hash_packed: bool = True,
 ) -> Unpacked:
     """Write an archive's tree as ``name`` below ``parent_fd``: a directory, or a file when the ware is one.
 
-    ``expect``: the id that the unfiltered tree must have. On any error nothing is left under that name.
+    ``expect``: the id that the unfiltered tree must have. ``hash_packed``: as for ``scan``.
+    On any error nothing is left under that name.
     Errors: ``ware-mismatch``, ``ware-corrupt``, ``ware-invalid``, ``ware-limit``, ``already-exists``, ``store``.
     """
-    return get_packer(packtype).unpack(source, Place(parent_fd, name, owner), filters, expect, limits)
+    place = Place(parent_fd, name, owner)
+    return get_packer(packtype).unpack(source, place, filters, expect, limits, hash_packed=hash_packed)
 
 
 def repack(source: BinaryIO, packtype: str, filters: Filters, sink: BinaryIO, *, limits: Limits = DEFAULT) -> Sum:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from warpforge.fsx.tree import Content, Entry
 
+    from .abreast import Taken
     from .fileset import Digests, Flavour
     from .filters import Attributes, Filters
     from .frames import FrameWriter
@@ -68,7 +69,13 @@ class Tarball:
         except OSError as error:
             raise faults.unreadable(error) from error
 
-    def scan(self, source: BinaryIO, filters: Filters, limits: Limits) -> Sum:
+    def scan(self, source: BinaryIO, filters: Filters, limits: Limits, *, hash_packed: bool = True) -> Sum:
+        if self._open is open_tarball:
+            from .abreast import scan_abreast
+
+            taken = scan_abreast(source, self._flavour, filters, limits)
+            if taken is not None:
+                return self._sum_of(taken, source, hash_packed=hash_packed)
         with self._reading(source, limits) as (packed, members):
             tally = _Tally(Fileset(self._flavour), filters)
             if self._canonical:
@@ -78,8 +85,23 @@ class Tarball:
         return self._sum(tally.filtered, tally.unpacked, packed.size, packed.sha256)
 
     def unpack(
-        self, source: BinaryIO, place: Place, filters: Filters, expect: WareId | None, limits: Limits
+        self,
+        source: BinaryIO,
+        place: Place,
+        filters: Filters,
+        expect: WareId | None,
+        limits: Limits,
+        *,
+        hash_packed: bool = True,
     ) -> Unpacked:
+        if self._open is open_tarball:
+            from .abreast import unpack_abreast
+
+            with unpack_abreast(source, self._flavour, filters, limits, place) as taken:
+                if taken is not None:
+                    found = self._sum_of(taken, source, hash_packed=hash_packed)
+                    _compare(found, expect)
+                    return Unpacked(found, found.ware)
         with self._reading(source, limits) as (packed, members):
             original = Fileset(self._flavour)
             tally = _Tally(original, filters, original)
@@ -89,8 +111,7 @@ class Tarball:
                 else:
                     _take_foreign(members, tally, extractor)
                 found = self._sum(original, tally.unpacked, packed.size, packed.sha256)
-                if expect is not None and found.ware != expect:
-                    raise faults.mismatch(str(expect), str(found.ware))
+                _compare(found, expect)
                 if tally.filtered is original:
                     return Unpacked(found, found.ware)
                 return Unpacked(found, WareId(self.packtype, tally.filtered.finish()[0]))
@@ -114,6 +135,9 @@ class Tarball:
         with self._open(packed, limits, self._canonical if canonical is None else canonical) as members:
             yield packed, members
 
+    def _sum_of(self, taken: Taken, source: BinaryIO, *, hash_packed: bool) -> Sum:
+        return self._sum(taken.fileset, taken.unpacked, taken.packed, _sha256(source) if hash_packed else "")
+
     def _sum(self, fileset: Fileset, unpacked: int, packed: int, sha256: str) -> Sum:
         own, dual = fileset.finish()
         return Sum(WareId(self.packtype, own), f"ztar:{dual}", fileset.entries, unpacked, packed, sha256)
@@ -124,6 +148,22 @@ def open_tarball(packed: Packed, limits: Limits, canonical: bool, /) -> Iterator
     """The members of a tarball in any compression."""
     with closing(Ahead(decode(packed, limits))) as pieces:
         yield MemberReader(pieces, limits, canonical=canonical)
+
+
+def _compare(found: Sum, expect: WareId | None) -> None:
+    if expect is not None and found.ware != expect:
+        raise faults.mismatch(str(expect), str(found.ware))
+
+
+def _sha256(source: BinaryIO) -> str:
+    """Of all of a seekable file."""
+    import hashlib
+
+    hasher = hashlib.sha256()
+    source.seek(0)
+    while data := source.read(1 << 20):
+        hasher.update(data)
+    return hasher.hexdigest()
 
 
 # packing
