@@ -27,11 +27,12 @@ from warpforge.model.formula import FormulaFile
 from warpforge.model.plot import Plot
 from warpforge.pack.decode import Packed, decode
 from warpforge.pack.filters import OUTPUT, SCAN
-from warpforge.pack.lazy import Lazy, read_table
+from warpforge.pack.lazy import Lazy
 from warpforge.pack.limits import DEFAULT
 from warpforge.pack.manifest import Line
 from warpforge.pack.names import fold
 from warpforge.pack.packer import Sum, manifest, pack, repack, scan, unpack
+from warpforge.pack.table import read_table
 
 T = TypeVar("T")
 LIMITS: Final = DEFAULT._replace(unpacked=32 << 20, entries=5000)
