@@ -41,13 +41,20 @@ class AtRest:
             "invalid-argument", f"no tree can be packed as {self.packtype}: {self._advice}", packtype=self.packtype
         )
 
-    def scan(self, source: BinaryIO, filters: Filters, limits: Limits) -> Sum:
-        return ZTAR.scan(source, filters, limits)
+    def scan(self, source: BinaryIO, filters: Filters, limits: Limits, *, hash_packed: bool = True) -> Sum:
+        return ZTAR.scan(source, filters, limits, hash_packed=hash_packed)
 
     def unpack(
-        self, source: BinaryIO, place: Place, filters: Filters, expect: WareId | None, limits: Limits
+        self,
+        source: BinaryIO,
+        place: Place,
+        filters: Filters,
+        expect: WareId | None,
+        limits: Limits,
+        *,
+        hash_packed: bool = True,
     ) -> Unpacked:
-        return ZTAR.unpack(source, place, filters, expect, limits)
+        return ZTAR.unpack(source, place, filters, expect, limits, hash_packed=hash_packed)
 
     def lines(self, source: BinaryIO, limits: Limits) -> Iterator[Line]:
         return ZTAR.lines(source, limits)
