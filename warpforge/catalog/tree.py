@@ -54,7 +54,7 @@ class Catalog:
 
     def replay(self, module: str, plot: str) -> Plot | None:
         """The plot with this id. Errors: as ``module``; ``catalog-invalid`` (hash)."""
-        path = self._file(module, REPLAYS_DIR, plot)
+        path = self.replay_path(module, plot)
         data = _read(path)
         if data is None:
             return None
@@ -62,6 +62,10 @@ class Catalog:
         if (found := plot_id(noun)) != plot:
             raise _torn(path, plot, found, module)
         return noun
+
+    def replay_path(self, module: str, plot: str) -> str:
+        """The file of a replay."""
+        return self._file(module, REPLAYS_DIR, plot)
 
     def mirrors(self, module: str) -> Mirrors | None:
         """Where a module's wares may be had. Errors: as ``module``."""

@@ -23,13 +23,21 @@ from warpforge.workspace.targets import Target, find_targets
 @click.command(cls=Command, name="run")
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
 @click.option("--force", "-f", is_flag=True, help="Run again what the memo could answer.")
+@click.option("--recursive", "-r", is_flag=True, help="Make what is nowhere to be had by the replays of releases.")
 @click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @MAX_UNPACKED
 @click.option("--explain", is_flag=True, help="Say of each step that runs what has changed.")
 @pass_common
 def run(
-    common: Common, targets: tuple[str, ...], *, force: bool, keep_going: bool, jobs: int | None, explain: bool
+    common: Common,
+    targets: tuple[str, ...],
+    *,
+    force: bool,
+    recursive: bool,
+    keep_going: bool,
+    jobs: int | None,
+    explain: bool,
 ) -> None:
     """Run modules, plots and formulas; what was run before is answered from the memo.
 
@@ -40,6 +48,7 @@ def run(
     options = Options(
         jobs=jobs or 0,
         force=force,
+        remake=recursive,
         warehouse=settings.warehouse,
         run_path=settings.run_path,
         keep_run_dir=settings.keep_run_dir,

@@ -28,6 +28,7 @@ LAZY = {
     "mirror": ("warpforge.cli.cmd_mirror:mirror", "Push wares to mirrors, pull them, list them."),
     "plan": ("warpforge.cli.cmd_plan:plan", "Tell what a run would do, without doing it."),
     "quickstart": ("warpforge.cli.cmd_quickstart:quickstart", "Write a first module and plot here."),
+    "replay": ("warpforge.cli.cmd_replay:replay", "Build releases again from their replays, and compare."),
     "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
     "status": ("warpforge.cli.cmd_status:status", "Show the module, the workspaces and this machine."),
     "store": ("warpforge.cli.cmd_store:store", "Look after the store: verify, repair, stats, gc."),

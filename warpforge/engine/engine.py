@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.pin import Pinner
     from warpforge.engine.reach import Reach
+    from warpforge.engine.remake import Remaker
     from warpforge.model.formula import FormulaFile
     from warpforge.pack.limits import Limits
     from warpforge.plan.plan import RepackTask, Result
@@ -53,7 +54,13 @@ class Engine:
             stack.root.internal, warehouse=self._options.warehouse, owner=owner, look=self._options.look
         )
         self.supply: Final = Supply(
-            self.store, self.mirrors, reporter, owner, lambda: self.reach.access, lambda: self.limits
+            self.store,
+            self.mirrors,
+            reporter,
+            owner,
+            lambda: self.reach.access,
+            lambda: self.limits,
+            self._remake if self._options.remake else None,
         )
         self.executor: Final = Executor(
             self.store,
@@ -107,6 +114,13 @@ class Engine:
 
             return Pinner(self.lookup, Looker(), self._last_built, claim)
         return Pinner(self.lookup, self.ingester, self._last_built, claim)
+
+    @cached_property
+    def remaker(self) -> Remaker:
+        """Makes wares again from replays."""
+        from warpforge.engine.remake import Remaker
+
+        return Remaker(self.lookup, self.pinner.modules, self.pinner.pins, self._run, self._reporter)
 
     def run(self, target: Target) -> RunRecord | PlotResults:
         """Run one target: a formula gives its RunRecord, a plot or module its PlotResults."""
@@ -185,6 +199,16 @@ class Engine:
     def pinned(self, ref: Ref) -> Result:
         """What a name of a plot that was run here stood for then."""
         return self.pinner.pinned[ref]
+
+    def replay(self, plot: Plot, where: Where) -> PlotResults:
+        """Run a plot of a catalog."""
+        with self.store.use(), self._chronicle.plot(where) as told:
+            results = self._run(plot, where)
+            told.append(results)
+        return results
+
+    def _remake(self, ware: WareId) -> str:
+        return self.remaker.remake(ware)
 
     def _last_built(self, module: str) -> PlotResults | None:
         """What a module gave in this run, else in its last one in this workspace."""

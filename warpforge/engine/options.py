@@ -16,6 +16,7 @@ class Options:
     """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
     and ``invocation``, the id of the command in the run log; with ``look`` nothing is written, so nothing can run.
     ``keep_going`` after a failure, as far as can be; ``keep_failed``: how many boxes of failed actions are kept.
+    ``remake``: wares that are nowhere to be had are made again by the replays of their releases.
 
     ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
     ``explain`` tells of each step why it runs.
@@ -34,6 +35,7 @@ class Options:
         access: Callable[[], Access] | None = None,
         invocation: str = "",
         look: bool = False,
+        remake: bool = False,
         max_unpacked: int | None = None,
         explain: bool = False,
     ) -> None:
@@ -47,5 +49,6 @@ class Options:
         self.access = access
         self.invocation = invocation
         self.look = look
+        self.remake = remake
         self.max_unpacked = max_unpacked
         self.explain = explain

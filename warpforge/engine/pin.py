@@ -60,6 +60,10 @@ class Pinner:
         self.pinned.update((ref, pin) for ref, pin in found.items() if isinstance(pin, WareId | Literal))
         return found
 
+    def modules(self, ware: WareId) -> list[str]:
+        """The modules by which a ware was named so far."""
+        return [*self._modules.get(ware, ())]
+
     def mirrors(self, ware: WareId) -> list[WarehouseAddr]:
         """Where catalogs say that a pinned ware may be had, best first."""
         return self._lookup.mirrors(ware, self._modules.get(ware, ()))

@@ -1,6 +1,7 @@
 """Supply: from a WareId to its tree on the shelf, or to its packed bytes.
 
-Asked in order: the shelf, the warehouse, every mirror. What a mirror gives is verified on its way into the
+Asked in order: the shelf, the warehouse, every mirror, and, where that is wanted, replays of releases that name it.
+What a mirror gives is verified on its way into the
 warehouse and verified again on its way to the shelf; bytes in the warehouse that turn out to be wrong are
 quarantined, and the mirrors are asked instead.
 """
@@ -40,12 +41,14 @@ class Supply:
         owner: tuple[int, int] | None = None,
         access: Callable[[], Access] | None = None,
         limits: Callable[[], Limits] | None = None,
+        remake: Callable[[WareId], str] | None = None,
     ) -> None:
         self._store = store
         self._mirrors = mirrors
         self._owner = owner
         self._reporter = reporter
         self._access = access
+        self._remake = remake  # makes a ware again that no mirror has; says how, or nothing
         self._limits = limits
         self._bad: set[WarehouseAddr] = set()  # mirrors that could not be reached, or gave wrong bytes: asked last
 
@@ -90,7 +93,7 @@ class Supply:
                     raise
                 self._store.warehouse.quarantine(ware, error.message)
                 self._reporter.tell(Notice("warning", f"{ware} in the warehouse is damaged and was set aside"))
-                if not self._mirrors(ware):
+                if not self._mirrors(ware) and self._remake is None:
                     raise
         source = self.fetch(ware)
         with self._store.warehouse.open(ware) as packed:
@@ -150,6 +153,8 @@ class Supply:
                 failed.append((address, error))
                 if number < len(order):  # of the last one the error tells
                     self._reporter.tell(Notice("warning", _said(address, error)))
+        if addresses is None and self._remake is not None and (how := self._remake(ware)):
+            return how
         raise _nowhere(ware, failed)
 
     def _fetch_from(self, ware: WareId, address: WarehouseAddr) -> None:

@@ -1,0 +1,124 @@
+"""``warpforge replay`` and ``run -r``: what a catalog says is built again, and wares come back that nobody has."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+from support.plots import plot, script
+from support.world import World
+
+from warpforge.catalog.edit import edit
+from warpforge.catalog.tree import Catalog
+from warpforge.model.atoms import WareId
+from warpforge.model.catalog import Release
+from warpforge.model.serial import load_plot
+
+pytestmark = pytest.mark.both
+
+LIB = "a.org/lib"
+APP = "a.org/app"
+
+
+def module(world: World, where: str, name: str, document: dict[str, Any]) -> None:
+    world.write(f"{where}/module.wf", {"module.v1": {"name": name}})
+    world.write(f"{where}/plot.wf", document)
+
+
+def library(*lines: str) -> dict[str, Any]:
+    step = script("mkdir /out", *(lines or ("echo one > /out/lib",)), outputs={"o": "/out"})
+    return plot({"make": step}, {"lib": "pipe:make:o"})
+
+
+@pytest.fixture
+def released(box_world: World) -> World:
+    """A library and a program that takes it, both released as v1."""
+    module(box_world, "lib", LIB, library())
+    box_world.run("catalog", "-n", "test", "release", "v1", "lib")
+    step = script("mkdir /out", "cp /lib/lib /out/app", inputs={"/lib": "pipe::lib"}, outputs={"o": "/out"})
+    module(box_world, "app", APP, plot({"make": step}, {"app": "pipe:make:o"}, {"lib": f"catalog:{LIB}:v1:lib"}))
+    box_world.run("catalog", "-n", "test", "release", "v1", "app")
+    return box_world
+
+
+def forget(world: World, *wares: str) -> None:
+    """As on another machine: no memo, nothing unpacked, and these wares nowhere."""
+    internal = world.path(".warpforge")
+    shutil.rmtree(internal / "memos")
+    shutil.rmtree(internal / "cache")
+    for ware in wares:
+        packtype, _, hash_ = ware.partition(":")
+        (internal / "warehouse" / packtype / hash_[:3] / hash_[3:6] / hash_).unlink()
+
+
+def ware(world: World, name: str, item: str) -> str:
+    found: str = world.run("--json", "catalog", "show", f"{name}:v1:{item}").one("release")["items"][item]
+    return found
+
+
+def test_a_replay_gives_what_was_published(released: World) -> None:
+    said = released.run("--json", "replay", f"{APP}:v1:app").one("verdict")
+    assert said["verdict"] == "same" and said["made"] == said["published"] == ware(released, APP, "app")
+    every = released.run("--json", "replay", "--all").all("verdict")
+    assert [(one["ref"], one["verdict"]) for one in every] == [(f"{APP}:v1:app", "same"), (f"{LIB}:v1:lib", "same")]
+
+
+def test_what_is_nowhere_is_made_by_its_own_replay(released: World) -> None:
+    forget(released, ware(released, LIB, "lib"), ware(released, APP, "app"))
+    released.write("user.wf", plot({"use": script("cat /x/app", inputs={"/x": f"catalog:{APP}:v1:app"})}))
+    assert released.fail("run", "user.wf").code == "missing"
+    done = released.run("run", "-r", "user.wf")
+    assert "one" in done.err
+    assert f"running the replay of {APP}:v1" in done.err and f"running the replay of {LIB}:v1" in done.err
+    forget(released, ware(released, LIB, "lib"))
+    assert released.run("--json", "replay", APP).one("verdict")["verdict"] == "same"
+
+
+def test_a_difference_is_named_by_its_files(box_world: World) -> None:
+    step = library("echo same > /out/stays", "cat /proc/sys/kernel/random/uuid > /out/changes")
+    module(box_world, "lib", LIB, step)
+    box_world.run("catalog", "-n", "test", "release", "v1", "lib")
+    failed = box_world.fail("replay", LIB)
+    assert failed.exit == 1 and failed.code == "ware-mismatch"
+    verdict = failed.one("verdict")
+    assert verdict["verdict"] == "differs" and verdict["made"] != verdict["published"]
+    assert [line.split()[1] for line in verdict["why"]] == ["changes"]
+
+
+def publish(world: World, items: dict[str, WareId], document: dict[str, Any] | None) -> None:
+    catalog = Catalog(world.path(".warpforge/catalogs/test"))
+    with edit(catalog, LIB) as changed:
+        import json
+
+        text = json.dumps(document).encode() if document else b""
+        metadata = {"replay": changed.put_replay(load_plot(text, "plot").noun)} if document else {}
+        changed.put_release(Release("v1", items, metadata))
+
+
+def test_verdicts_of_what_cannot_be_done_again(box_world: World) -> None:
+    none = WareId.parse("ztar:CirUPyZjdVayH6rPYcf63sBhTF3gVnfKeE7DeW1JPYjK")
+    publish(box_world, {"lib": none}, None)
+    assert box_world.run("--json", "replay", LIB).one("verdict")["verdict"] == "no-replay"
+    publish(box_world, {"other": none}, library())
+    failed = box_world.fail("replay", LIB)
+    assert failed.one("verdict")["verdict"] == "missing" and failed.exit == 1
+    publish(box_world, {"lib": none}, library("exit 3"))
+    failed = box_world.fail("replay", LIB)
+    assert failed.one("verdict")["verdict"] == "failed" and failed.exit == 1
+    assert failed.one("verdict")["code"] == "warpforge-error-formula-execution-failed"
+    for ref in ("b.org/nothing", f"{LIB}:v2", f"{LIB}:v1:nothing"):
+        assert box_world.fail("replay", ref).exit == 3
+    for ref in ("a.org/lib:v1:lib:more", "Not a name"):
+        assert box_world.fail("replay", ref).exit == 2
+    assert box_world.fail("replay").exit == 2
+
+
+def test_a_replay_that_needs_what_it_makes_is_passed_over(box_world: World) -> None:
+    none = WareId.parse("ztar:CirUPyZjdVayH6rPYcf63sBhTF3gVnfKeE7DeW1JPYjK")
+    document = library("cp -r /self/. /out")
+    document["plot.v1"]["steps"]["make"]["protoformula"]["inputs"]["/self"] = f"ware:{none}"
+    publish(box_world, {"lib": none}, document)
+    box_world.write("user.wf", plot({"use": script("true", inputs={"/x": f"catalog:{LIB}:v1:lib"})}))
+    failed = box_world.call("run", "-r", "user.wf")
+    assert failed.exit == 3 and "it cannot make it" in failed.err

@@ -1,0 +1,125 @@
+"""Replay: what a release says is built again from its replay, and compared with what was published.
+
+A verdict for each item: ``same``, ``differs`` (with the files that do, where both wares can be had), ``missing`` (the
+replay gave no such item), ``failed`` (it could not be run to its end), ``no-replay``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from warpforge.engine.compare import differences
+from warpforge.engine.execute import Where
+from warpforge.errors import Missing, WarpforgeError
+from warpforge.model.atoms import CatalogRef, WareId
+
+if TYPE_CHECKING:
+    from warpforge.catalog.tree import Catalog
+    from warpforge.engine.engine import Engine
+    from warpforge.model.catalog import Release
+    from warpforge.model.plot import PlotResults
+
+SAME: Final = "same"
+DIFFERS: Final = "differs"
+MISSING: Final = "missing"
+FAILED: Final = "failed"
+NO_REPLAY: Final = "no-replay"
+
+
+class Verdict(NamedTuple):
+    """What came of one item. ``why``: the files that differ, or the error; ``code``: the error's."""
+
+    ref: CatalogRef
+    published: WareId
+    verdict: str
+    made: WareId | None = None
+    replay: str = ""
+    why: tuple[str, ...] = ()
+    code: str = ""
+
+    def to_serial(self) -> dict[str, Any]:
+        serial: dict[str, Any] = {
+            "ref": str(self.ref),
+            "verdict": self.verdict,
+            "published": str(self.published),
+            "made": str(self.made) if self.made else None,
+            "replay": self.replay,
+            "why": list(self.why),
+            "code": self.code,
+        }
+        return {key: value for key, value in serial.items() if value}
+
+
+class Wanted(NamedTuple):
+    """What to replay: a module, one of its releases, one item; empty for all."""
+
+    module: str
+    release: str = ""
+    item: str = ""
+
+
+class Replayer:
+    """Replays releases of the catalogs that an engine sees. The engine is one that runs past its memo."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def wanted(self, wanted: Wanted) -> list[tuple[Catalog, str, Release]]:
+        """The releases that are meant, nearest catalog first; one that a nearer catalog has is not repeated.
+
+        Errors: ``catalog-missing-entry``, ``catalog-invalid``.
+        """
+        found: dict[str, tuple[Catalog, str, Release]] = {}
+        for catalog in self._engine.lookup.catalogs():
+            known = catalog.module(wanted.module)
+            for name in known.releases if known else ():
+                release = catalog.release(wanted.module, name) if wanted.release in ("", name) else None
+                if release is not None and (not wanted.item or wanted.item in release.items):
+                    found.setdefault(name, (catalog, wanted.module, release))
+        if not found:
+            text = ":".join(part for part in wanted if part)
+            raise Missing("catalog-missing-entry", f"no catalog here has {text}", catalogRef=text)
+        return [*found.values()]
+
+    def every(self) -> Iterator[tuple[Catalog, str, Release]]:
+        """Every release that has a replay, by module."""
+        modules = {module: None for catalog in self._engine.lookup.catalogs() for module in catalog.modules()}
+        for module in modules:
+            yield from (one for one in self.wanted(Wanted(module)) if one[2].replay is not None)
+
+    def replay(self, catalog: Catalog, module: str, release: Release, item: str = "") -> list[Verdict]:
+        """Build one release again; a verdict for each item, or only for one."""
+        items = {name: ware for name, ware in release.items.items() if item in ("", name)}
+        refs = {CatalogRef(module, release.name, name): ware for name, ware in items.items()}
+        cid = release.replay
+        if cid is None:
+            return [Verdict(ref, ware, NO_REPLAY) for ref, ware in refs.items()]
+        try:
+            results = self._run(catalog, module, cid)
+        except WarpforgeError as error:
+            if error.code == "warpforge-error-interrupted":
+                raise
+            inner = error.chain()[-1]
+            return [Verdict(ref, ware, FAILED, None, cid, (inner.message,), inner.code) for ref, ware in refs.items()]
+        return [self._judge(ref, ware, results, cid) for ref, ware in refs.items()]
+
+    def _run(self, catalog: Catalog, module: str, cid: str) -> PlotResults:
+        plot = catalog.replay(module, cid)
+        path = catalog.replay_path(module, cid)
+        if plot is None:
+            raise Missing("catalog-missing-entry", f"the replay {cid} of {module} is not there", path=path)
+        return self._engine.replay(plot, Where(Path(path), module))
+
+    def _judge(self, ref: CatalogRef, published: WareId, results: PlotResults, cid: str) -> Verdict:
+        made = results.results.get(ref.item)
+        if not isinstance(made, WareId):
+            return Verdict(ref, published, MISSING, None, cid, (f"the replay gives no ware called {ref.item}",))
+        if made == published:
+            return Verdict(ref, published, SAME, made, cid)
+        try:
+            why = tuple(map(str, differences(self._engine.supply, published, made)))
+        except WarpforgeError as error:
+            why = (f"the files cannot be compared: {error.message}",)
+        return Verdict(ref, published, DIFFERS, made, cid, why)
