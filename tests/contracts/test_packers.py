@@ -41,6 +41,12 @@ def place(tmp_path: Path) -> Iterator[int]:
     os.close(fd)
 
 
+def some_trees(packtype: str, seed: int) -> list[Node]:
+    """A directory, and a lone file where the packtype has those."""
+    trees = [random_tree(random.Random(seed))]
+    return trees if packtype == "oci" else [*trees, Node("f", content=b"x")]
+
+
 def pack_bytes(tree: Node, packtype: str) -> tuple[Sum, bytes]:
     sink = io.BytesIO()
     return pack(list_entries(tree), packtype, KEEP, sink), sink.getvalue()
@@ -54,7 +60,8 @@ def test_ids_are_those_of_the_reference(packtype: str) -> None:
     for seed in range(TREES):
         tree = random_tree(random.Random(seed))
         found = pack(list_entries(tree), packtype, KEEP)
-        assert found.ware == WareId(packtype, tree_hash(tree, packtype)), seed
+        if get_packer(packtype).recomputes:
+            assert found.ware == WareId(packtype, tree_hash(tree, packtype)), seed
         assert found.dual == "ztar:" + tree_hash(tree, "ztar")
 
 
@@ -88,6 +95,11 @@ def test_pack_unpack_pack_is_fixed(packtype: str, place: int, tmp_path: Path) ->
 
 def test_a_lone_file(packtype: str, place: int, tmp_path: Path) -> None:
     tree = Node("f", 0o640, mtime=5, content=b"alone")
+    if packtype == "oci":
+        with pytest.raises(WarpforgeError) as caught:
+            pack_bytes(tree, packtype)
+        assert (caught.value.code, caught.value.reason) == ("warpforge-error-ware-invalid", "type")
+        return
     packed, data = pack_bytes(tree, packtype)
     assert packed.ware.hash == tree_hash(tree, packtype)
     unpack(io.BytesIO(data), packtype, place, b"one", expect=packed.ware)
@@ -96,7 +108,7 @@ def test_a_lone_file(packtype: str, place: int, tmp_path: Path) -> None:
 
 
 def test_the_wrong_hash_leaves_nothing(packtype: str, place: int, tmp_path: Path) -> None:
-    for tree in (random_tree(random.Random(2)), Node("f", content=b"x")):
+    for tree in some_trees(packtype, 2):
         packed, data = pack_bytes(tree, packtype)
         other = WareId(packtype, packed.ware.hash[:-1] + ("1" if packed.ware.hash[-1] != "1" else "2"))
         with pytest.raises(WarpforgeError) as caught:
@@ -117,7 +129,7 @@ def test_what_is_there_is_not_touched(packtype: str, place: int, tmp_path: Path,
     else:
         target.symlink_to("." if there == "symlink" else "nowhere")
     before = target.lstat()
-    for tree in (random_tree(random.Random(2)), Node("f", content=b"x")):
+    for tree in some_trees(packtype, 2):
         _, data = pack_bytes(tree, packtype)
         with pytest.raises(WarpforgeError) as caught:
             unpack(io.BytesIO(data), packtype, place, b"t")
@@ -135,7 +147,8 @@ def test_filters_on_the_way_out_give_the_filtered_id(packtype: str, place: int) 
     found = unpack(io.BytesIO(data), packtype, place, b"t", filters=filters)
     assert found.source == packed
     assert found.ware == scan(io.BytesIO(data), packtype, filters).ware
-    assert found.ware == pack(walk(place, b"t"), packtype, OUTPUT.parse("mtime=@7")).ware
+    named = packtype if get_packer(packtype).recomputes else "ztar"  # no longer that image, but a tree like others
+    assert found.ware == pack(walk(place, b"t"), named, OUTPUT.parse("mtime=@7")).ware
     assert found.ware != packed.ware
 
 
@@ -150,7 +163,7 @@ def test_repacking_through_filters(packtype: str) -> None:
     filters = OUTPUT.parse("mtime=@9")
     again = repack(io.BytesIO(data), packtype, filters, sink)
     assert again.ware == scan(io.BytesIO(sink.getvalue()), packtype).ware
-    assert again.ware == scan(io.BytesIO(data), packtype, filters).ware
+    assert again.dual == scan(io.BytesIO(data), packtype, filters).dual
     assert again.ware != packed.ware
 
 
@@ -167,7 +180,8 @@ def test_the_manifest_has_every_node(packtype: str) -> None:
 def test_a_cut_anywhere_is_refused(packtype: str, place: int, tmp_path: Path) -> None:
     _, data = pack_bytes(random_tree(random.Random(8)), packtype)
     table = 8 + 8 + 9  # one frame's seek table: without it the rest is a plain zstd file, which is fine
-    cuts = {*range(1, len(data), max(1, len(data) // 150)), *range(len(data) - table + 1, len(data))}
+    end = len(data) - 512 if packtype == "oci" else len(data)  # one end block is enough for a tar
+    cuts = {*range(1, end, max(1, end // 150)), *range(end - table + 1, end)}
     for cut in sorted(cuts - {len(data) - table}):
         with pytest.raises(WarpforgeError) as caught:
             unpack(io.BytesIO(data[:cut]), packtype, place, b"t")

@@ -74,13 +74,14 @@ class Packed:
         return True
 
 
-def decode(packed: Packed, limits: Limits) -> Iterator[bytes]:
+def decode(packed: Packed, limits: Limits, *, skippable: bool = False) -> Iterator[bytes]:
     """The unpacked bytes in pieces of a few MiB at most, none of them empty: no reader takes one for the end.
 
+    ``skippable``: pass over any skippable zstd frame, not over a seek table alone; for bytes whose digest is known.
     Errors: ``ware-corrupt``, and ``ware-limit`` (bytes, ratio) as soon as a bound is passed.
     """
     unpacked = 0
-    for piece in _choose(packed.peek(6))(packed):
+    for piece in _choose(packed.peek(6), skippable=skippable)(packed):
         unpacked += len(piece)
         limits.check_bytes(packed.size, unpacked)
         if piece:
@@ -92,11 +93,11 @@ def is_zstd(magic: bytes) -> bool:
     return magic[:4] == b"\x28\xb5\x2f\xfd" or (magic[1:4] == b"\x2a\x4d\x18" and 0x50 <= magic[0] <= 0x5F)
 
 
-def _choose(magic: bytes) -> Callable[[Packed], Iterator[bytes]]:
+def _choose(magic: bytes, *, skippable: bool) -> Callable[[Packed], Iterator[bytes]]:
     if is_zstd(magic):
-        from .zstd import decode_zstd
+        from .zstd import decode_zstd, decode_zstd_leniently
 
-        return decode_zstd
+        return decode_zstd_leniently if skippable else decode_zstd
     if magic[:2] == b"\x1f\x8b":
         return _gzip
     if magic[:3] == b"BZh":

@@ -102,6 +102,10 @@ def find_packer(packtype: str) -> Packer | None:
         from .git import PACKER as git
 
         return git
+    if packtype == "oci":
+        from .oci import PACKER as oci
+
+        return oci
     return None
 
 
@@ -113,7 +117,7 @@ def get_packer(packtype: str) -> Packer:
     return packer
 
 
-PACKTYPES = ("tar", "ztar", "zip", "git")
+PACKTYPES = ("tar", "ztar", "zip", "git", "oci")
 
 
 def pack(

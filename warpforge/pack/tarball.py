@@ -123,9 +123,14 @@ class Tarball:
                 yield Line(node.entry, None if node.digests is None else node.digests[1])
 
     def repack(self, source: BinaryIO, filters: Filters, sink: BinaryIO, limits: Limits) -> Sum:
-        with self._reading(source, limits, canonical=True) as (_, members):
-            entries = ((e, BytesIO(c) if isinstance(c, bytes) else c) for e, c, _ in members)
+        with self.entries(source, limits) as entries:
             return self.pack(entries, filters, sink)
+
+    @contextmanager
+    def entries(self, source: BinaryIO, limits: Limits) -> Iterator[Iterator[tuple[Entry, Content | None]]]:
+        """The tree of an archive in canonical order. Errors: ``ware-corrupt`` for another order, and as ``scan``."""
+        with self._reading(source, limits, canonical=True) as (_, members):
+            yield ((e, BytesIO(c) if isinstance(c, bytes) else c) for e, c, _ in members)
 
     @contextmanager
     def _reading(
@@ -141,6 +146,38 @@ class Tarball:
     def _sum(self, fileset: Fileset, unpacked: int, packed: int, sha256: str) -> Sum:
         own, dual = fileset.finish()
         return Sum(WareId(self.packtype, own), f"ztar:{dual}", fileset.entries, unpacked, packed, sha256)
+
+
+class _Plain:
+    """A writer of frames that does not pack: the tar itself, piece by piece."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+
+    def frame(self, pieces: list[bytes]) -> None:
+        self._write(b"".join(pieces))
+
+
+def write_tree(
+    entries: Iterable[tuple[Entry, Content | None]], filters: Filters, write: Callable[[bytes], object]
+) -> Sum:
+    """Write a tree given in canonical order as a plain tar; the sum's ware is a ``ztar``. Errors: as ``pack``."""
+    from .fileset import BLAKE3
+
+    fileset = Fileset(BLAKE3)
+    size = 0
+
+    def count(data: bytes) -> None:
+        nonlocal size
+        size += len(data)
+        write(data)
+
+    try:
+        unpacked = _Writing(fileset, filters, _Plain(count)).run(entries)
+    except OSError as error:
+        raise faults.unreadable(error) from error
+    own, dual = fileset.finish()
+    return Sum(WareId("ztar", own), f"ztar:{dual}", fileset.entries, unpacked, size, "")
 
 
 @contextmanager
@@ -194,7 +231,7 @@ class _Writing:
     so that what stands around them can be read without them.
     """
 
-    def __init__(self, fileset: Fileset, filters: Filters, writer: FrameWriter) -> None:
+    def __init__(self, fileset: Fileset, filters: Filters, writer: FrameWriter | _Plain) -> None:
         self._fileset = fileset
         self._filters = filters
         self._writer = writer

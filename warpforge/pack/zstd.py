@@ -29,11 +29,19 @@ class _Header(NamedTuple):
     window: int
 
 
-def decode_zstd(packed: Packed) -> Iterator[bytes]:
+def decode_zstd_leniently(packed: Packed) -> Iterator[bytes]:
+    """All frames; skippable ones, wherever they stand, are passed over."""
+    return decode_zstd(packed, skippable=True)
+
+
+def decode_zstd(packed: Packed, *, skippable: bool = False) -> Iterator[bytes]:
     """All frames, and the seek table if there is one."""
     sizes: list[tuple[int, int]] = []
     decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
     while magic := packed.peek(4):
+        if skippable and is_skippable(magic):
+            _skip(packed)
+            continue
         if magic != _MAGIC:
             _check_table(packed, sizes)
             return
@@ -130,6 +138,19 @@ def _decode_by_blocks(decompressor: zstandard.ZstdDecompressor, frame: _Frame) -
             yield piece
     if not decoder.eof or decoder.unused_data:
         raise faults.corrupt("a zstd frame does not end where its blocks do")
+
+
+def is_skippable(magic: bytes) -> bool:
+    """Whether a frame that begins so is passed over by any reader (RFC 8878, 3.1.2)."""
+    return magic[1:4] == b"\x2a\x4d\x18" and 0x50 <= magic[0] <= 0x5F
+
+
+def _skip(packed: Packed) -> None:
+    left = TABLE_HEAD.unpack(packed.take(TABLE_HEAD.size))[1]
+    while left:
+        size = min(left, 1 << 20)
+        packed.take(size)
+        left -= size
 
 
 def _check_table(packed: Packed, sizes: list[tuple[int, int]]) -> None:
