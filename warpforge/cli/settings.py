@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,7 @@ class Settings(NamedTuple):
     ``keep_run_dir`` keeps their directories; ``debug`` shows tracebacks. ``proxies``: by scheme,
     for hosts that ``no_proxy`` does not name. ``s3_endpoint``, ``s3_region``: of S3 mirrors that no file configures.
     ``ssh_agent``: the socket of ssh's agent.
+    ``auth_files``: where docker and podman keep logins to registries.
     """
 
     home: Path | None
@@ -34,6 +35,7 @@ class Settings(NamedTuple):
     s3_endpoint: str
     s3_region: str
     ssh_agent: str
+    auth_files: tuple[Path, ...]
     warnings: tuple[str, ...]
 
     def access(self) -> Access:
@@ -46,6 +48,7 @@ class Settings(NamedTuple):
             s3_endpoint=self.s3_endpoint,
             s3_region=self.s3_region,
             ssh_agent=self.ssh_agent,
+            auth_files=self.auth_files,
         )
 
 
@@ -74,6 +77,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         s3_endpoint=env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL", ""),
         s3_region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION", ""),
         ssh_agent=env.get("SSH_AUTH_SOCK", ""),
+        auth_files=tuple(_auth_files(env, home)),
         warnings=warnings,
     )
 
@@ -82,6 +86,18 @@ def _proxy(env: Mapping[str, str], scheme: str) -> str:
     """As everybody does it; HTTP_PROXY in capitals is not read, for a CGI's client could set it."""
     names = ("http_proxy",) if scheme == "http" else ("https_proxy", "HTTPS_PROXY")
     return next((found for name in (*names, "all_proxy") if (found := env.get(name, "")).startswith("http")), "")
+
+
+def _auth_files(env: Mapping[str, str], home: str) -> Iterator[Path]:
+    """Where ``docker login`` and ``podman login`` write, the nearest first."""
+    if env.get("REGISTRY_AUTH_FILE"):
+        yield Path(env["REGISTRY_AUTH_FILE"])
+    if env.get("DOCKER_CONFIG"):
+        yield Path(env["DOCKER_CONFIG"], "config.json")
+    elif home.startswith("/"):
+        yield Path(home, ".docker", "config.json")
+    if env.get("XDG_RUNTIME_DIR"):
+        yield Path(env["XDG_RUNTIME_DIR"], "containers", "auth.json")
 
 
 def _path(cwd: Path, text: str | None) -> Path | None:

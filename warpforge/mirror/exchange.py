@@ -38,27 +38,32 @@ class Exchange:
         self._access = access
         self._authorization = authorization
         self._watch = watch
-        self._home = ""  # the network of the mirror
+        self.home = ""  # the network of the mirror
 
-    def send(self, method: str, headers: dict[str, str]) -> Answer:
-        """Any answer that is no redirect. Raises MayPass; errors: ``fetch`` (policy, net)."""
+    def send(self, method: str, headers: dict[str, str], body: Any = None) -> Answer:
+        """Any answer that is no redirect. A ``body`` (bytes, or a file of the Content-Length) goes to the URL only.
+
+        Raises MayPass; errors: ``fetch`` (policy, net).
+        """
         url = self.url
         origin = origin_of(url)
         for _ in range(self._access.policy.hops + 1):
             more = {"Authorization": self._authorization} if self._authorization and origin_of(url) == origin else {}
-            answer = self._send(method, url, {**headers, **more})
+            answer = self._send(method, url, {**headers, **more}, body)
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
                 self.url = url
                 return answer
             answer.close()
+            if body is not None:
+                raise self._refuse_hop(Refused("elsewhere with an upload"))
             try:
                 url = make_hop(url, location)
             except Refused as error:
                 raise self._refuse_hop(error) from None
         raise self._refuse_hop(Refused(f"more than {self._access.policy.hops} times"))
 
-    def _send(self, method: str, url: str, headers: dict[str, str]) -> Answer:
+    def _send(self, method: str, url: str, headers: dict[str, str], body: Any) -> Answer:
         policy, host = self._access.policy, urlsplit(url).hostname or ""
         proxy = self._access.proxy_for(urlsplit(url).scheme, host)
         line = _Line(self._watch, None if proxy else self._check_peer)
@@ -70,6 +75,7 @@ class Exchange:
             response = manager.urlopen(
                 method,
                 url,
+                body=body,
                 headers={
                     "Accept-Encoding": "identity",
                     "User-Agent": f"warpforge/{__version__}",
@@ -93,15 +99,15 @@ class Exchange:
         return Answer(self._name, response, manager, self._watch)
 
     def _check_peer(self, address: str) -> None:
-        if not self._home:
-            self._home = network_of(address)
-        check_network(self._home, address)
+        if not self.home:
+            self.home = network_of(address)
+        check_network(self.home, address)
 
     def _check_named(self, host: str) -> None:
         """A proxy looks names up itself: only what the name itself says can be checked."""
         with suppress(ValueError):
             self._check_peer("127.0.0.1" if host == "localhost" else host)
-        self._home = self._home or "public"
+        self.home = self.home or "public"
 
     def _explain(self, error: Exception) -> NoReturn:
         """Words for a fault of urllib3; none of its own, for they may hold a proxy's password."""

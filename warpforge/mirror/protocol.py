@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Moved = Callable[[int, int | None], None]  # bytes so far, and of how many, if that is known
 
-SCHEMES: Final = ("file", "http", "https", "s3")
+SCHEMES: Final = ("file", "http", "https", "s3", "oci")
 
 
 class Mirror(Protocol):
@@ -86,6 +86,10 @@ def connect(address: WarehouseAddr, access: Access = DEFAULT) -> Mirror:
         from .http import HttpMirror
 
         return HttpMirror(address, access)
+    if address.scheme in ("oci", "oci+https", "oci+http"):
+        from .oci import OciMirror
+
+        return OciMirror(address, access)
     raise Unable(
         "fetch",
         f"{shown(address)}: there are no mirrors of this kind; an address is {', '.join(f'{s}://' for s in SCHEMES)}, "

@@ -236,13 +236,16 @@ class SandboxPort(str):
 
 
 class WarehouseAddr(str):
-    """Where packed wares may be had: a URL, or ``ca+`` and the URL of a place that keeps many by their hash."""
+    """Where packed wares may be had: a URL, or ``ca+`` and the URL of a place that keeps many by their hash.
+
+    A registry's repository (``oci://``) keeps many as it is.
+    """
 
     __slots__ = ()
 
     @property
     def is_content_addressed(self) -> bool:
-        return self.startswith("ca+")
+        return self.startswith(("ca+", "oci:", "oci+"))
 
     @property
     def url(self) -> str:
