@@ -116,6 +116,36 @@ def add_tar(
         common.note(f"{parsed} is {ware} in the catalog {chosen.name}")
 
 
+@add.command("oci")
+@click.argument("ref", metavar="MODULE:RELEASE:ITEM")
+@click.argument("image", metavar="IMAGE")
+@click.option("--platform", metavar="OS/ARCH", default="", help="Which one of the image's platforms.")
+@NAME
+@FORCE
+@MAX_UNPACKED
+@click.pass_context
+@pass_common
+def add_oci(
+    common: Common, context: click.Context, ref: str, image: str, platform: str, name: str | None, *, force: bool
+) -> None:
+    """Bring IMAGE (HOST/NAME:TAG, an OCI layout, what docker save writes), and name its ware MODULE:RELEASE:ITEM.
+
+    The tree is kept in the warehouse; a registry's repository is noted as the ware's mirror.
+    """
+    from warpforge.catalog.edit import add_item
+    from warpforge.cli.imaging import keep_image
+    from warpforge.engine.images import mirror_of
+
+    parsed = CatalogRef.parse(ref)
+    chosen = chosen_catalog(context, here(common), name)
+    ware, _ = keep_image(common, image, platform)
+    add_item(chosen, parsed, ware, address=mirror_of(image), force=is_forced(context, force=force))
+    if common.json:
+        print(to_json({"added": {"ref": str(parsed), "ware": str(ware), "catalog": chosen.name}}))
+    else:
+        common.note(f"{parsed} is {ware} in the catalog {chosen.name}")
+
+
 def _references(found: Catalog, module: str | None) -> Iterator[CatalogRef]:
     for name in found.modules() if module is None else [module]:
         known = found.module(name)

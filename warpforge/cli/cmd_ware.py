@@ -26,15 +26,23 @@ if TYPE_CHECKING:
 SEEKABLE = bytes.fromhex("b1ea928f")  # the last bytes of a zstd file with a seek table
 ZIP = b"PK\3\4"  # the first ones of a zip
 PACKTYPE = click.option(
-    "--packtype", "-t", default="ztar", show_default=True, metavar="PACKTYPE", help="tar, zip or ztar."
+    "--packtype",
+    "-t",
+    default="ztar",
+    show_default=True,
+    metavar="PACKTYPE",
+    help="tar, zip, ztar or oci.",
 )
 GUESSED = click.option(
-    "--packtype", "-t", metavar="PACKTYPE", help="tar, zip or ztar; guessed from the archive's form."
+    "--packtype", "-t", metavar="PACKTYPE", help="tar, zip, ztar or oci; guessed from the archive's form, but for oci."
 )
+PLATFORM = click.option("--platform", metavar="OS/ARCH", default="", help="Which one of an image's platforms.")
 FILTERS = click.option("--filters", metavar="K=V,...", default="", help="uid gid mtime sticky setid dev mode.")
 LAZY = {
     "cat": ("warpforge.cli.cmd_look:cat", "Write one file of a ware, reading as little of the rest as can be."),
     "diff": ("warpforge.cli.cmd_look:diff", "Tell what differs between two trees."),
+    "export": ("warpforge.cli.cmd_export:export", "Make an image, a tar or a directory of a ware, for other tools."),
+    "image": ("warpforge.cli.cmd_export:image", "Print what the image of an oci ware says besides its tree."),
     "ls": ("warpforge.cli.cmd_look:ls", "List what a ware holds."),
     "pin": ("warpforge.cli.cmd_pin:pin", "Keep a ware: garbage collection leaves it."),
     "unpin": ("warpforge.cli.cmd_pin:unpin", "Let go of a pin."),
@@ -47,13 +55,24 @@ def ware() -> None:
 
 
 @ware.command("pack")
-@click.argument("directory", metavar="DIR")
+@click.argument("directory", metavar="DIR|IMAGE")
 @PACKTYPE
 @FILTERS
+@PLATFORM
 @click.option("--to", metavar="ADDR", help="Also push it there: a directory, file:///... or ca+file:///...")
 @pass_common
-def pack_(common: Common, directory: str, packtype: str, filters: str, to: str | None) -> None:
-    """Pack DIR (or one file) into the warehouse and print its WareId."""
+def pack_(common: Common, directory: str, packtype: str, filters: str, to: str | None, platform: str) -> None:
+    """Pack DIR (or one file) into the warehouse and print its WareId.
+
+    With -t oci it is an image: HOST/NAME:TAG in a registry, an OCI layout's directory, or what docker save writes.
+    """
+    if packtype == "oci":
+        from warpforge.cli.imaging import keep_image
+
+        if filters or to is not None:
+            refuse_argument("an image is kept as it is: -t oci takes neither --filters nor --to")
+        common.result(str(keep_image(common, directory, platform)[0]))
+        return
     from warpforge.engine.keep import keep_tree
     from warpforge.fsx.tree import walk
     from warpforge.pack.filters import OUTPUT
@@ -78,12 +97,19 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 @GUESSED
 @FILTERS
 @MAX_UNPACKED
+@PLATFORM
 @pass_common
-def scan_(common: Common, source: str, packtype: str | None, filters: str) -> None:
+def scan_(common: Common, source: str, packtype: str | None, filters: str, platform: str) -> None:
     """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input.
 
-    Without -t an archive in our own packed form is a ztar, a zip is a zip, any other a tar.
+    Without -t an archive in our own packed form is a ztar, a zip is a zip, any other a tar. With -t oci it is an image,
+    as for ware pack; all of its layers are read.
     """
+    if packtype == "oci" and source != "-":
+        from warpforge.cli.imaging import scan_image
+
+        common.result(str(scan_image(common, source, platform, filters)))
+        return
     from warpforge.engine.bounds import read_limits
     from warpforge.pack.filters import SCAN
     from warpforge.pack.packer import scan
@@ -133,12 +159,22 @@ def push_(common: Common, wareid: str, address: str, *, force: bool) -> None:
 
 
 @ware.command("fetch")
-@click.argument("wareid", metavar="WAREID")
+@click.argument("wareid", metavar="WAREID|IMAGE")
 @click.argument("address", metavar="[ADDR]", required=False)
 @MAX_UNPACKED
+@PLATFORM
 @pass_common
-def fetch_(common: Common, wareid: str, address: str | None) -> None:
-    """Bring a ware into the warehouse: from ADDR, or from the mirrors that catalogs and workspaces know for it."""
+def fetch_(common: Common, wareid: str, address: str | None, platform: str) -> None:
+    """Bring a ware into the warehouse: from ADDR, or from the mirrors that catalogs and workspaces know for it.
+
+    IMAGE is one as other tools call it (docker.io/library/busybox:1.36, oci:LAYOUT, docker-archive:FILE); so may ADDR
+    be, for an oci ware.
+    """
+    from warpforge.cli.imaging import fetch_image, is_image
+
+    if is_image(wareid, address):
+        fetch_image(common, wareid, address, platform)
+        return
     from warpforge.cli.cmd_mirror import parse_address
     from warpforge.cli.moving import moving
 

@@ -25,6 +25,7 @@ from warpforge.workspace.targets import Target
 
 if TYPE_CHECKING:
     from warpforge.catalog.lookup import Lookup
+    from warpforge.engine.images import Images, Moved
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.pin import Pinner
     from warpforge.engine.reach import Reach
@@ -85,7 +86,24 @@ class Engine:
         """Makes wares of what is on the host."""
         from warpforge.engine.ingest import Ingester
 
-        return Ingester(self.store, self._reporter, limits=lambda: self.limits, access=lambda: self.reach.access)
+        return Ingester(
+            self.store,
+            self._reporter,
+            limits=lambda: self.limits,
+            access=lambda: self.reach.access,
+            images=lambda: self.images,
+        )
+
+    @cached_property
+    def images(self) -> Images:
+        """Makes wares of images."""
+        from warpforge.engine.events import WareMoving
+        from warpforge.engine.images import Images
+
+        def moved(ware: WareId, address: str) -> Moved:
+            return lambda done, total: self._reporter.tell(WareMoving(ware, address, done, total))
+
+        return Images(self.store, lambda: self.reach.access, lambda: self.limits, moved)
 
     @cached_property
     def reach(self) -> Reach:
@@ -250,7 +268,8 @@ class Engine:
                 return known
         limits = self.supply.limits_of(task.ware)
         with self.supply.packed(task.ware) as packed:
-            made = keep(self.store, lambda sink: repack(packed, task.ware.packtype, filters, sink, limits=limits))
+            at_rest, _ = self.supply.at_rest(task.ware)
+            made = keep(self.store, lambda sink: repack(packed, at_rest, filters, sink, limits=limits))
         self.store.need((made,))
         self.store.index.ingest_put(name, version, made)
         return made

@@ -20,6 +20,7 @@ from warpforge.errors import Invalid, Missing, Unable
 from warpforge.model.atoms import Ingest, WareId
 
 if TYPE_CHECKING:
+    from warpforge.engine.images import Images
     from warpforge.fsx.stat_walk import Signature
     from warpforge.mirror.git import GitRemote
     from warpforge.mirror.policy import Access
@@ -35,7 +36,7 @@ class Ingester:
     """Makes wares of what a plot's ``ingest:`` inputs name.
 
     ``clock``: nanoseconds, as file systems stamp files. ``limits``: of archives and commits. ``access``: what
-    fetching submodules takes.
+    fetching submodules takes. ``images``: who has images.
     """
 
     def __init__(
@@ -45,12 +46,14 @@ class Ingester:
         clock: Callable[[], int] = time_ns,
         limits: Callable[[], Limits] | None = None,
         access: Callable[[], Access] | None = None,
+        images: Callable[[], Images] | None = None,
     ) -> None:
         self._store = store
         self._reporter = reporter
         self._clock = clock
         self._limits = limits
         self._access = access
+        self._images = images
 
     def ingest(self, what: Ingest, base: Path) -> WareId:
         """The ware of one ingest; paths are relative to ``base``.
@@ -65,6 +68,8 @@ class Ingester:
                 ware, cached = self._dir(base / what.path)
             case "tar":
                 ware = self._tar(base / what.path)
+            case "oci":
+                ware, cached = self._oci(what.path, base)
             case "literal":
                 ware = self._literal(what.path)
             case _:
@@ -148,6 +153,12 @@ class Ingester:
                 return keep_archive(self._store, stream, "tar", limits=self._limits() if self._limits else None)
         except FileNotFoundError as error:
             raise Missing("missing", f"{path}: there is no such archive", cause=error, path=path) from error
+
+    def _oci(self, name: str, base: Path) -> tuple[WareId, bool]:
+        from warpforge.engine.images import parse_called
+
+        assert self._images is not None
+        return self._images().keep(parse_called(name, base))
 
     def _literal(self, text: str) -> WareId:
         from warpforge.fsx.tree import Entry

@@ -75,14 +75,7 @@ def keep_archive(
     bounds = limits or DEFAULT
 
     def copy(sink: BinaryIO) -> Sum:
-        done = sink.tell()
-        read = getattr(stream, "read1", stream.read)  # whatever has come, for what is here counts if it breaks off
-        while block := read(BLOCK):
-            sink.write(block)
-            done += len(block)
-            bounds.check_size(done)
-            if moved:
-                moved(done)
+        copy_whole(stream, sink, bounds, moved)
         sink.seek(0)
         seen = scan(sink, packtype, limits=bounds)
         if expect is not None and seen.ware != expect:
@@ -96,3 +89,15 @@ def keep_archive(
         return seen
 
     return keep(store, copy, ware, staged)
+
+
+def copy_whole(stream: BinaryIO, sink: BinaryIO, limits: Limits, moved: Callable[[int], None] | None = None) -> None:
+    """Copy all that comes behind what ``sink`` holds; ``moved`` is told the bytes so far. Errors: ``ware-limit``."""
+    done = sink.tell()
+    read = getattr(stream, "read1", stream.read)  # whatever has come, for what is here counts if it breaks off
+    while block := read(BLOCK):
+        sink.write(block)
+        done += len(block)
+        limits.check_size(done)
+        if moved:
+            moved(done)

@@ -210,9 +210,18 @@ class Supply:
         staged: Staged | None = None,
     ) -> None:
         """Copy packed bytes into the warehouse if they are this ware. Errors: ``ware-mismatch``, ``ware-corrupt``..."""
-        from warpforge.engine.keep import keep_archive
+        from warpforge.engine.keep import copy_whole, keep_archive
 
         at_rest, expect = self.at_rest(ware)
+        limits = self._unverified()
+        if ware.packtype == "oci" and not _is_packed(stream, expect):
+            from warpforge.engine.images import keep_archive_of_image
+
+            with staged or self._store.warehouse.stage() as staged:
+                copy_whole(stream, staged.file, limits, moved)
+                staged.file.seek(0)
+                keep_archive_of_image(self._store, staged.file, str(ware), ware, limits)
+            return
         if expect is None:
             raise Unable(
                 "fetch",
@@ -220,7 +229,6 @@ class Supply:
                 "or a release whose metadata has their ztar hash",
                 reason="policy",
             )
-        limits = self._unverified()
         keep_archive(self._store, stream, at_rest, ware=ware, expect=expect, moved=moved, staged=staged, limits=limits)
 
     def limits_of(self, ware: WareId) -> Limits:
@@ -233,6 +241,14 @@ class Supply:
         from warpforge.pack.limits import DEFAULT
 
         return self._limits() if self._limits else DEFAULT
+
+
+def _is_packed(stream: BinaryIO, expect: WareId | None) -> bool:
+    """Whether what comes is a packed ware of ours, and can be proved to be one; else it is an archive of an image."""
+    from warpforge.pack.decode import is_zstd
+
+    peek = getattr(stream, "peek", None)
+    return expect is not None and (peek is None or is_zstd(peek(4)[:4]))
 
 
 def _is_bad(error: WarpforgeError) -> bool:

@@ -22,4 +22,11 @@ def keep_from(store: Store, ware: WareId, upstream: Upstream, moved: Moved, limi
         assert isinstance(upstream, GitRemote)
         keep_commit(store, ware, upstream, moved, limits)
         return
+    if ware.packtype == "oci":
+        from warpforge.engine.images import fetch_image
+        from warpforge.mirror.oci import OciMirror
+
+        assert isinstance(upstream, OciMirror)
+        fetch_image(store, upstream, ware, limits, moved)
+        return
     raise Unable("fetch", f"{upstream.name}: nobody here makes {ware.packtype} wares of it", reason="policy")

@@ -68,6 +68,7 @@ class OciMirror:
 
     def __init__(self, address: WarehouseAddr, access: Access) -> None:
         self._registry = Registry(parse_reference(address.url).repository, access)
+        self.name = self._registry.name
 
     def open(self, ware: WareId) -> BinaryIO:
         if ware.packtype == "oci":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, Protocol, runtime_checkable
 
 from warpforge.errors import Unable
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
 Moved = Callable[[int, int | None], None]  # bytes so far, and of how many, if that is known
 
+REGISTRIES: Final = ("oci", "oci+https", "oci+http")
 SCHEMES: Final = ("file", "http", "https", "s3", "oci")
 
 
@@ -41,21 +41,17 @@ class Resuming(Mirror, Protocol):
 
 
 class Upstream(Protocol):
-    """A place that holds what the wares of one packtype are made of, and no packed wares."""
+    """A place that holds what the wares of one packtype are made of, and no packed wares.
+
+    How it gives that is an affair of the packtype: a repository is brought into a directory, an image comes in parts.
+    """
 
     @property
     def name(self) -> str:
         """The address, fit for messages."""
 
-    def bring(self, ware: WareId, directory: Path, moved: Moved) -> None:
-        """Put what the ware is made of into ``directory``, in the form that its packtype is read in.
-
-        The directory is made if it is not there, and may hold what was brought before. For ``git`` it is a bare
-        repository. Errors: ``fetch`` (not-found, net, size, policy), and those of the packtype.
-        """
-
     def has(self, ware: WareId) -> bool:
-        """Whether it is there, unread. Errors: as ``bring``."""
+        """Whether it is there, unread. Errors: ``fetch``."""
 
 
 def find_upstream(address: WarehouseAddr, packtype: str, access: Access = DEFAULT) -> Upstream | None:
@@ -68,6 +64,10 @@ def find_upstream(address: WarehouseAddr, packtype: str, access: Access = DEFAUL
         from .git import GitRemote
 
         return GitRemote.of(address, access)
+    if packtype == "oci" and address.scheme in REGISTRIES:
+        from .oci import OciMirror
+
+        return OciMirror(address, access)
     return None
 
 
@@ -86,7 +86,7 @@ def connect(address: WarehouseAddr, access: Access = DEFAULT) -> Mirror:
         from .http import HttpMirror
 
         return HttpMirror(address, access)
-    if address.scheme in ("oci", "oci+https", "oci+http"):
+    if address.scheme in REGISTRIES:
         from .oci import OciMirror
 
         return OciMirror(address, access)

@@ -9,7 +9,6 @@ import io
 import json
 import os
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final, NamedTuple
@@ -19,6 +18,7 @@ from warpforge.fsx.tree import Entry
 from warpforge.model.atoms import WareId
 
 from . import faults
+from .compressors import make_compressor
 from .filters import EPOCH, SCAN
 from .headers import END, PADDING, make_header, make_template
 from .image import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, REF_NAME, Descriptor, Platform
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 COMPRESSIONS: Final = ("gzip", "zstd", "none")
 CREATED: Final = "2010-01-01T00:00:00Z"
 _MARK: Final = b'{"imageLayoutVersion":"1.0.0"}'
-_LEVEL: Final = 6  # of gzip
-_ZSTD_LEVEL: Final = 3
 _PIECE: Final = 1 << 20
 
 
@@ -215,22 +213,15 @@ class _LayerWriter:
         self._plain = hashlib.sha256()
         self._packed = hashlib.sha256()
         self.size = 0
-        self._packer: Any = None
-        if compression == "gzip":
-            self._packer = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)
-        elif compression == "zstd":
-            import zstandard
-
-            self._packer = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, write_checksum=True).compressobj()
+        self._packer = make_compressor(compression)
 
     def write(self, data: bytes) -> None:
         self._plain.update(data)
-        self._emit(data if self._packer is None else self._packer.compress(data))
+        self._emit(self._packer.compress(data))
 
     def finish(self) -> None:
         """No more will come."""
-        if self._packer is not None:
-            self._emit(self._packer.flush())
+        self._emit(self._packer.flush())
 
     @property
     def digest(self) -> str:

@@ -93,7 +93,7 @@ class Oci:
                 yield image, overlay, files.packed
 
 
-def keep_image(
+def write_at_rest(
     source: Source, image: Image, filters: Filters, limits: Limits, sink: BinaryIO, scratch: str | None
 ) -> Sum:
     """Write an image's tree as the ``ztar`` that it is at rest; the sum's ware is the image. Errors: as ``scan``."""

@@ -51,11 +51,13 @@ class _Node(NamedTuple):
 class Overlay:
     """The merged tree; contents wait in a temporary file, nodes in a temporary table. A context manager.
 
-    ``scratch``: the directory of the temporary file (None: the system's).
+    ``scratch``: the directory of the temporary file (None: the system's). ``faithful``: what comes is no image but any
+    foreign archive, whose nodes are only put in order.
     """
 
-    def __init__(self, limits: Limits, scratch: str | None = None) -> None:
+    def __init__(self, limits: Limits, scratch: str | None = None, *, faithful: bool = False) -> None:
         self._limits = limits
+        self._faithful = faithful
         self._layer = 0
         self._count = 0
         self._end = 0
@@ -78,20 +80,8 @@ class Overlay:
             self._count += 1
             if self._limits.entries is not None and self._count > self._limits.entries:
                 raise faults.over_limit("entries", f"more than {self._limits.entries} entries in all layers")
-            parent, _, name = entry.path.rpartition(b"/")
-            if WHITEOUT in entry.path:
-                if _AUFS in entry.path and name != OPAQUE:
-                    continue
-                if any(part.startswith(WHITEOUT) for part in parent.split(b"/")):
-                    raise faults.invalid("name", entry.path, "lies below a whiteout")
-                if name.startswith(WHITEOUT):
-                    self._white_out(entry.path, parent, name)
-                    continue
-            if entry.kind in "Dc":
-                if not entry.path.startswith(b"dev/"):
-                    raise faults.invalid("type", entry.path, "a device is refused here: build the image without it")
-                continue
-            self._place(entry, content, target)
+            if self._faithful or not (self._is_whiteout(entry.path) or _is_left_out(entry)):
+                self._place(entry, content, target)
 
     def entries(self) -> Iterator[tuple[Entry, Content | None]]:
         """The tree in canonical order."""
@@ -113,9 +103,9 @@ class Overlay:
         elif entry.kind == "f":
             assert content is not None
             at = self._keep(content)
-        kept = Entry(
-            *(path, entry.kind, entry.mode & ~_SETID, entry.uid, entry.gid, entry.mtime, 0, entry.size, entry.link)
-        )
+        kept = entry.replace(path=path)
+        if not self._faithful:
+            kept = kept.replace(mode=entry.mode & ~_SETID, mtime_ns=0, xattrs={})
         self._make_room(kept)
         self._put(_Node(self._layer, at, kept))
 
@@ -171,7 +161,7 @@ class Overlay:
 
     def _make_room(self, entry: Entry) -> None:
         """Take away what the entry replaces. Errors: ``ware-invalid``, reasons duplicate and type."""
-        if not entry.path and entry.kind != "d":
+        if not entry.path and entry.kind != "d" and not self._faithful:
             raise faults.invalid("type", b"", "an image is a directory")
         old = self._find(entry.path)
         if old is None:
@@ -208,6 +198,20 @@ class Overlay:
         return at
 
     # whiteouts
+
+    def _is_whiteout(self, path: bytes) -> bool:
+        """Whether a name is no node but a mark, which is heeded."""
+        if WHITEOUT not in path:
+            return False
+        parent, _, name = path.rpartition(b"/")
+        if _AUFS in path and name != OPAQUE:
+            return True
+        if any(part.startswith(WHITEOUT) for part in parent.split(b"/")):
+            raise faults.invalid("name", path, "lies below a whiteout")
+        if not name.startswith(WHITEOUT):
+            return False
+        self._white_out(path, parent, name)
+        return True
 
     def _white_out(self, path: bytes, parent: bytes, name: bytes) -> None:
         hidden = name.removeprefix(WHITEOUT)
@@ -285,6 +289,15 @@ class _spooling:
             raise store_error(error, "an image's layers could not be kept for a while") from error
 
 
+def _is_left_out(entry: Entry) -> bool:
+    """Whether it is a device where a box has its own. Errors: ``ware-invalid``, reason type, for any other."""
+    if entry.kind not in "Dc":
+        return False
+    if not entry.path.startswith(b"dev/"):
+        raise faults.invalid("type", entry.path, "a device is refused here: build the image without it")
+    return True
+
+
 def _span(directory: bytes) -> tuple[bytes, bytes]:
     """Between which paths all below a directory lies."""
     return (directory + b"/", directory + b"0") if directory else (b"", b"\xff" * 256)
@@ -292,7 +305,10 @@ def _span(directory: bytes) -> tuple[bytes, bytes]:
 
 def _dump(node: _Node) -> bytes:
     entry = node.entry
-    attributes = (entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime, 0, entry.size, entry.link)
+    attributes = (
+        *(entry.path, entry.kind, entry.mode, entry.uid, entry.gid, entry.mtime, entry.mtime_ns),
+        *(entry.size, entry.link, entry.device, entry.xattrs),
+    )
     return marshal.dumps((node.layer, node.at, attributes))
 
 

@@ -133,6 +133,12 @@ class Tarball:
             yield ((e, BytesIO(c) if isinstance(c, bytes) else c) for e, c, _ in members)
 
     @contextmanager
+    def members(self, source: BinaryIO, limits: Limits) -> Iterator[Iterable[Member]]:
+        """The members of an archive, as they come. Errors: as ``scan``."""
+        with self._reading(source, limits) as (_, members):
+            yield members
+
+    @contextmanager
     def _reading(
         self, source: BinaryIO, limits: Limits, *, canonical: bool | None = None
     ) -> Iterator[tuple[Packed, Iterable[Member]]]:

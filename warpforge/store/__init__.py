@@ -6,6 +6,7 @@ warehouse    packed wares, named by their hash: truth
 shelf        unpacked wares, ready to be a lower layer of a box: derived, trusted only by its stamp
 duals        the ``ztar`` hash of every ware whose own id says less than its tree: truth
 origins      from where a ware came that is made of several parts: history
+images       manifest and config of every ``oci`` ware: the image checks them, and brings them again
 memo         RunRecords by FormulaId, so that a result is computed once: truth
 runs         the run log: one line for every execution, and what it said: history
 guid         ids of runs and invocations

@@ -40,6 +40,7 @@ class Layout:
         "cache",
         "duals",
         "format",
+        "images",
         "index",
         "internal",
         "locks",
@@ -59,6 +60,7 @@ class Layout:
         self.memos = f"{internal}/memos"
         self.duals = f"{internal}/duals"
         self.origins = f"{internal}/origins"
+        self.images = f"{internal}/images"
         self.runs = f"{internal}/runs"
         self.cache = f"{internal}/cache"
         self.index = f"{internal}/index.lmdb"
@@ -76,6 +78,10 @@ class Layout:
     def origin(self, ware: WareId) -> str:
         """The file of an origin."""
         return f"{self.origins}/{ware.packtype}/{sharded(ware.hash)}"
+
+    def image(self, ware: WareId) -> str:
+        """The file of what an image says."""
+        return f"{self.images}/{sharded(ware.hash)}"
 
     def memo(self, formula_id: str) -> str:
         """The file of a RunRecord."""

@@ -28,6 +28,7 @@ from .warehouse import Warehouse
 if TYPE_CHECKING:
     from .built import Built
     from .duals import Duals
+    from .images import Images
     from .index import Index
     from .invocations import Invocations
     from .kept import Kept
@@ -85,6 +86,13 @@ class Store:
         from .duals import Duals
 
         return Duals(self.layout, self.staging)
+
+    @cached_property
+    def images(self) -> Images:
+        """What images say besides their trees."""
+        from .images import Images
+
+        return Images(self.layout, self.staging)
 
     @cached_property
     def index(self) -> Index:

@@ -1,0 +1,287 @@
+"""Images: what people call one, from a registry, a layout or an archive, becomes an ``oci`` ware.
+
+They are called as other tools call them:
+
+    HOST/NAME[:TAG][@DIGEST]   in a registry; also docker://... and oci://HOST/...
+    oci:PATH[:TAG]             an OCI layout's directory
+    oci-archive:PATH[:TAG]     a tar of one
+    docker-archive:PATH[:REF]  what docker save writes
+    PATH[:TAG]                 whichever of these it is; begins with / or .
+
+``?platform=OS/ARCH`` behind any of them asks for another platform than this machine's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+from warpforge.errors import Failed, Missing, Unable
+from warpforge.model.atoms import WarehouseAddr, WareId
+
+if TYPE_CHECKING:
+    from warpforge.mirror.oci import OciMirror
+    from warpforge.mirror.policy import Access
+    from warpforge.pack.image import Descriptor, Image, Platform, Source
+    from warpforge.pack.limits import Limits
+    from warpforge.pack.packer import Sum
+    from warpforge.store.store import Store
+
+REGISTRY = "registry"
+_FILES = ("oci", "oci-archive", "docker-archive")
+_PLATFORM = "?platform="
+Moved = Callable[[int, int | None], None]
+
+
+class Called(NamedTuple):
+    """What a person called an image. ``kind``: REGISTRY, or ``path``; ``tag``: which one of those in a path."""
+
+    kind: str
+    what: str
+    tag: str
+    platform: Platform | None
+
+    @property
+    def digest(self) -> str:
+        """The digest that it was called by; empty for any other name."""
+        return self.what.partition("@")[2] if self.kind == REGISTRY else ""
+
+
+def parse_called(text: str, base: Path, platform: str = "") -> Called:
+    """What an image's name means; paths are relative to ``base``. Errors: ``invalid-argument``."""
+    from warpforge.pack.image import Platform
+
+    name, _, said = text.partition(_PLATFORM)
+    wanted = Platform.parse(platform or said) if platform or said else None
+    kind, colon, rest = name.partition(":")
+    if name.startswith((".", "/")):
+        return _parse_path(name, base, wanted)
+    if colon and kind in _FILES and not rest.startswith("//"):
+        return _parse_path(rest, base, wanted)
+    from warpforge.mirror.reference import parse_reference
+
+    parse_reference(name)
+    return Called(REGISTRY, name, "", wanted)
+
+
+def _parse_path(text: str, base: Path, platform: Platform | None) -> Called:
+    whole = os.path.join(base, text)
+    if os.path.lexists(whole) or ":" not in text:
+        return Called("path", whole, "", platform)
+    path, _, tag = text.partition(":")
+    return Called("path", os.path.join(base, path), tag, platform)
+
+
+def is_called(text: str) -> bool:
+    """Whether a word is an image's name rather than a ware's."""
+    return "/" in text or text.startswith(".") or text.split(":")[0] in ("oci-archive", "docker-archive")
+
+
+def mirror_of(text: str) -> WarehouseAddr | None:
+    """The mirror that an image's name tells; None for one that is no registry's. Errors: ``invalid-argument``."""
+    called = parse_called(text, Path("/"))
+    if called.kind != REGISTRY:
+        return None
+    from warpforge.mirror.reference import parse_reference
+
+    return WarehouseAddr.parse(parse_reference(called.what).repository.address)
+
+
+class Images:
+    """Finds images, and keeps their trees in a store. ``moved`` hears of bytes that come from a registry."""
+
+    def __init__(
+        self,
+        store: Store,
+        access: Callable[[], Access],
+        limits: Callable[[], Limits],
+        moved: Callable[[WareId, str], Moved],
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._limits = limits
+        self._moved = moved
+
+    def keep(self, called: Called) -> tuple[WareId, bool]:
+        """The ware of an image, and whether it was here; a tag is looked up every time.
+
+        Errors: ``missing``, ``fetch``, ``io``, ``ware-mismatch``, ``ware-corrupt``, ``ware-invalid``, ``ware-limit``.
+        """
+        known = self._known(called)
+        if known is not None:
+            return known, True
+        with self.open(called) as source:
+            from warpforge.pack.image import find_image
+
+            image = find_image(source, called.platform)
+            ware = WareId("oci", image.id)
+            here = self._store.warehouse.has(ware)
+            if not here:
+                keep_image(self._store, source, image, self._limits(), self._moved(ware, source.name))
+            self._note(called, ware)
+        return ware, here
+
+    def name(self, called: Called) -> WareId:
+        """The ware that an image is; only what names it is read. Errors: as ``keep``."""
+        from warpforge.pack.image import find_image
+
+        with self.open(called) as source:
+            return WareId("oci", find_image(source, called.platform).id)
+
+    def scan(self, called: Called) -> WareId:
+        """As ``name``, with all layers read and verified; nothing is kept. Errors: as ``keep``."""
+        from warpforge.pack.image import find_image
+        from warpforge.pack.layers import open_layers
+
+        with self.open(called) as source:
+            image = find_image(source, called.platform)
+            with open_layers(source, image, self._limits(), self._store.staging.directory()):
+                return WareId("oci", image.id)
+
+    @contextmanager
+    def open(self, called: Called) -> Iterator[Source]:
+        """Where the parts of an image are. Errors: ``missing``, ``io``, ``ware-corrupt``, ``ware-invalid``."""
+        from warpforge.pack.layout import ArchiveFiles, DirectoryFiles, open_source
+
+        limits = self._limits()
+
+        if called.kind == REGISTRY:
+            from warpforge.mirror.oci import open_reference
+            from warpforge.mirror.reference import parse_reference
+
+            yield open_reference(parse_reference(called.what), self._access())
+        elif os.path.isdir(called.what):
+            yield open_source(DirectoryFiles(called.what), called.tag, limits)
+        else:
+            with (
+                _open_file(called.what) as file,
+                ArchiveFiles(file, called.what, limits, self._store.staging.directory()) as files,
+            ):
+                yield open_source(files, called.tag, limits)
+
+    def _known(self, called: Called) -> WareId | None:
+        """What a digest names never changes: which image it is was noted."""
+        if not called.digest:
+            return None
+        ware = WareId("oci", called.digest.removeprefix("sha256:"))
+        if called.platform is None and self._store.warehouse.has(ware):
+            return ware
+        found = self._store.index.ingest_get(*_noted(called))
+        return found if found is not None and self._store.warehouse.has(found) else None
+
+    def _note(self, called: Called, ware: WareId) -> None:
+        if called.digest:
+            self._store.index.ingest_put(*_noted(called), ware)
+
+
+def keep_image(store: Store, source: Source, image: Image, limits: Limits, moved: Moved) -> WareId:
+    """Keep an image's tree, and what it says besides. Errors: as ``open_layers``; ``ware-mismatch``, ``store``."""
+    from warpforge.engine.keep import keep
+    from warpforge.pack.filters import SCAN
+    from warpforge.pack.oci import write_at_rest
+    from warpforge.store.images import KeptImage
+
+    counted = _Counting(source, sum(layer.size for layer in image.layers), moved)
+
+    def write(sink: BinaryIO) -> Sum:
+        seen = write_at_rest(counted, image, SCAN, limits, sink, store.staging.directory())
+        store.images.record(seen.ware, KeptImage(image.manifest, image.config))
+        return seen
+
+    return keep(store, write, WareId("oci", image.id))
+
+
+def fetch_image(store: Store, mirror: OciMirror, ware: WareId, limits: Limits, moved: Moved) -> None:
+    """Bring an ``oci`` ware from a registry. Errors: ``fetch``, and as ``keep_image``."""
+    from warpforge.pack.image import find_image
+
+    source = mirror.image(ware)
+    image = find_image(source)
+    _check_named(ware, image)
+    keep_image(store, source, image, limits, moved)
+
+
+def keep_archive_of_image(store: Store, stream: BinaryIO, name: str, ware: WareId, limits: Limits) -> None:
+    """Keep an ``oci`` ware that comes as an archive of its image. Errors: as ``keep_image``."""
+    from warpforge.pack.image import find_image
+    from warpforge.pack.layout import ArchiveFiles, open_source
+
+    with ArchiveFiles(stream, name, limits, store.staging.directory()) as files:
+        source = open_source(files, f"sha256:{ware.hash}" if files.has("index.json") else "", limits)
+        image = find_image(source)
+        _check_named(ware, image)
+        keep_image(store, source, image, limits, lambda *_: None)
+
+
+def _check_named(ware: WareId, image: Image) -> None:
+    if image.id != ware.hash:
+        raise Failed(
+            "ware-mismatch",
+            f"what came as {ware} is the image oci:{image.id} (an oci ware is one platform's image, never an index)",
+            expected=ware,
+            actual=f"oci:{image.id}",
+            reason="hash",
+        )
+
+
+class _Counting:
+    """A source that tells how many bytes of its layers have come."""
+
+    def __init__(self, source: Source, total: int, moved: Moved) -> None:
+        self.name = source.name
+        self.root = source.root
+        self.manifest = source.manifest
+        self._source = source
+        self._total = total
+        self._moved = moved
+        self._done = 0
+
+    def blob(self, wanted: Descriptor) -> BinaryIO:
+        return cast("BinaryIO", _Counted(self._source.blob(wanted), self._add))
+
+    def _add(self, count: int) -> None:
+        self._done += count
+        self._moved(self._done, self._total)
+
+
+class _Counted:
+    """A stream that tells how many bytes were read."""
+
+    def __init__(self, stream: BinaryIO, add: Callable[[int], None]) -> None:
+        self._stream = stream
+        self._add = add
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._stream.read(size)
+        if data:
+            self._add(len(data))
+        return data
+
+    def __enter__(self) -> _Counted:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stream.__exit__(*error)  # type: ignore[arg-type]
+
+
+def _noted(called: Called) -> tuple[str, bytes]:
+    from warpforge.pack.image import Platform
+
+    return f"image {called.what} {called.platform or Platform.here()}", b"1"
+
+
+def _open_file(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Missing(
+            "missing",
+            f"{path}: there is no such image (one in a registry is called HOST/NAME:TAG)",
+            cause=error,
+            path=path,
+        ) from error
+    except OSError as error:
+        raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error
