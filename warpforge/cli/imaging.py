@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,7 +16,7 @@ from warpforge.model.atoms import WareId
 @contextmanager
 def _images(common: Common, text: str, platform: str) -> Iterator[tuple[Moving, Images, Called]]:
     with moving(common) as moves:
-        yield moves, moves.engine.images, parse_called(text, common.settings.cwd, platform)
+        yield moves, moves.engine.images, parse_called(text, common.settings.cwd, platform, files=True)
 
 
 def keep_image(common: Common, text: str, platform: str = "") -> tuple[WareId, bool]:
@@ -35,7 +36,7 @@ def scan_image(common: Common, text: str, platform: str, filters: str) -> WareId
 def is_image(text: str, address: str | None) -> bool:
     """Whether an image is meant: by its own name, or as the place of an ``oci`` ware."""
     if address is None:
-        return is_called(text)
+        return is_called(text) or os.path.exists(text)
     return text.startswith("oci:") and ("://" not in address or address.startswith("docker://"))
 
 

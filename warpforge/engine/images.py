@@ -50,14 +50,17 @@ class Called(NamedTuple):
         return self.what.partition("@")[2] if self.kind == REGISTRY else ""
 
 
-def parse_called(text: str, base: Path, platform: str = "") -> Called:
-    """What an image's name means; paths are relative to ``base``. Errors: ``invalid-argument``."""
+def parse_called(text: str, base: Path, platform: str = "", *, files: bool = False) -> Called:
+    """What an image's name means; paths are relative to ``base``. ``files``: the name of a file that is there is one.
+
+    Errors: ``invalid-argument``.
+    """
     from warpforge.pack.image import Platform
 
     name, _, said = text.partition(_PLATFORM)
     wanted = Platform.parse(platform or said) if platform or said else None
     kind, colon, rest = name.partition(":")
-    if name.startswith((".", "/")):
+    if name.startswith((".", "/")) or (files and os.path.exists(os.path.join(base, name))):
         return _parse_path(name, base, wanted)
     if colon and kind in _FILES and not rest.startswith("//"):
         return _parse_path(rest, base, wanted)
