@@ -60,14 +60,21 @@ class Oci:
                 raise store_error(error, "an image's archive could not be written") from error
             return made.sum._replace(packed_bytes=size, packed_sha256=sha256)
 
-    def scan(self, source: BinaryIO, filters: Filters, limits: Limits) -> Sum:
+    def scan(self, source: BinaryIO, filters: Filters, limits: Limits, *, hash_packed: bool = True) -> Sum:
         with self._opened(source, limits) as (image, overlay, packed):
             whole = _tree(overlay).scan(source, SCAN, limits)
             found = whole if filters == SCAN else _tree(overlay).scan(source, filters, limits)
             return _named(found, whole, image, packed)
 
     def unpack(
-        self, source: BinaryIO, place: Place, filters: Filters, expect: WareId | None, limits: Limits
+        self,
+        source: BinaryIO,
+        place: Place,
+        filters: Filters,
+        expect: WareId | None,
+        limits: Limits,
+        *,
+        hash_packed: bool = True,
     ) -> Unpacked:
         with self._opened(source, limits) as (image, overlay, packed):
             if expect is not None and expect != WareId("oci", image.id):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .lazy import claims_table
 from .limits import UNLIMITED, Limits
 from .overlay import Overlay
 from .packer import get_packer
+from .table import claims_table
 from .tarball import Tarball
 
 if TYPE_CHECKING:
