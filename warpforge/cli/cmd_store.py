@@ -137,6 +137,7 @@ def gc(
 
     A ware stays when a catalog here or in a workspace below names it, as an item or as the input of a replay; when it
     is pinned; when a running process needs it; when it is a result or an input of a formula that is memoised.
+    What actions wrote is kept up to 1 GiB in all, and with --keep-for as long as that says.
     """
     from warpforge.engine.upkeep import Upkeep
     from warpforge.store.collect import collect
@@ -156,6 +157,7 @@ def gc(
             if not dry_run:
                 with _progress(common) as told:
                     collect(held, plan, lambda done, total: told(done, total, ""))
+                held.runs.prune(before=0.0 if keep_for is None else time.time() - keep_for)
         _show_plan(common, plan, dry_run=dry_run)
         if max_size is not None and plan.left > max_size:
             common.note(f"{size(plan.left)} stay, more than {size(max_size)}: all of it is named, pinned or in use")

@@ -27,6 +27,32 @@ class Duration(click.ParamType[float]):
         return float(found[1]) * _SECONDS[found[2] or "s"]
 
 
+class Moment(click.ParamType[float]):
+    """A moment: a duration ago, ``YYYY-MM-DD``, ``YYYY-MM-DD HH:MM[:SS]`` or ``HH:MM`` of today; as seconds since 1970.
+
+    Times are those of the time zone of here.
+    """
+
+    name = "WHEN"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        import time
+
+        if not isinstance(value, str):
+            return float(value)
+        found = _DURATION.match(value)
+        if found is not None:
+            return time.time() - float(found[1]) * _SECONDS[found[2] or "s"]
+        today = time.strftime("%Y-%m-%d ")
+        for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"):
+            for text in (value, today + value):
+                try:
+                    return time.mktime(time.strptime(text, form))
+                except (ValueError, OverflowError):
+                    continue
+        return self.fail(f"{value!r} is no moment: 2h, 3d, 2026-05-01, '2026-05-01 14:30', 14:30", param, ctx)
+
+
 class Size(click.ParamType[int]):
     """``500M``, ``10G`` (powers of 1000), ``10GiB`` (of 1024); as bytes."""
 

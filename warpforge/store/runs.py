@@ -165,6 +165,10 @@ class Runs:
             elif entry.id not in ended:
                 yield entry
 
+    def tail(self) -> Tail:
+        """The lines that are written from now on."""
+        return Tail(self._directory)
+
     def find(self, what: str) -> list[RunEntry]:
         """Executions by run id or a prefix of it (6 characters or more), step, formula id or ware, newest first."""
         return [entry for entry in self.entries() if is_about(entry, what)]
@@ -204,15 +208,16 @@ class Runs:
         if entry.formula_id:
             self._noted(entry.formula_id, entry.id)
 
-    def prune(self, *, logs: int = LOGS_LIMIT, lines: int = LINES_LIMIT) -> int:
+    def prune(self, *, logs: int = LOGS_LIMIT, lines: int = LINES_LIMIT, before: float = 0.0) -> int:
         """Delete the oldest output until what is kept fits, and the oldest months of lines; gives the bytes freed.
 
-        The newest month of lines always stays. Errors: ``store``.
+        Output last written ``before`` goes too. The newest month of lines always stays. Errors: ``store``.
         """
         with storing("cannot shorten the run log"):
-            return _delete_oldest(self._logs(), logs) + _delete_oldest(
-                [os.path.join(self._directory, name) for name in self._months()], lines, at_least=1
-            )
+            months = [os.path.join(self._directory, name) for name in self._months()]
+            old = [path for path in self._logs() if os.lstat(path).st_mtime < before] if before else []
+            freed = _delete_oldest(old, -1) + _delete_oldest(self._logs(), logs)
+            return freed + _delete_oldest(months, lines, at_least=1)
 
     def _logs(self) -> list[str]:
         """Every kept output, oldest first."""
@@ -230,6 +235,41 @@ class Runs:
         with suppress(FileNotFoundError, NotADirectoryError):
             return sorted(name for name in os.listdir(self._directory) if name.endswith(".jsonl"))
         return []
+
+
+class Tail:
+    """Reads what others append."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._rest = b""
+        self._path = ""
+        self._at = 0
+        self._turn()
+        with suppress(OSError):
+            self._at = os.path.getsize(self._path)
+
+    def read(self) -> Iterator[RunEntry]:
+        """The whole lines that came since the last time."""
+        self._turn()
+        try:
+            with open(self._path, "rb") as file:
+                file.seek(self._at)
+                data = file.read()
+        except OSError:
+            return
+        self._at += len(data)
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        decode = msgspec.json.Decoder(RunEntry).decode
+        for line in lines:
+            with suppress(msgspec.MsgspecError):
+                yield decode(line)
+
+    def _turn(self) -> None:
+        """A new month has a file of its own."""
+        path = os.path.join(self._directory, f"{month_of(time.time())}.jsonl")
+        if path != self._path:
+            self._path, self._at, self._rest = path, 0, b""
 
 
 def month_of(started: float) -> str:
