@@ -14,7 +14,7 @@ from warpforge.cli.app import Common, Group, pass_common, printable, to_json
 from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_forced, remember
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Missing
-from warpforge.model.atoms import CatalogRef, WarehouseAddr
+from warpforge.model.atoms import CatalogRef, WarehouseAddr, WareId
 
 if TYPE_CHECKING:
     from warpforge.model.catalog import Mirrors, Release
@@ -85,6 +85,32 @@ def add() -> None:
     """Publish a ware under a name."""
 
 
+@add.command("git")
+@click.argument("ref", metavar="MODULE:RELEASE:ITEM")
+@click.argument("address", metavar="ADDR")
+@click.argument("gitref", metavar="[REF]", default="HEAD")
+@NAME
+@FORCE
+@click.pass_context
+@pass_common
+def add_git(
+    common: Common, context: click.Context, ref: str, address: str, gitref: str, name: str | None, *, force: bool
+) -> None:
+    """Give the commit that REF names in the repository at ADDR (a URL, or a directory) the name MODULE:RELEASE:ITEM.
+
+    The repository is noted as the mirror of the module's git wares; nothing of it is stored yet.
+    """
+    from warpforge.catalog.edit import add_item
+    from warpforge.cli.cmd_scan import repository_address, scan_repository
+
+    parsed = CatalogRef.parse(ref)
+    mirror = WarehouseAddr.parse(repository_address(address))
+    chosen = chosen_catalog(context, here(common), name)
+    ware = scan_repository(common, mirror, gitref)
+    add_item(chosen, parsed, ware, module_address=mirror, force=is_forced(context, force=force))
+    _say_added(common, parsed, ware, chosen)
+
+
 @add.command("tar")
 @click.argument("ref", metavar="MODULE:RELEASE:ITEM")
 @click.argument("address", metavar="ADDR")
@@ -110,10 +136,14 @@ def add_tar(
     ware = keep_named(common, stack, address, packtype)
     mirror = WarehouseAddr.parse(address) if "://" in address else None
     add_item(chosen, parsed, ware, address=mirror, force=is_forced(context, force=force))
+    _say_added(common, parsed, ware, chosen)
+
+
+def _say_added(common: Common, ref: CatalogRef, ware: WareId, chosen: Catalog) -> None:
     if common.json:
-        print(to_json({"added": {"ref": str(parsed), "ware": str(ware), "catalog": chosen.name}}))
+        print(to_json({"added": {"ref": str(ref), "ware": str(ware), "catalog": chosen.name}}))
     else:
-        common.note(f"{parsed} is {ware} in the catalog {chosen.name}")
+        common.note(f"{ref} is {ware} in the catalog {chosen.name}")
 
 
 @add.command("oci")

@@ -112,6 +112,30 @@ def diff(common: Common, old: str, new: str, packtype: str | None, filters: str,
     return 1 if changes else 0
 
 
+@click.command(cls=Command, name="origin")
+@click.argument("wareid", metavar="WAREID")
+@pass_common
+def origin(common: Common, wareid: str) -> None:
+    """Tell from where a ware came that is made of several parts: for git, each commit, its path and its repository."""
+    from warpforge.errors import Missing
+    from warpforge.model.atoms import WareId
+
+    ware = WareId.parse(wareid)
+    with opened(common) as engine:
+        parts = engine.store.origins.find(ware)
+    if not parts:
+        raise Missing("missing", f"nothing is known of where {ware} came from", wareId=ware)
+    for part in parts:
+        if common.json:
+            print(
+                to_json(
+                    {"origin": {"path": serial_text(os.fsencode(part.path)), "part": part.part, "from": part.address}}
+                )
+            )
+        else:
+            common.result(printable(f"{part.part}  {part.address}  {part.path}"))
+
+
 class _Side:
     """One of two trees: a ware, a directory or an archive."""
 

@@ -44,7 +44,9 @@ LAZY = {
     "export": ("warpforge.cli.cmd_export:export", "Make an image, a tar or a directory of a ware, for other tools."),
     "image": ("warpforge.cli.cmd_export:image", "Print what the image of an oci ware says besides its tree."),
     "ls": ("warpforge.cli.cmd_look:ls", "List what a ware holds."),
+    "origin": ("warpforge.cli.cmd_look:origin", "Tell from where the parts of a ware came."),
     "pin": ("warpforge.cli.cmd_pin:pin", "Keep a ware: garbage collection leaves it."),
+    "scan": ("warpforge.cli.cmd_scan:scan", "Print the WareId of an archive; nothing is stored."),
     "unpin": ("warpforge.cli.cmd_pin:unpin", "Let go of a pin."),
 }
 
@@ -90,35 +92,6 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
     if to is not None:
         _push(common, made, to)
     common.result(str(made))
-
-
-@ware.command("scan")
-@click.argument("source", metavar="FILE|ADDR")
-@GUESSED
-@FILTERS
-@MAX_UNPACKED
-@PLATFORM
-@pass_common
-def scan_(common: Common, source: str, packtype: str | None, filters: str, platform: str) -> None:
-    """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input.
-
-    Without -t an archive in our own packed form is a ztar, a zip is a zip, any other a tar. With -t oci it is an image,
-    as for ware pack; all of its layers are read.
-    """
-    if packtype == "oci" and source != "-":
-        from warpforge.cli.imaging import scan_image
-
-        common.result(str(scan_image(common, source, platform, filters)))
-        return
-    from warpforge.engine.bounds import read_limits
-    from warpforge.pack.filters import SCAN
-    from warpforge.pack.packer import scan
-    from warpforge.workspace.find import find_stack
-
-    chosen = SCAN.parse(filters)
-    limits = read_limits(find_stack(common.settings.cwd, common.settings.home), common.max_unpacked)
-    with open_archive(common, source) as stream:
-        common.result(str(scan(stream, packtype or guess_packtype(stream), chosen, limits=limits).ware))
 
 
 @ware.command("unpack")

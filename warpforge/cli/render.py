@@ -230,7 +230,7 @@ class LiveScreen(Lines):
             self._moving[str(event.ware)] = event
             self._live = self._live or self._open()
             return
-        if isinstance(event, WareSupplied):
+        if isinstance(event, WareSupplied | Ingested):
             self._moving.pop(str(event.ware), None)
             self._stop_when_idle()
         super().show(event)

@@ -260,6 +260,11 @@ def _is_bad(error: WarpforgeError) -> bool:
     )
 
 
+def _is_telling(error: WarpforgeError) -> bool:
+    """Whether an error says more than that a mirror has not the ware: of the ware itself."""
+    return error.code == "warpforge-error-git" or error.reason == "symlinks"
+
+
 def _said(address: WarehouseAddr, error: WarpforgeError) -> str:
     """The reason that one mirror failed, with its name."""
     from warpforge.mirror.protocol import shown
@@ -282,6 +287,7 @@ def _nowhere(ware: WareId, failed: Iterable[tuple[WarehouseAddr, WarpforgeError]
     return Unable(
         "fetch",
         f"ware {ware} could not be had from any mirror:{lines}",
+        cause=next((error for _, error in failed if _is_telling(error)), None),
         reason="not-found" if gone else "all-failed",
         wareId=ware,
     )

@@ -123,14 +123,16 @@ class GitRemote:
             return self._parse(bare, re.sub(r"^(HEAD|@)(?![\w/])", "refs/HEAD", ref), ref)
         except GitFailed as fault:
             if fault.kind == "absent":
-                raise self._no_ref(ref, fault) from fault
+                raise self._no_ref(ref) from fault
             raise self._explain(fault, ref) from fault
 
     def _parse(self, bare: Bare, revision: str, ref: str) -> str:
         try:
             return bare.run("rev-parse", "-q", "--verify", "--end-of-options", revision + "^{commit}").decode().strip()
         except Unable as error:
-            raise self._no_ref(ref, error) from error
+            if error.reason == "missing":
+                raise
+            raise self._no_ref(ref) from error
 
     def _bring(self, bare: Bare, commit: str, moved: Moved) -> None:
         try:
@@ -192,9 +194,9 @@ class GitRemote:
     def _absent(self, commit: str) -> Unable:
         return self._error(f"has no commit {commit}", "not-found")
 
-    def _no_ref(self, ref: str, error: Exception) -> Unable:
+    def _no_ref(self, ref: str) -> Unable:
         where = self._url.path if self._url.scheme == "file" else self.name
-        return Unable("git", f"{where} has no commit called {ref!r}", cause=error, reason="ref", ref=ref, path=where)
+        return Unable("git", f"{where} has no commit called {ref!r}", reason="ref", ref=ref, path=where)
 
     def _error(self, what: str, reason: str) -> Unable:
         return Unable("fetch", f"{self.name}: {what}", reason=reason, address=self.name)

@@ -21,7 +21,7 @@ _TAIL: Final = 64 << 10  # bytes of stderr that are kept
 _NAMES: Final = 64 << 20  # bytes of stdout, which is a list of names
 # what git says (under LC_ALL=C), and what that means; the first that fits
 _MEANINGS: Final = (
-    ("unsafe", r"fsck|^error: object [0-9a-f]+: |disallowed|strange (?:host|path)"),
+    ("unsafe", r"fsck|filename in tree entry|^error: object [0-9a-f]+: |disallowed|strange (?:host|path)"),
     ("absent", r"not our ref|couldn't find remote ref|no such ref"),
     (
         "net",

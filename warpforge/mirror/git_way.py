@@ -7,10 +7,13 @@ place alone, which no list of processes shows.
 
 from __future__ import annotations
 
+import re
 import ssl
 from base64 import b64encode
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
+
+from warpforge.errors import Unable
 
 from .download import Part, Watch, open_download
 from .git_url import GitUrl
@@ -18,6 +21,7 @@ from .http import HttpSource
 from .policy import Access
 
 _NAMES: Final = "/info/refs?service=git-upload-pack"
+_ANSWER: Final = re.compile(rb"[0-9a-f]{4}# service=git-upload-pack|[0-9a-f]{40,64}\t|\Z")  # gitprotocol-http(5)
 
 
 class Way(NamedTuple):
@@ -43,7 +47,9 @@ def _find_http_way(url: GitUrl, name: str, access: Access) -> Way:
     if url.user:
         authorization = "Basic " + b64encode(f"{url.user}:{url.password}".encode()).decode()
     source = _Discovery(url.url.rstrip("/") + _NAMES, name, access, authorization)
-    open_download(source, access.policy).close()
+    with open_download(source, access.policy) as names:
+        if not _ANSWER.match(names.read(100)):
+            raise Unable("fetch", f"{name}: does not answer as a git repository does", reason="net", address=name)
     found = source.found.removesuffix(_NAMES)
     before, after = urlsplit(url.url), urlsplit(found)
     config = [
