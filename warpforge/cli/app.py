@@ -156,6 +156,11 @@ def show_error(common: Common, error: WarpforgeError) -> None:
     for number, link in enumerate(error.chain()):
         lead = "error" if number == 0 else "  because"
         click.echo(f"{lead}: {printable(link.message)}", err=True)
+    cause = error.chain()[-1].details
+    for line in cause.get("output", "").splitlines():
+        click.echo(f"  | {printable(line)}", err=True)
+    if "shell" in cause:
+        click.echo(f"  to look into its box: {cause['shell']}", err=True)
     for finding in getattr(error.chain()[-1], "findings", ())[1:]:
         click.echo(f"  also: {printable(str(finding))}", err=True)
     if common.verbose:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common
+from warpforge.cli.app import Command, Common, pass_common, refuse_argument
 from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
@@ -15,9 +15,12 @@ from warpforge.engine.options import Options
 from warpforge.errors import EXIT_INTERRUPTED, WarpforgeError
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord, spell_result
+from warpforge.store.failed import BOXES
 from warpforge.store.guid import new_guid
 from warpforge.workspace.find import Stack, find_stack
 from warpforge.workspace.targets import Target, find_targets
+
+KEEP = "Boxes of failed actions that are kept for `warpforge shell --failed`; 0 for none."
 
 
 @click.command(cls=Command, name="run")
@@ -26,6 +29,9 @@ from warpforge.workspace.targets import Target, find_targets
 @click.option("--recursive", "-r", is_flag=True, help="Make what is nowhere to be had by the replays of releases.")
 @click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
+@click.option("--resume", is_flag=True, help="Take up failed scripts in their kept boxes, at the entry that failed.")
+@click.option("--at-entry", type=click.IntRange(min=0), metavar="N", help="With --resume: at this entry.")
+@click.option("--keep-failed", type=click.IntRange(min=0), default=BOXES, show_default=True, metavar="N", help=KEEP)
 @MAX_UNPACKED
 @click.option("--explain", is_flag=True, help="Say of each step that runs what has changed.")
 @pass_common
@@ -37,6 +43,9 @@ def run(
     recursive: bool,
     keep_going: bool,
     jobs: int | None,
+    resume: bool,
+    at_entry: int | None,
+    keep_failed: int,
     explain: bool,
 ) -> None:
     """Run modules, plots and formulas; what was run before is answered from the memo.
@@ -44,6 +53,8 @@ def run(
     Without arguments the module of this directory is run; DIR/... runs every module at or below DIR.
     Results are printed on stdout, everything else on stderr.
     """
+    if at_entry is not None and not resume:
+        refuse_argument("--at-entry says where --resume goes on: it needs --resume")
     settings = common.settings
     options = Options(
         jobs=jobs or 0,
@@ -53,6 +64,9 @@ def run(
         run_path=settings.run_path,
         keep_run_dir=settings.keep_run_dir,
         keep_going=keep_going,
+        keep_failed=keep_failed,
+        resume=resume,
+        resume_at=at_entry,
         access=settings.access,
         invocation=new_guid(),
         max_unpacked=common.max_unpacked,

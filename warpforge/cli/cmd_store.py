@@ -155,6 +155,7 @@ def gc(
                 held.sweep()
             plan = make_plan(held, upkeep.roots(), policy)
             if not dry_run:
+                held.failed.clear()
                 with _progress(common) as told:
                     collect(held, plan, lambda done, total: told(done, total, ""))
                 held.runs.prune(before=0.0 if keep_for is None else time.time() - keep_for)

@@ -30,6 +30,7 @@ LAZY = {
     "quickstart": ("warpforge.cli.cmd_quickstart:quickstart", "Write a first module and plot here."),
     "replay": ("warpforge.cli.cmd_replay:replay", "Build releases again from their replays, and compare."),
     "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
+    "shell": ("warpforge.cli.cmd_shell:shell", "Enter the box of a step, before its action or as it failed."),
     "status": ("warpforge.cli.cmd_status:status", "Show the module, the workspaces and this machine."),
     "store": ("warpforge.cli.cmd_store:store", "Look after the store: verify, repair, stats, gc."),
     "warehouse": ("warpforge.cli.cmd_warehouse:warehouse", "Serve the wares of this workspace to other machines."),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -30,9 +32,10 @@ if TYPE_CHECKING:
     from warpforge.engine.pin import Pinner
     from warpforge.engine.reach import Reach
     from warpforge.engine.remake import Remaker
+    from warpforge.engine.run import PlotRun
     from warpforge.model.formula import FormulaFile
     from warpforge.pack.limits import Limits
-    from warpforge.plan.plan import RepackTask, Result
+    from warpforge.plan.plan import RepackTask, Result, StepPath
     from warpforge.plan.refs import Ref
     from warpforge.sandbox.bwrap import Bwrap
     from warpforge.sandbox.protocol import Cancel
@@ -186,7 +189,7 @@ class Engine:
         with self._chronicle.plot(where) as told:
             results = self._run(plot, where)
             told.append(results)
-        if where.plot:
+        if where.plot and not self.executor.resumed:
             self.built[where.plot] = results
             self.store.built.put(where.plot, results)
         return results
@@ -233,12 +236,31 @@ class Engine:
         return self.built.get(module) or self.store.built.get(module)
 
     def _run(self, plot: Plot, where: Where) -> PlotResults:
-        from warpforge.engine.run import PlotRun
         from warpforge.plan.plan import Plan
 
         pins = self.pinner.pins(plot, where.base)
         self.store.need(pins.values())
         plan = Plan(plot, pins)
+        with self._running() as running:
+            return running.run(plan, where)
+
+    def approach(self, target: Target, step: StepPath) -> Job:
+        """A step, or the formula itself, after all that it needs was run. The caller uses the store."""
+        from warpforge.plan.plan import Plan
+
+        if target.kind == "formula":
+            file, where = self.load_formula(target)
+            return Job((), file.formula, formula_id(file.formula), where)
+        plot, where = self.load(target)
+        pins = self.pinner.pins(plot, where.base)
+        self.store.need(pins.values())
+        with self._running() as running:
+            return running.approach(Plan(plot, pins), where, step)
+
+    @contextmanager
+    def _running(self) -> Iterator[PlotRun]:
+        from warpforge.engine.run import PlotRun
+
         running = PlotRun(
             self.executor,
             self.repack,
@@ -248,7 +270,7 @@ class Engine:
             keep_going=self._options.keep_going,
         )
         try:
-            return running.run(plan, where)
+            yield running
         finally:
             self._stuck = self._stuck or running.stuck
 

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from warpforge.engine.options import Options
     from warpforge.engine.supply import Supply
     from warpforge.engine.why import Explainer
+    from warpforge.engine.wreck import Resumption, Wrecks
     from warpforge.plan.plan import StepPath
-    from warpforge.sandbox.protocol import Cancel, Entries, Sandbox
+    from warpforge.sandbox.protocol import Cancel, Entries, Sandbox, Seat
     from warpforge.sandbox.spec import BoxSpec, Gathered, Outcome
     from warpforge.store.runs import Run
     from warpforge.store.staging import Staging
@@ -85,6 +86,7 @@ class Executor:
         self._made: dict[str, RunRecord] = {}  # by this process: not even force runs these again
         self._explainer: Explainer | None = None
         self._explaining = Lock()
+        self.resumed = False  # whether a step was: what a plot gives then is no result to rely on
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
@@ -151,27 +153,37 @@ class Executor:
         self._box().warm()
         check_gathers(job.formula)
         check_mounts(job)
+        resumption = self._wrecks.find(job)
         if self._options.explain:
             self._explain(job)
         phases = Phases(job.step, self._reporter)
         with phases.of("supply"):
-            trees = self._trees(job.formula)
+            trees = self.trees(job.formula)
         with phases.of("furnish"):
             spec = furnish(job.formula, trees, job.where.base)
         if self._options.keep_run_dir:
             spec = replace(spec, keep=True)
         run = self._store.runs.begin(job.formula_id, job.step)
         describe(run, job)
+        spec = replace(spec, keep_failed=self._wrecks.room(run))
+        if resumption is not None:
+            spec, memoisable = resumption.apply(spec), False
+            self._resume(run, job, resumption)
         run.entry.invocation = self._options.invocation
         run.announce()
         self._reporter.tell(StepStarted(job.step, job.formula_id, run.id))
+        failed: WarpforgeError | None = None
+        hold = self._store.failed.hold(resumption.box) if resumption is not None else nullcontext()
         try:
-            record = self._run(job, spec, run, phases)
+            with hold:
+                record = self._run(job, spec, run, phases)
             run.entry.memoised = memoisable
-        except ActionFailed:
+        except ActionFailed as error:
+            failed = error
             self._ended(run)
             raise
         except WarpforgeError as error:
+            failed = error
             run.entry.error = error.chain()[-1].code
             self._ended(run)
             raise
@@ -179,7 +191,11 @@ class Executor:
             run.entry.error = "warpforge-error-interrupted"
             self._ended(run)
             raise
+        finally:
+            self._wrecks.settle(run, job, failed)
         self._ended(run)
+        if resumption is not None:
+            self._store.failed.drop(resumption.box)
         if memoisable:
             self._memoise(record)
             if self._options.force:
@@ -202,13 +218,27 @@ class Executor:
             with self._explaining:
                 self._explainer.history.add(run.entry)
 
+    def _resume(self, run: Run, job: Job, resumption: Resumption) -> None:
+        self.resumed = True
+        where = f"at entry {resumption.entry} in the box of run {resumption.box.run[:8]}"
+        run.entry.why.append(f"resumed {where}")
+        step = "/".join(job.step) or "the formula"
+        self._reporter.tell(Notice("warning", f"{step} is resumed {where}: its result is not remembered"))
+
+    @cached_property
+    def _wrecks(self) -> Wrecks:
+        from warpforge.engine.wreck import Wrecks
+
+        return Wrecks(self._store, self._options, self._reporter)
+
     def _memoise(self, record: RunRecord) -> None:
         before = self._store.memo.load(record.formula_id) if self._options.force else None
         if before is not None and before.results != record.results:
             self._reporter.tell(Notice("warning", f"{record.formula_id} gave other results than the last time"))
         self._store.memo.save(record)
 
-    def _trees(self, formula: Formula) -> dict[SandboxPort, Path]:
+    def trees(self, formula: Formula) -> dict[SandboxPort, Path]:
+        """The inputs of a formula on the shelf. Errors: as ``Supply.tree``."""
         from warpforge.engine.gather import read_filters
         from warpforge.pack.filters import INPUT
 
@@ -245,26 +275,32 @@ class Executor:
         entry = run.entry
         try:
             with away:
-                outcome = self._in_box(spec, on_output, on_gather)
+                outcome = self.in_box(spec, on_output, on_gather)
         finally:
             phases.end(*at)
             entry.phases = phases.since(entry.started)
         entry.exit_code = outcome.exit_code
+        run.last_entry = outcome.entry
         entry.sandbox = outcome.facts.sandbox if spec.argv else ""
         entry.limits = dict.fromkeys(outcome.facts.limits, "enforced")
         if not outcome.facts.overlay:
             entry.why.append("trees were copied: overlays cannot be mounted here")
         record = RunRecord(run.id, int(time()), job.formula_id, outcome.exit_code, {})
-        _check_end(job, record, outcome)
+        _check_end(job, record, outcome, run)
         for label, gathered in zip(labels, outcome.gathered, strict=True):
             _check_gathered(label, gathered)
         ordered = {label: results[label] for label in labels}
         entry.outputs = {label: str(result) for label, result in ordered.items()}
         return RunRecord(record.guid, record.time, record.formula_id, 0, ordered)
 
-    def _in_box(
-        self, spec: BoxSpec, on_output: Callable[[str, bytes], None], on_gather: Callable[[int, Entries], None]
+    def in_box(
+        self,
+        spec: BoxSpec,
+        on_output: Callable[[str, bytes], None],
+        on_gather: Callable[[int, Entries], None],
+        seat: Seat | None = None,
     ) -> Outcome:
+        """Run a box. Errors: ``executor-failed`` around what the sandbox cannot do; as ``Sandbox.run``."""
         box = self._box()
         try:
             return box.run(
@@ -273,6 +309,7 @@ class Executor:
                 on_output=on_output,
                 on_gather=on_gather,
                 cancel=self._cancel(),
+                seat=seat,
             )
         except Unable as error:
             if "sandbox" not in error.code:
@@ -356,7 +393,7 @@ def describe(run: Run, job: Job) -> None:
     }
 
 
-def _check_end(job: Job, record: RunRecord, outcome: Outcome) -> None:
+def _check_end(job: Job, record: RunRecord, outcome: Outcome, run: Run) -> None:
     """Errors: an ActionFailed, ``action-limit``, ``interrupted``."""
     if outcome.stopped == "cancelled":
         raise Failed("interrupted", "the action was stopped")
@@ -371,6 +408,9 @@ def _check_end(job: Job, record: RunRecord, outcome: Outcome) -> None:
         what = f"the action was killed by signal {outcome.signal}"
     else:
         what = f"the action ended with exit code {code}"
+    script = job.formula.action
+    if outcome.entry >= 0 and isinstance(script, Script) and len(script.contents) > 1:
+        what += f", in entry {outcome.entry} (of 0 to {len(script.contents) - 1})"
     error = ActionFailed(
         "formula-execution-failed",
         f"{what}; its output: warpforge log {record.guid[:8]}",
@@ -379,6 +419,8 @@ def _check_end(job: Job, record: RunRecord, outcome: Outcome) -> None:
         reason=outcome.exec_error or None,
         formulaID=job.formula_id,
         run=record.guid,
+        entry=outcome.entry if outcome.entry >= 0 else None,
+        output=run.tail() or None,
     )
     error.record = record
     raise error

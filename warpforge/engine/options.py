@@ -16,6 +16,7 @@ class Options:
     """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
     and ``invocation``, the id of the command in the run log; with ``look`` nothing is written, so nothing can run.
     ``keep_going`` after a failure, as far as can be; ``keep_failed``: how many boxes of failed actions are kept.
+    ``resume`` scripts in such boxes, at the entry that failed or at ``resume_at``.
     ``remake``: wares that are nowhere to be had are made again by the replays of their releases.
 
     ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
@@ -32,6 +33,8 @@ class Options:
         keep_run_dir: bool = False,
         keep_going: bool = False,
         keep_failed: int = 0,
+        resume: bool = False,
+        resume_at: int | None = None,
         access: Callable[[], Access] | None = None,
         invocation: str = "",
         look: bool = False,
@@ -46,6 +49,8 @@ class Options:
         self.keep_run_dir = keep_run_dir
         self.keep_going = keep_going
         self.keep_failed = keep_failed
+        self.resume = resume
+        self.resume_at = resume_at
         self.access = access
         self.invocation = invocation
         self.look = look

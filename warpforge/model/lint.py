@@ -130,12 +130,13 @@ def _lint_action(action: Action, place: Place) -> Iterator[Finding]:
     if not isinstance(action, Script):
         return
     is_shell = action.interpreter.rpartition("/")[2].endswith("sh")
-    if is_shell and len(action.contents) > 1 and not any(map(_sets_errexit, action.contents)):
+    if is_shell and len(action.contents) > 1 and not any(map(sets_errexit, action.contents)):
         message = "without `set -e` only the last entry's status counts"
         yield _warn(((place, "script"), "contents"), message, "errexit")
 
 
-def _sets_errexit(entry: str) -> bool:
+def sets_errexit(entry: str) -> bool:
+    """Whether a shell's lines have it end at the first command that fails, as far as one can see without running."""
     words = entry.replace(";", " ").split()
     return any(
         first == "set" and (second == "-o" or (second[:1] == "-" and "e" in second))

@@ -37,6 +37,7 @@ CLONE_NEWPID = 0x20000000
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+TIOCSCTTY = 0x540E
 ADDR_NO_RANDOMIZE = 0x0040000
 PR_SET_NAME = 15
 PR_SET_SECCOMP = 22
@@ -115,6 +116,11 @@ def prctl(option: int, value: int) -> None:
     """prctl(2) with one argument."""
     zero = ctypes.c_ulong(0)
     check(libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero))
+
+
+def control_terminal(fd: int) -> None:
+    """Make a terminal the controlling one of our session, which we lead: ioctl_tty(2)."""
+    check(libc.ioctl(ctypes.c_int(fd), ctypes.c_ulong(TIOCSCTTY), ctypes.c_int(0)))
 
 
 def fix_addresses() -> None:

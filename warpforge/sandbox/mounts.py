@@ -53,6 +53,9 @@ class Root:
         self._stubs = Stubs()
         self._points: list[Point] = []
         self._overlays = 0
+        # what a later box over the same layers knows a file by: the engine's own mounts may be others then
+        own = [at.startswith(ENGINE_DIR + b"/") for at, _, _, _ in order.mounts]
+        self._places = {number: number - sum(own[:number]) for number in range(len(own))}
         self.overlay = order.overlay
         self.fd = -1
 
@@ -88,11 +91,13 @@ class Root:
 
     def save_files(self) -> None:
         """Copy what the action left in files that the engine wrote as bytes, for they are in memory."""
-        os.mkdir(b"b", 0o700)
+        os.makedirs(b"b", 0o700, exist_ok=True)
         for number, (at, kind, _, _) in enumerate(self._order.mounts):
             if kind == "bytes" and not at.startswith(ENGINE_DIR + b"/"):
-                fd = os.open(b"m/bytes/%d" % number, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-                copy_file(fd, b"b/%d" % number)
+                saved = b"b/%d" % self._places[number]
+                if os.path.lexists(saved):
+                    os.unlink(saved)
+                copy_file(os.open(b"m/bytes/%d" % number, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), saved)
 
     def last_entry(self) -> int:
         """The last entry of the script that was begun: read, as its time of access tells; -1 for none."""
@@ -123,7 +128,7 @@ class Root:
         if kind == "bytes":
             mount(b"m/bytes/%d" % number, target, None, MS_BIND)
         elif source.fd >= 0:
-            mount(b"m/files/%d" % number, target, None, MS_BIND)
+            mount(b"m/files/%d" % self._places[number], target, None, MS_BIND)
         elif kind in TREES:
             self._mount_tree(source.path, target)
         else:
@@ -161,8 +166,8 @@ class Root:
                 engine_made = True
                 name = b"m/bytes/engine" + at[len(ENGINE_DIR) :]
                 os.makedirs(os.path.dirname(name), 0o755, exist_ok=True)
-            elif self._order.layers and os.path.isfile(b"b/%d" % number):
-                copy_file(os.open(b"b/%d" % number, os.O_RDONLY | os.O_CLOEXEC), name)
+            elif os.path.isfile(saved := b"b/%d" % self._places[number]):
+                copy_file(os.open(saved, os.O_RDONLY | os.O_CLOEXEC), name)
                 continue
             _write(name, content, mode)
         return engine_made
@@ -178,7 +183,7 @@ class Root:
         else:
             os.mkdir("f", 0o755)
             for number, fd in copies:
-                copy_file(fd, b"f/%d" % number)
+                copy_file(fd, b"f/%d" % self._places[number])
         if self.overlay:
             # an overlay only so that the box's mount table does not tell where the work directory lies
             _mount_overlay(b"m/empty", b"f", b"wf", b"m/files")

@@ -21,6 +21,7 @@ from warpforge.sandbox.kernel import (
     MS_NOSUID,
     MS_REC,
     PR_SET_PDEATHSIG,
+    control_terminal,
     fix_addresses,
     mount,
     prctl,
@@ -145,7 +146,8 @@ def _become_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], i
     for number, fd in enumerate(stdio):
         os.dup2(fd, number)
     if order.terminal:
-        _own_terminal()
+        os.setsid()
+        control_terminal(0)  # job control works, and reaches nobody else
     os.umask(order.umask)
     if order.cpus:
         os.sched_setaffinity(0, order.cpus)
@@ -159,15 +161,6 @@ def _become_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], i
         for number, soft, hard in order.rlimits:
             resource.setrlimit(number, (soft, hard))
     launch.become(init_pid, status_fd)
-
-
-def _own_terminal() -> None:
-    """A session of our own, which the terminal at stdin controls: job control works, and it reaches nobody else."""
-    import fcntl
-    import termios
-
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _as_far_as_may_be(number: int, soft: int, hard: int) -> tuple[int, int, int]:

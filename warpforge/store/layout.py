@@ -39,6 +39,7 @@ class Layout:
     __slots__ = (
         "cache",
         "duals",
+        "failed",
         "format",
         "images",
         "index",
@@ -62,6 +63,7 @@ class Layout:
         self.origins = f"{internal}/origins"
         self.images = f"{internal}/images"
         self.runs = f"{internal}/runs"
+        self.failed = f"{internal}/failed"
         self.cache = f"{internal}/cache"
         self.index = f"{internal}/index.lmdb"
         self.locks = f"{internal}/locks"

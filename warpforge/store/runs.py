@@ -30,6 +30,8 @@ LOG_LIMIT: Final = 16 << 20  # bytes of output kept of one execution
 FORMULA_LIMIT: Final = 1 << 16  # bytes of a formula's JSON that a line may hold; a larger one is left out
 LOGS_LIMIT: Final = 1 << 30  # bytes of all kept output together
 LINES_LIMIT: Final = 256 << 20  # bytes of all lines together
+TAIL: Final = 4 << 10  # bytes of the end of an output that are had at once
+TAIL_LINES: Final = 10
 _CUT: Final = b"\n[warpforge: output truncated here]\n"
 _READ: Final = 1 << 20
 
@@ -85,6 +87,8 @@ class Run:
         self._runs = runs
         self._room = limit
         self._began = time.monotonic()
+        self._last = b""
+        self.last_entry = -1  # of a script, the last that was begun
         with storing(f"cannot write the log of run {entry.id}"):
             self._fd = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
@@ -112,6 +116,7 @@ class Run:
         """Keep output, up to the limit. Errors: ``store``."""
         entry = self.entry
         entry.output_bytes += len(data)
+        self._last = (self._last + data)[-TAIL:]
         kept = data[: self._room]
         self._room -= len(kept)
         with storing(f"cannot write the log of run {entry.id}"):
@@ -119,6 +124,11 @@ class Run:
             if len(kept) < len(data) and not entry.truncated:
                 entry.truncated = True
                 write_all(self._fd, _CUT)
+
+    def tail(self) -> str:
+        """The last lines that it wrote."""
+        lines = self._last.decode("utf-8", "backslashreplace").splitlines()
+        return "\n".join(lines[-TAIL_LINES:])
 
     def finish(self) -> RunEntry:
         """Write the line. Errors: ``store``. A run that is dropped instead leaves nothing."""

@@ -28,6 +28,7 @@ from .warehouse import Warehouse
 if TYPE_CHECKING:
     from .built import Built
     from .duals import Duals
+    from .failed import FailedBoxes
     from .images import Images
     from .index import Index
     from .invocations import Invocations
@@ -128,6 +129,13 @@ class Store:
         from .origins import Origins
 
         return Origins(self.layout, self.staging)
+
+    @cached_property
+    def failed(self) -> FailedBoxes:
+        """Boxes of actions that failed."""
+        from .failed import FailedBoxes
+
+        return FailedBoxes(self.layout)
 
     @cached_property
     def kept(self) -> Kept:
