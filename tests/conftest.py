@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 from rootfs import make_rootfs
+from support import ledger
 from support.world import World
 
 from warpforge.fsx.remove import remove_tree
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One file of counts for all processes of this run."""
+    if ledger.VARIABLE not in os.environ:
+        fd, os.environ[ledger.VARIABLE] = tempfile.mkstemp(prefix="warpforge-ledger-")
+        os.close(fd)
+        config.add_cleanup(lambda: os.unlink(os.environ.pop(ledger.VARIABLE)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the suites of faults tried, and that nothing was lost."""
+    counts = ledger.read(os.environ[ledger.VARIABLE])
+    if counts:
+        terminalreporter.section("faults")
+        for what, number in counts.items():
+            terminalreporter.write_line(f"{number:>8}  {what}")
 
 
 class Busybox(NamedTuple):

@@ -12,6 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support import ledger
 from support.faults import Fault, count, inject, needs_strace
 from support.plots import plot, script
 from support.world import WARPFORGE, World
@@ -59,7 +60,9 @@ def test_killed_at_any_write(clean: tuple[World, dict[str, list[int]], str], tmp
     for number, fault in enumerate(chosen):
         world = World(tmp_path / str(number))
         world.adopt(template.root)
-        killed += inject(COMMAND, fault, cwd=world.root, env=world.environment()).status != 0
+        struck = inject(COMMAND, fault, cwd=world.root, env=world.environment()).status != 0
+        killed += struck
+        ledger.count("kill points tried", int(struck))
         again = world.run("--json", "--quiet", "run", "plot.wf")
         assert again.out.splitlines()[-1] == wanted, (fault, again)
         with Store(world.path(".warpforge")) as store:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support import ledger
 from support.actor import ENVIRONMENT, act, check, command, ware_of
 from support.faults import WRITES, Fault, count, inject, needs_strace, points
 
@@ -48,7 +49,9 @@ def test_killed_at_every_write_then_run_again(tmp_path: Path) -> None:
             continue
         path = tmp_path / f"store-{number}"
         ended = inject(command(path, "make", "zFormula", "text"), fault, env=ENVIRONMENT)
-        killed += ended.status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        struck = ended.status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        killed += struck
+        ledger.count("kill points tried", int(struck))
         if path.exists():
             sound(path)
         again = act(path, "make", "zFormula", "text")

@@ -120,12 +120,15 @@ def count(
     calls: Sequence[str] = WRITES,
     *,
     below: Path | None = None,
+    main_only: Sequence[str] = (),
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> tuple[Ended, dict[str, list[int]]]:
     """Run a command undisturbed; for each call the numbers of its uses that matter, counted from 1.
 
     ``below``: only those whose line in the trace names this directory (by path or by a descriptor's path).
+    ``main_only``: calls of which only those of the first thread count: a small number of another one's would strike
+    the first one long before it does anything of interest.
     """
     known = [call for call in calls if _exists(call)]
     with tempfile.TemporaryDirectory() as directory:
@@ -141,7 +144,7 @@ def count(
         )
         lines = trace.read_text(errors="replace").splitlines()
     ended = Ended(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
-    return ended, _number(lines, None if below is None else os.fspath(below))
+    return ended, _number(lines, None if below is None else os.fspath(below), main_only)
 
 
 def points(uses: Mapping[str, Sequence[int]], how: str) -> Iterator[Fault]:
@@ -151,17 +154,21 @@ def points(uses: Mapping[str, Sequence[int]], how: str) -> Iterator[Fault]:
             yield Fault(call, how, number)
 
 
-def _number(lines: Sequence[str], below: str | None) -> dict[str, list[int]]:
+def _number(lines: Sequence[str], below: str | None, main_only: Sequence[str]) -> dict[str, list[int]]:
     """strace's ``when`` counts for each process on its own, so for several processes a number may strike twice."""
     seen: dict[tuple[str, str], int] = {}
     found: dict[str, set[int]] = {}
+    main = lines[0].split()[0] if lines else ""
     for line in lines:
         match = re.match(r"(\d+) +(\w+)\(", line)
         if not match:
             continue
         use = (match[1], match[2])
         seen[use] = number = seen.get(use, 0) + 1
-        if below is None or below in line:
+        if match[2] in main_only and match[1] != main:
+            continue
+        # of an absolute path the working directory, which strace tells, says nothing
+        if below is None or below in re.sub(r'AT_FDCWD<[^>]*>, "/', '"/', line):
             found.setdefault(match[2], set()).add(number)
     return {call: sorted(numbers) for call, numbers in found.items()}
 

@@ -78,13 +78,13 @@ def call(argv: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _report(common, Failed("interrupted", "interrupted: everything that ran was stopped"))
     except BrokenPipeError:
-        _silence_stdout()  # whoever read our output has gone
-        return EXIT_INTERRUPTED
+        return EXIT_INTERRUPTED  # whoever read our output has gone
     except WarpforgeError as error:
         return _report(common, error)
     except OSError as error:
-        _silence_stdout()
         return _report(common, Unable("syscall", f"{error.filename or 'output'}: {error.strerror}", cause=error))
+    except ImportError as error:  # what is installed can be loaded, unless the system refuses
+        return _report(common, Unable("syscall", f"a part of the program cannot be loaded: {error}", cause=error))
     except Exception as error:
         if os.environ.get("WARPFORGE_DEBUG"):
             raise
@@ -98,8 +98,9 @@ def call(argv: list[str]) -> int:
 def _report(common: Common, error: WarpforgeError) -> int:
     try:
         show_error(common, error)
-    except OSError:
-        pass  # nobody can hear it; the status still tells
+    except (OSError, ImportError):  # perhaps only because nothing can be loaded any more
+        with suppress(OSError):
+            os.write(2, (_bare_json(error.to_serial()) if common.json else f"error: {error}").encode() + b"\n")
     if os.environ.get("WARPFORGE_DEBUG"):
         import traceback
 
@@ -114,9 +115,12 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
-def _silence_stdout() -> None:
-    """Keep the interpreter, which flushes at its exit, from failing once more on what could not be written."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+def _bare_json(value: object) -> str:
+    """An error as JSON without loading anything."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_bare_json(key)}:{_bare_json(inner)}" for key, inner in value.items()) + "}"
+    text = str(value).encode("utf-8", "replace").decode()
+    return '"' + "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in text) + '"'
 
 
 def _where(error: BaseException) -> str:

@@ -324,12 +324,12 @@ class Store:
 
     def _check_format(self) -> None:
         try:
-            with open(self.layout.format, "rb") as file:
+            with storing(f"cannot read {self.layout.format}"), open(self.layout.format, "rb") as file:
                 text = file.read(64)
-        except FileNotFoundError:
-            return
-        except NotADirectoryError:
-            return
+        except Unable as error:
+            if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+                return
+            raise
         if text.strip() != str(FORMAT).encode():
             found = text.strip().decode("ascii", "backslashreplace") or "nothing"
             raise Unable(
