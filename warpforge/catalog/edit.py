@@ -54,6 +54,16 @@ class ModuleEdit:
         releases = {**self.module.releases, release.name: release_id(release)}
         self.module = msgspec.structs.replace(self.module, releases=releases)
 
+    def item(self, ref: CatalogRef) -> WareId | None:
+        """What a reference of this module stands for."""
+        release = self.release(ref.release)
+        return release.items.get(ref.item) if release else None
+
+    def put_item(self, ref: CatalogRef, ware: WareId) -> None:
+        """Add or replace one item of a release, which is made if it is not there."""
+        release = self.release(ref.release) or Release(ref.release, {}, {})
+        self.put_release(msgspec.structs.replace(release, items={**release.items, ref.item: ware}))
+
     def put_replay(self, plot: Plot) -> str:
         """Add a replayable plot; returns its id, which a release names in its metadata."""
         name = plot_id(plot)
@@ -120,15 +130,15 @@ def add_item(
     Errors: ``already-exists`` when the name stands for something and not ``force``; ``catalog-invalid``; ``store``.
     """
     with edit(catalog, ref.module) as module:
-        release = module.release(ref.release) or Release(ref.release, {}, {})
-        if ref.item in release.items and not force:
+        known = module.item(ref)
+        if known is not None and not force:
             raise Failed(
                 "already-exists",
-                f"{ref} is in catalog {catalog.name} already, as {release.items[ref.item]}: use --force to replace it",
+                f"{ref} is in catalog {catalog.name} already, as {known}: use --force to replace it",
                 catalogRef=ref,
-                wareId=release.items[ref.item],
+                wareId=known,
             )
-        module.put_release(msgspec.structs.replace(release, items={**release.items, ref.item: ware}))
+        module.put_item(ref, ware)
         if address is not None:
             module.add_mirror(address, ware=ware)
         if module_address is not None:

@@ -87,6 +87,15 @@ class Catalog:
                 yield module
             waiting += [f"{module}/{name}" if module else name for name in reversed(found)]
 
+    def releases(self) -> Iterator[tuple[str, str, Release]]:
+        """Every release as module, name and document, by module. Errors: as ``release``, and ``io``."""
+        for module in self.modules():
+            known = self.module(module)
+            for name in known.releases if known else ():
+                release = self.release(module, name)
+                if release is not None:
+                    yield module, name, release
+
     def _release(self, module: str, release: str) -> Release | None:
         wanted = self._release_id(module, release)
         if wanted is None:

@@ -11,16 +11,18 @@ from msgspec import UNSET
 from warpforge.catalog.lookup import Lookup
 from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Common, Group, pass_common, printable, to_json
-from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_forced, remember
-from warpforge.cli.units import MAX_UNPACKED
+from warpforge.cli.catalogs import FORCE, NAME, here, remember
 from warpforge.errors import Missing
-from warpforge.model.atoms import CatalogRef, WarehouseAddr, WareId
+from warpforge.model.atoms import CatalogRef
 
 if TYPE_CHECKING:
     from warpforge.model.catalog import Mirrors, Release
 
 LAZY = {
+    "add": ("warpforge.cli.cmd_catalog_add:add", "Give a ware a name: an archive, a directory, a commit."),
     "check": ("warpforge.cli.cmd_catalog_check:check", "Say all that is wrong with a catalog."),
+    "ingest-git-tags": ("warpforge.cli.cmd_catalog_add:ingest_git_tags", "Make a release of every tag."),
+    "mirror": ("warpforge.cli.cmd_catalog_mirror:mirror", "Push the wares of a catalog to its warehouses."),
     "release": ("warpforge.cli.cmd_release:release", "Run a module and publish what it gives, with its replay."),
 }
 
@@ -78,102 +80,6 @@ def show(common: Common, ref: str) -> None:
             shown += 1
     if not shown:
         raise Missing("catalog-missing-entry", f"no catalog here has {ref}", catalogRef=ref)
-
-
-@catalog.group("add", no_args_is_help=True)
-def add() -> None:
-    """Publish a ware under a name."""
-
-
-@add.command("git")
-@click.argument("ref", metavar="MODULE:RELEASE:ITEM")
-@click.argument("address", metavar="ADDR")
-@click.argument("gitref", metavar="[REF]", default="HEAD")
-@NAME
-@FORCE
-@click.pass_context
-@pass_common
-def add_git(
-    common: Common, context: click.Context, ref: str, address: str, gitref: str, name: str | None, *, force: bool
-) -> None:
-    """Give the commit that REF names in the repository at ADDR (a URL, or a directory) the name MODULE:RELEASE:ITEM.
-
-    The repository is noted as the mirror of the module's git wares; nothing of it is stored yet.
-    """
-    from warpforge.catalog.edit import add_item
-    from warpforge.cli.cmd_scan import repository_address, scan_repository
-
-    parsed = CatalogRef.parse(ref)
-    mirror = WarehouseAddr.parse(repository_address(address))
-    chosen = chosen_catalog(context, here(common), name)
-    ware = scan_repository(common, mirror, gitref)
-    add_item(chosen, parsed, ware, module_address=mirror, force=is_forced(context, force=force))
-    _say_added(common, parsed, ware, chosen)
-
-
-@add.command("tar")
-@click.argument("ref", metavar="MODULE:RELEASE:ITEM")
-@click.argument("address", metavar="ADDR")
-@click.option("--packtype", "-t", default="tar", show_default=True, metavar="PACKTYPE", help="tar, zip or ztar.")
-@NAME
-@FORCE
-@MAX_UNPACKED
-@click.pass_context
-@pass_common
-def add_tar(
-    common: Common, context: click.Context, ref: str, address: str, packtype: str, name: str | None, *, force: bool
-) -> None:
-    """Read the archive at ADDR (a file, or a URL), and give its ware the name MODULE:RELEASE:ITEM.
-
-    The bytes are kept in the warehouse; a URL is noted as the ware's mirror.
-    """
-    from warpforge.catalog.edit import add_item
-    from warpforge.cli.keeping import keep_named
-
-    parsed = CatalogRef.parse(ref)
-    stack = here(common)
-    chosen = chosen_catalog(context, stack, name)
-    ware = keep_named(common, stack, address, packtype)
-    mirror = WarehouseAddr.parse(address) if "://" in address else None
-    add_item(chosen, parsed, ware, address=mirror, force=is_forced(context, force=force))
-    _say_added(common, parsed, ware, chosen)
-
-
-def _say_added(common: Common, ref: CatalogRef, ware: WareId, chosen: Catalog) -> None:
-    if common.json:
-        print(to_json({"added": {"ref": str(ref), "ware": str(ware), "catalog": chosen.name}}))
-    else:
-        common.note(f"{ref} is {ware} in the catalog {chosen.name}")
-
-
-@add.command("oci")
-@click.argument("ref", metavar="MODULE:RELEASE:ITEM")
-@click.argument("image", metavar="IMAGE")
-@click.option("--platform", metavar="OS/ARCH", default="", help="Which one of the image's platforms.")
-@NAME
-@FORCE
-@MAX_UNPACKED
-@click.pass_context
-@pass_common
-def add_oci(
-    common: Common, context: click.Context, ref: str, image: str, platform: str, name: str | None, *, force: bool
-) -> None:
-    """Bring IMAGE (HOST/NAME:TAG, an OCI layout, what docker save writes), and name its ware MODULE:RELEASE:ITEM.
-
-    The tree is kept in the warehouse; a registry's repository is noted as the ware's mirror.
-    """
-    from warpforge.catalog.edit import add_item
-    from warpforge.cli.imaging import keep_image
-    from warpforge.engine.images import mirror_of
-
-    parsed = CatalogRef.parse(ref)
-    chosen = chosen_catalog(context, here(common), name)
-    ware, _ = keep_image(common, image, platform)
-    add_item(chosen, parsed, ware, address=mirror_of(image), force=is_forced(context, force=force))
-    if common.json:
-        print(to_json({"added": {"ref": str(parsed), "ware": str(ware), "catalog": chosen.name}}))
-    else:
-        common.note(f"{parsed} is {ware} in the catalog {chosen.name}")
 
 
 def _references(found: Catalog, module: str | None) -> Iterator[CatalogRef]:

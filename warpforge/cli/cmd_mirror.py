@@ -7,15 +7,12 @@ import os
 import click
 
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.moving import Job, moving
+from warpforge.cli.moving import JOBS, Job, moving
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.transfer import THERE, Transfer, wares_of
 from warpforge.mirror.protocol import connect, find_upstream, shown
 from warpforge.model.atoms import WarehouseAddr, WareId
 
-JOBS = click.option(
-    "--jobs", "-j", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Wares at once."
-)
 NOTHING = "no catalog here names a ware: name one, as WAREID or MODULE:RELEASE:ITEM"
 WHAT = click.argument("what", nargs=-1, metavar="[WAREID|MODULE:RELEASE:ITEM]...")
 
@@ -43,13 +40,9 @@ def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, f
         if not goals:
             refuse_argument("where to? Name it with --to ADDR, or in .warpforge/config/mirroring.json")
         wares = wares_of(what, engine.lookup) if what else [w for w in transfer.named() if engine.store.has(w)]
-
-        def job(ware: WareId, goal: WarehouseAddr) -> Job:
-            return Job(ware, lambda: (transfer.push(ware, goal, force=force), shown(goal)))
-
         if not wares:
             common.note("nothing to push: no catalog here names a ware that is here")
-        moves.all([job(ware, goal) for goal in goals for ware in wares], jobs)
+        moves.push(wares, goals, jobs, force=force)
 
 
 @mirror.command("pull")

@@ -184,3 +184,22 @@ def _total(forecast: Forecast) -> str:
     if forecast.untimed:
         words.append(f"{forecast.untimed} never ran here")
     return printable("; ".join(words))
+
+
+@plan.command("generate")
+@click.argument("programs", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
+@pass_common
+def generate(common: Common, programs: tuple[str, ...]) -> None:
+    """Compute plots by Starlark programs: plot.star becomes plot.wf beside it.
+
+    The program leaves the plot in `result`, without its capsule; it may load files beside or below it.
+    """
+    from warpforge.engine.generate import find_programs
+    from warpforge.engine.generate import generate as write
+
+    for program in find_programs(programs, common.settings.cwd):
+        goal = write(program)
+        if common.json:
+            print(to_json({"generated": {"program": str(program), "plot": str(goal)}}))
+        else:
+            common.note(printable(f"wrote {goal}"))

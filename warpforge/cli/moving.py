@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
+import click
+
 from warpforge.cli.app import Common, printable, to_json
 from warpforge.cli.render import JsonLines, PlainLines, Renderer
 from warpforge.errors import Unable, WarpforgeError
@@ -16,7 +18,11 @@ from warpforge.errors import Unable, WarpforgeError
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
     from warpforge.engine.transfer import Transfer
-    from warpforge.model.atoms import WareId
+    from warpforge.model.atoms import WarehouseAddr, WareId
+
+JOBS = click.option(
+    "--jobs", "-j", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Wares at once."
+)
 
 
 class Job(NamedTuple):
@@ -41,6 +47,17 @@ class Moving(NamedTuple):
             return
         line = printable(f"{ware}  {outcome}{f'  {address}' if address else ''}")
         self.screen.result(line)
+
+    def push(
+        self, wares: Sequence[WareId], goals: Sequence[WarehouseAddr], at_once: int, *, force: bool = False
+    ) -> None:
+        """Every ware to every mirror. Errors: as ``all``."""
+        from warpforge.mirror.protocol import shown
+
+        def job(ware: WareId, goal: WarehouseAddr) -> Job:
+            return Job(ware, lambda: (self.transfer.push(ware, goal, force=force), shown(goal)))
+
+        self.all([job(ware, goal) for goal in goals for ware in wares], at_once)
 
     def all(self, jobs: Sequence[Job], at_once: int) -> None:
         """Do all jobs, some at once, and say what came of each. What fails does not keep the others from being done.

@@ -126,6 +126,18 @@ class GitRemote:
                 raise self._no_ref(ref) from fault
             raise self._explain(fault, ref) from fault
 
+    def tags(self, directory: Path) -> dict[str, str]:
+        """The id of what each tag leads to, by its name, in the order in which the repository gives them.
+
+        ``directory`` as for ``resolve``. Errors: ``git`` (missing, unsafe), ``fetch``.
+        """
+        try:
+            names = self._names(Bare(directory))
+        except GitFailed as fault:
+            raise self._explain(fault, "its tags") from fault
+        tags = [name for name in names if name.startswith("refs/tags/") and not name.endswith("^{}")]
+        return {name.removeprefix("refs/tags/"): names.get(name + "^{}", names[name]) for name in tags}
+
     def _parse(self, bare: Bare, revision: str, ref: str) -> str:
         try:
             return bare.run("rev-parse", "-q", "--verify", "--end-of-options", revision + "^{commit}").decode().strip()
