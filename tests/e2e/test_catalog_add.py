@@ -96,7 +96,7 @@ def test_wrong_words(rooted: World, repository: Repo) -> None:
         (["add", "dir", "a.org/x:v1:tree", "nowhere"], 3),
         (["add", "dir", "not a ref", "."], 2),
         (["add", "zip", "a.org/x:v1:zip", "nowhere.zip"], 3),
-        (["add", "git", "a.org/x:v1:src", "ext::sh -c id", "v1"], 4),
+        (["add", "git", "a.org/x:v1:src", "ext::sh -c id", "v1"], 3),
         (["add", "git", "a.org/x:v1:src", str(repository.path), "--upload-pack=x"], 2),
         (["ingest-git-tags", "Not A Module", str(repository.path), "src"], 2),
         (["ingest-git-tags", "a.org/x", str(repository.path), "not an item"], 2),
