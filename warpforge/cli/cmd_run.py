@@ -81,6 +81,7 @@ def run(
             stack = find_stack(target.path.parent, settings.home)
             if stack not in engines:
                 engines[stack] = Engine(stack, reporter, options)
+                reporter.knows(engines[stack].store, options.jobs)
             try:
                 result = engines[stack].run(target)
             except WarpforgeError as error:
@@ -89,7 +90,7 @@ def run(
                 failures += _failures(target, error, many=len(found) > 1)
                 continue
             if not common.json:
-                reporter.close()
+                reporter.pause()
                 _print(common, target, result, many=len(found) > 1)
         if failures:
             raise all_errors(failures)

@@ -223,7 +223,8 @@ def _things(count: int) -> str:
 @contextmanager
 def _opened(common: Common) -> Iterator[Engine]:
     """The engine over the workspaces of here; nothing of the store is held yet."""
-    from warpforge.cli.render import JsonLines, PlainLines
+    from warpforge.cli.jsonlines import JsonLines
+    from warpforge.cli.render import PlainLines
     from warpforge.engine.engine import Engine
     from warpforge.engine.options import Options
     from warpforge.workspace.find import find_stack

@@ -19,8 +19,9 @@ def why(common: Common, step: str, target: str | None) -> None:
     and the file; a change that another step caused leads on to that step. Inputs from this machine are ingested, as a
     run would; nothing is executed.
     """
+    from warpforge.cli.jsonlines import serial_reason
     from warpforge.cli.reasons import lines
-    from warpforge.cli.render import make_reporter, serial_reason
+    from warpforge.cli.render import make_reporter
     from warpforge.engine.answer import answer
     from warpforge.engine.engine import Engine
     from warpforge.engine.options import Options

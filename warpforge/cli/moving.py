@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from warpforge.cli.app import Common, printable, to_json
-from warpforge.cli.render import JsonLines, PlainLines, Renderer
+from warpforge.cli.jsonlines import JsonLines
+from warpforge.cli.render import PlainLines, Renderer
 from warpforge.errors import Unable, WarpforgeError
 
 if TYPE_CHECKING:

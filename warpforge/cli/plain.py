@@ -11,7 +11,7 @@ from warpforge.cli.app import printable
 _ESCAPES: Final = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]|\x9b[0-?]*[ -/]*[@-~]"
 )
-_BACKSPACES: Final = re.compile(r"[^\b]\b")
+_BACKSPACES: Final = re.compile(r"[^\x08]\x08")
 LONGEST: Final = 4096  # characters of a line that are looked at
 
 

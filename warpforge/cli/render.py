@@ -1,4 +1,4 @@
-"""From events to what a person or a program reads: JSON lines, plain lines, or a live screen.
+"""From events to what a person or a program reads: JSON lines, plain lines, or a live screen (each in its own file).
 
 Results and JSON go to stdout; everything that is only for people goes to stderr.
 """
@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from warpforge.cli.app import Common, printable, to_json
+from warpforge.cli.app import Common, printable
 from warpforge.engine.events import (
     Event,
     Ingested,
     Notice,
-    PlotFinished,
     Reporter,
     StepExplained,
     StepFailed,
@@ -28,21 +26,21 @@ from warpforge.engine.events import (
 )
 
 if TYPE_CHECKING:
-    from rich.live import Live
-    from rich.text import Text
+    from warpforge.cli.tail import Tail
+    from warpforge.store.store import Store
 
-    from warpforge.plan.why import Reason
-
-LAST_LINES: Final = 5
-LINES_OF_A_FAILURE: Final = 20
 HITS_SHOWN: Final = 20
 
 
 def make_reporter(common: Common) -> Renderer:
     """The reporter that fits the flags and the terminal."""
     if common.json:
+        from warpforge.cli.jsonlines import JsonLines
+
         return JsonLines(common)
-    if sys.stderr.isatty() and not common.quiet:
+    if sys.stderr.isatty() and not common.quiet and not common.settings.dumb:
+        from warpforge.cli.live import LiveScreen
+
         return LiveScreen(common)
     return PlainLines(common)
 
@@ -61,6 +59,9 @@ class Renderer(Reporter):
     def show(self, event: Event) -> None:
         """One event, never two at once."""
 
+    def knows(self, store: Store, jobs: int) -> None:
+        """Whose run log tells how long things take, and how many boxes there are at once."""
+
     def result(self, text: str) -> None:
         """One line of result, on stdout."""
         self._common.result(text)
@@ -68,65 +69,11 @@ class Renderer(Reporter):
     def count(self, done: int, total: int) -> None:
         """So many of so many things are done."""
 
+    def pause(self) -> None:
+        """Something else is printed now."""
+
     def close(self) -> None:
         """Nothing more will come."""
-
-
-class JsonLines(Renderer):
-    """The original's lines (log, runrecord, plotresults, output) and ours (started, finished, supplied, moving...)."""
-
-    def __init__(self, common: Common) -> None:
-        super().__init__(common)
-        self._moved: dict[str, float] = {}  # when we last told of a ware that moves
-
-    def show(self, event: Event) -> None:
-        match event:
-            case StepFinished():
-                self._out({"runrecord": event.record.to_serial()})
-                facts = {"step": name(event.step), "hit": event.hit, "seconds": round(event.seconds, 3)}
-                self._more("finished", {**facts, "formulaID": event.record.formula_id})
-            case StepFailed():
-                if event.record:
-                    self._out({"runrecord": event.record.to_serial()})
-            case StepSkipped():
-                self._more("skipped", {"step": name(event.step), "because": name(event.because)})
-            case PlotFinished():
-                self._out({"plotresults": event.results.to_serial()})
-            case StepOutput():
-                line = {"output": event.data.decode("utf-8", "backslashreplace")}
-                if not self._common.quiet:
-                    print(to_json(line), file=sys.stderr, flush=True)
-            case StepStarted():
-                facts = {"step": name(event.step), "formulaID": event.formula_id, "run": event.run_id}
-                self._more("started", facts)
-            case WareSupplied():
-                facts = {"ware": str(event.ware), "from": event.source, "seconds": round(event.seconds, 3)}
-                self._more("supplied", facts)
-            case Ingested():
-                self._more("ingested", {"ingest": event.ingest, "ware": str(event.ware), "cached": event.cached})
-            case StepExplained():
-                self._more("why", {"state": "run", **serial_reason(event.reason)})
-            case Notice():
-                self._more("log", {"Msg": event.message})
-            case WareMoving():
-                self._move(event)
-
-    def _move(self, event: WareMoving) -> None:
-        """A line a second for each ware that moves, the first after one: short ways are told of by their end alone."""
-        from time import monotonic
-
-        now, key = monotonic(), f"{event.ware} {event.address}"
-        if now - self._moved.setdefault(key, now) >= 1.0:
-            self._moved[key] = now
-            place = {"ware": str(event.ware), "address": event.address}
-            self._more("moving", {**place, "done": event.done, "total": event.total})
-
-    def _more(self, kind: str, value: dict[str, Any]) -> None:
-        if not self._common.quiet:
-            self._out({kind: value})
-
-    def _out(self, value: dict[str, Any]) -> None:
-        print(to_json(value), flush=True)
 
 
 class Lines(Renderer):
@@ -139,17 +86,17 @@ class Lines(Renderer):
 
     def show(self, event: Event) -> None:
         if isinstance(event, StepOutput):
-            tail = self._tails.setdefault(event.step, Tail())
-            for line in tail.add(event.stream, event.data):
-                self.output(event.step, line)
+            self.output(event.step, self._tail(event.step).add(event.stream, event.data))
             return
         if isinstance(event, StepStarted):
-            self._tails[event.step] = Tail()
+            self._tails.pop(event.step, None)
             self.started(event)
         elif isinstance(event, StepFinished | StepFailed):
             self._hits += isinstance(event, StepFinished) and event.hit
-            self._flush(event.step)
+            if event.step in self._tails:
+                self.output(event.step, self._tails[event.step].flush())
             self.ended(event)
+            self._tails.pop(event.step, None)
         elif isinstance(event, StepExplained):
             self._explain(event)
         words = self.words(event)
@@ -159,13 +106,15 @@ class Lines(Renderer):
     def _explain(self, event: StepExplained) -> None:
         from warpforge.cli.reasons import lines
 
-        for line in lines(event.reason) if not self._common.quiet else ():
-            self.line(f"why   {line}")
+        if not self._common.quiet:
+            self.line("\n".join(f"why   {line}" for line in lines(event.reason)))
 
-    def _flush(self, step: tuple[str, ...]) -> None:
-        tail = self._tails.get(step)
-        for line in tail.flush() if tail else ():
-            self.output(step, line)
+    def _tail(self, step: tuple[str, ...]) -> Tail:
+        if step not in self._tails:
+            from warpforge.cli.tail import Tail
+
+            self._tails[step] = Tail()
+        return self._tails[step]
 
     def words(self, event: Event) -> str | None:
         """One line for an event, if a person should see one."""
@@ -192,16 +141,24 @@ class Lines(Renderer):
     def ended(self, event: StepFinished | StepFailed) -> None:
         """A step has ended."""
 
-    def output(self, step: tuple[str, ...], line: str) -> None:
-        """A whole line that an action wrote."""
+    def output(self, step: tuple[str, ...], lines: list[bytes]) -> None:
+        """Whole lines that an action wrote."""
+
+    def say(self, step: tuple[str, ...], lines: list[bytes]) -> None:
+        """Show an action's lines, with its name before each."""
+        from warpforge.cli.tail import text_of
+
+        if lines:
+            self.line("\n".join(f"{name(step)} | {text_of(line)}" for line in lines))
 
     def line(self, text: str) -> None:
-        """A line that stays on the screen."""
+        """A line that stays on the screen, or several."""
         print(printable(text), file=sys.stderr, flush=True)
 
     def close(self) -> None:
         if self._hits > HITS_SHOWN and not self._common.verbose and not self._common.quiet:
             self.line(f"memo  {self._hits - HITS_SHOWN} more steps")
+        self._hits = 0
 
 
 class PlainLines(Lines):
@@ -211,141 +168,9 @@ class PlainLines(Lines):
         if not self._common.quiet:
             self.line(f"run   {name(event.step)}  {short(event.formula_id)}")
 
-    def output(self, step: tuple[str, ...], line: str) -> None:
+    def output(self, step: tuple[str, ...], lines: list[bytes]) -> None:
         if not self._common.quiet:
-            self.line(f"{name(step)} | {line}")
-
-
-class LiveScreen(Lines):
-    """For a terminal: what stays scrolls up; below it each running step with a clock and its last lines."""
-
-    def __init__(self, common: Common) -> None:
-        super().__init__(common)
-        self._running: dict[tuple[str, ...], float] = {}
-        self._moving: dict[str, WareMoving] = {}
-        self._live: Live | None = None
-
-    def show(self, event: Event) -> None:
-        if isinstance(event, WareMoving):
-            self._moving[str(event.ware)] = event
-            self._live = self._live or self._open()
-            return
-        if isinstance(event, WareSupplied | Ingested):
-            self._moving.pop(str(event.ware), None)
-            self._stop_when_idle()
-        super().show(event)
-
-    def started(self, event: StepStarted) -> None:
-        from time import monotonic
-
-        self._running[event.step] = monotonic()
-        self._live = self._live or self._open()
-
-    def ended(self, event: StepFinished | StepFailed) -> None:
-        self._running.pop(event.step, None)
-        if isinstance(event, StepFailed):
-            self._moving.clear()  # a transfer that failed says so in the error
-        if isinstance(event, StepFailed) and not self._common.verbose:
-            tail = self._tails.get(event.step)
-            for line in tail.last(LINES_OF_A_FAILURE) if tail else ():
-                self.line(f"{name(event.step)} | {line}")
-        self._stop_when_idle()
-
-    def output(self, step: tuple[str, ...], line: str) -> None:
-        if self._common.verbose:
-            self.line(f"{name(step)} | {line}")
-
-    def line(self, text: str) -> None:
-        if self._live is None:
-            super().line(text)
-        else:
-            from rich.text import Text
-
-            self._live.console.print(Text(printable(text)), soft_wrap=True)
-
-    def close(self) -> None:
-        self._stop()
-        super().close()
-
-    def _open(self) -> Live:
-        from rich.console import Console
-        from rich.live import Live
-
-        # room at the right for the ^C that a terminal echoes: a line more would spoil the erasing
-        width = max(20, Console(stderr=True).width - 3)
-        live = Live(
-            console=Console(stderr=True, highlight=False, width=width),
-            get_renderable=self._picture,
-            refresh_per_second=8,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        live.start()
-        return live
-
-    def _stop_when_idle(self) -> None:
-        if not self._running and not self._moving:
-            self._stop()
-
-    def _stop(self) -> None:
-        live, self._live = self._live, None
-        if live is not None:
-            live.stop()
-
-    def _picture(self) -> Text:
-        from time import monotonic
-
-        from rich.text import Text
-
-        picture = Text(no_wrap=True, overflow="ellipsis")
-        for move in [*self._moving.values()]:
-            picture.append(
-                f"ware  {short(str(move.ware))}  {megabytes(move)}  {printable(move.address)}\n", style="cyan"
-            )
-        for step, since in [*self._running.items()]:
-            picture.append(f"run   {printable(name(step))}  {seconds(monotonic() - since)}\n", style="bold")
-            tail = self._tails.get(step)
-            for line in tail.last(LAST_LINES) if tail else ():
-                picture.append(f"      {printable(line)}\n", style="dim")
-        picture.right_crop(1)
-        return picture
-
-
-class Tail:
-    """The last lines that a step wrote; out and err keep their own unfinished line."""
-
-    def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=LINES_OF_A_FAILURE)
-        self._open: dict[str, bytes] = {}
-
-    def add(self, stream: str, data: bytes) -> list[str]:
-        """Take bytes; gives the lines that became whole. A line longer than 64 KiB is cut there."""
-        *whole, rest = (self._open.get(stream, b"") + data).split(b"\n")
-        if len(rest) > 1 << 16:
-            whole.append(rest)
-            rest = b""
-        self._open[stream] = rest
-        lines = [_text(line) for line in whole]
-        self._lines.extend(lines)
-        return lines
-
-    def flush(self) -> list[str]:
-        """The unfinished lines, as lines."""
-        lines = [_text(rest) for rest in self._open.values() if rest]
-        self._open.clear()
-        self._lines.extend(lines)
-        return lines
-
-    def last(self, count: int) -> list[str]:
-        """The last lines, oldest first, an unfinished one too."""
-        unfinished = [text for rest in [*self._open.values()] if (text := _text(rest))]
-        return [*self._lines, *unfinished][-count:]
-
-
-def _text(line: bytes) -> str:
-    # a progress bar redraws its line: its last picture is the one that counts
-    return line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", "backslashreplace")
+            self.say(step, lines)
 
 
 def name(step: tuple[str, ...]) -> str:
@@ -371,11 +196,3 @@ def seconds(value: float) -> str:
     minutes, rest = divmod(int(value), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def serial_reason(reason: Reason) -> dict[str, Any]:
-    """A reason as plain values."""
-    import msgspec
-
-    value: dict[str, Any] = msgspec.to_builtins(reason)
-    return value

@@ -17,7 +17,8 @@ class Settings(NamedTuple):
     """The environment's part of a command.
 
     ``warehouse`` replaces the warehouse for this command; ``run_path`` is where boxes work;
-    ``keep_run_dir`` keeps their directories; ``debug`` shows tracebacks. ``proxies``: by scheme,
+    ``keep_run_dir`` keeps their directories; ``debug`` shows tracebacks;
+    ``dumb``: the terminal can only show one line after the other. ``proxies``: by scheme,
     for hosts that ``no_proxy`` does not name. ``s3_endpoint``, ``s3_region``: of S3 mirrors that no file configures.
     ``ssh_agent``: the socket of ssh's agent.
     ``auth_files``: where docker and podman keep logins to registries.
@@ -30,6 +31,7 @@ class Settings(NamedTuple):
     keep_run_dir: bool
     debug: bool
     columns: int | None
+    dumb: bool
     proxies: Mapping[str, str]
     no_proxy: tuple[str, ...]
     s3_endpoint: str
@@ -71,6 +73,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         run_path=_path(cwd, env.get("WARPFORGE_RUNPATH")),
         keep_run_dir=bool(env.get("WARPFORGE_KEEP_RUNDIR")),
         debug=bool(env.get("WARPFORGE_DEBUG")),
+        dumb=env.get("TERM", "dumb") in ("", "dumb"),
         columns=int(columns) if columns.isdigit() else None,
         proxies={scheme: proxy for scheme in ("http", "https") if (proxy := _proxy(env, scheme))},
         no_proxy=tuple(filter(None, env.get("no_proxy", env.get("NO_PROXY", "")).replace(",", " ").split())),

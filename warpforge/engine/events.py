@@ -14,6 +14,7 @@ from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord
 
 if TYPE_CHECKING:
+    from warpforge.engine.execute import Where
     from warpforge.plan.plan import Plan, StepPath
     from warpforge.plan.why import Reason
 
@@ -22,6 +23,7 @@ class PlotBegan(msgspec.Struct, frozen=True):
     """A plot has its names and is about to run. ``plan`` knows its steps; it is read, never driven."""
 
     plan: Plan
+    where: Where
 
 
 class StepPhase(msgspec.Struct, frozen=True):

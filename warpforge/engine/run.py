@@ -86,7 +86,7 @@ class PlotRun:
         return _job(self._goal, where)
 
     def _go(self, plan: Plan, where: Where) -> None:
-        self._reporter.tell(PlotBegan(plan))
+        self._reporter.tell(PlotBegan(plan, where))
         try:
             self._loop(plan, where)
         except BaseException:
