@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -85,6 +85,17 @@ class ModuleEdit:
         packtypes[packtype] = tuple(dict.fromkeys((*packtypes.get(packtype, ()), address)))
         by_module[self.module.name] = packtypes
         self.mirrors = msgspec.structs.replace(mirrors, by_module=by_module)
+
+    def add_mirrors(self, mirrors: Mirrors, wares: Iterable[WareId]) -> None:
+        """Take over what somebody else says of some wares, and of this module."""
+        by_ware = {} if mirrors.by_ware is UNSET else mirrors.by_ware
+        for ware in wares:
+            for address in by_ware.get(ware, ()):
+                self.add_mirror(address, ware=ware)
+        by_module = {} if mirrors.by_module is UNSET else mirrors.by_module
+        for packtype, addresses in by_module.get(self.module.name, {}).items():
+            for address in addresses:
+                self.add_module_mirror(address, packtype=packtype)
 
     def files(self) -> dict[str, bytes]:
         """The files that are new or changed, by their names below the module's directory."""

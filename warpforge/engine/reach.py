@@ -1,14 +1,17 @@
 """Reach: which mirrors this workspace knows for every ware, and what it takes to get there.
 
 ``config/mirrors.json`` (``mirrors.v1``, a list of addresses to read from) and ``config/mirroring.json``
-(``mirroring.v1``, warehouses to push to, which are read from too) of each workspace in the stack, nearest first.
+(``mirroring.v1``, warehouses to push to, which are read from too) of each workspace in the stack, nearest first. The
+warehouse of a workspace that is not the root is a mirror, too: there ``catalog bundle --wares`` puts wares.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from warpforge.errors import Unable
 from warpforge.model.atoms import WarehouseAddr
@@ -39,6 +42,8 @@ class Reach:
 
         found: dict[WarehouseAddr, None] = {}
         for workspace in self._stack:
+            if not workspace.is_root and (own := workspace.internal / "warehouse").is_dir():
+                found[WarehouseAddr(f"ca+file://{quote(os.fspath(own))}")] = None  # what was bundled
             data = read_config(workspace.config(READ))
             if data is not None:
                 found.update(dict.fromkeys(load_mirror_list(data, str(workspace.config(READ))).noun.addresses))

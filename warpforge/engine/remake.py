@@ -17,6 +17,7 @@ from warpforge.engine.execute import Where
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId
 from warpforge.model.plot import Plot, PlotResults
+from warpforge.plan.refs import wares
 
 if TYPE_CHECKING:
     from warpforge.catalog.lookup import Lookup
@@ -104,7 +105,7 @@ class Remaker:
     def _begin(self, ware: WareId, replay: Replay) -> bool:
         """Note that a ware is being made by a replay, unless it would wait for itself."""
         pinned = self._pins(replay.plot, Path(os.path.dirname(replay.path)))
-        takes = frozenset(pin for pin in (*pinned.values(), *_wares(replay.plot)) if isinstance(pin, WareId))
+        takes = frozenset(pin for pin in (*pinned.values(), *wares(replay.plot)) if isinstance(pin, WareId))
         with self._lock:
             self._open[ware] = takes
             if not self._waits_for(ware, ware):
@@ -123,9 +124,3 @@ class Remaker:
                     seen.add(taken)
                     waiting.append(taken)
         return False
-
-
-def _wares(plot: Plot) -> Iterator[WareId]:
-    from warpforge.model.plot import every_input
-
-    yield from (item.basis for _, item in every_input(plot) if isinstance(item.basis, WareId))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from warpforge.model.atoms import Candidate, CatalogRef, Ingest
+from collections.abc import Iterator
+
+from warpforge.model.atoms import Candidate, CatalogRef, Ingest, WareId
 from warpforge.model.findings import pointer
 from warpforge.model.plot import Plot, every_input
 
@@ -16,3 +18,8 @@ def refs(plot: Plot) -> dict[Ref, list[str]]:
         if isinstance(entry.basis, CatalogRef | Ingest | Candidate):
             found.setdefault(entry.basis, []).append(pointer(place))
     return found
+
+
+def wares(plot: Plot) -> Iterator[WareId]:
+    """Every ware that a plot takes by its id."""
+    yield from (item.basis for _, item in every_input(plot) if isinstance(item.basis, WareId))
