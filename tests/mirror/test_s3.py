@@ -12,8 +12,9 @@ from support.places import AWS, BUCKET, QUICK, s3_server
 from support.world import World
 
 from warpforge.errors import WarpforgeError
+from warpforge.mirror.download import begin_of
 from warpforge.mirror.policy import Access
-from warpforge.mirror.protocol import Mirror, connect
+from warpforge.mirror.protocol import Mirror, Resuming, connect
 from warpforge.model.atoms import WarehouseAddr, WareId
 from warpforge.model.catalog import PushConfig
 
@@ -140,3 +141,89 @@ def test_through_the_command_line(endpoint: str, world: World) -> None:
     world.root_workspace("second")
     world.run("ware", "fetch", ware, f"ca+s3://{BUCKET}/line", env=env, cwd="second")
     world.run("ware", "unpack", "--path", "out", ware, cwd="second")
+
+
+# N11: what S3 says
+
+
+def xml(code: str) -> bytes:
+    return f'<?xml version="1.0"?><Error><Code>{code}</Code><Message>x\x1b[31m</Message></Error>'.encode()
+
+
+def answering(line: str, body: bytes, *headers: str) -> hostile.Behaviour:
+    def behaviour(call: hostile.Call) -> None:
+        call.head(line, f"Content-Length: {len(body)}", "Content-Type: application/xml", *headers)
+        call.send(body)
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "headers", "said"),
+    [
+        ("403 Forbidden", "RequestTimeTooSkewed", (), "RequestTimeTooSkewed"),
+        ("403 Forbidden", "AccessDenied", (), "AccessDenied"),
+        ("301 Moved", "PermanentRedirect", ("x-amz-bucket-region: eu-west-1",), "eu-west-1: set AWS_REGION"),
+        ("400 Bad", "AuthorizationHeaderMalformed", ("x-amz-bucket-region: eu-west-1",), "AWS_REGION"),
+        ("400 Bad", "x", ("x-amz-bucket-region: \x1b]0;evil",), "400 Bad (x)"),
+    ],
+)
+def test_what_s3_refuses_is_said_and_not_asked_again(
+    server: Hostile, line: str, code: str, headers: tuple[str, ...], said: str
+) -> None:
+    server.otherwise = answering(line, xml(code), *headers)
+    with pytest.raises(WarpforgeError) as caught:
+        at(server.url).open(WARE)
+    assert reason(caught) == "net"
+    assert said in caught.value.message and "\x1b" not in caught.value.message
+    assert len(server.calls) == 1
+
+
+def test_slow_down_is_waited_for(server: Hostile) -> None:
+    slow = answering("503 Slow Down", xml("SlowDown"))
+    server.otherwise = hostile.in_turn(slow, hostile.body(b"data"))
+    with at(server.url).open(WARE) as stream:
+        assert stream.read() == b"data"
+
+
+def test_an_error_that_comes_as_a_200_is_no_ware(server: Hostile, world: World) -> None:
+    """The body is XML and not the ware: its hash says so, and nothing of it stays."""
+    server.otherwise = answering("200 OK", xml("InternalError"))
+    world.root_workspace()
+    env = {**AWS, "AWS_ENDPOINT_URL": server.url}
+    argv = ("--json", "ware", "fetch", str(WARE), "s3://wares/x")
+    failed = world.call(*argv, env=env)
+    assert failed.exit == 4
+    assert failed.error["code"] == "warpforge-error-fetch"
+    assert not any(path.is_file() for path in world.path(".warpforge/warehouse").rglob("*"))
+
+
+def test_the_tag_of_a_large_upload_is_no_digest_and_nobody_minds(endpoint: str) -> None:
+    """An object uploaded in parts has an ETag that is no md5; it is whole all the same, and goes on from a mark."""
+    data = bytes(range(256)) * (9 << 12)  # more than boto3 sends in one part
+    at(endpoint, f"s3://{BUCKET}/parts").push(WARE, io.BytesIO(data))
+    mirror = at(endpoint, f"s3://{BUCKET}/parts")
+    assert isinstance(mirror, Resuming)
+    with mirror.open(WARE) as stream:
+        begin = begin_of(stream)
+        assert begin is not None and begin.tag.endswith('-2"')
+        assert stream.read() == data
+    with mirror.open_from(WARE, begin._replace(at=5_000_000)) as stream:
+        assert stream.read() == data[5_000_000:]
+
+
+def test_what_a_killed_push_left_at_the_server_is_ended_by_the_next(endpoint: str) -> None:
+    """N13: parts without an end have no name, and cost money."""
+    import boto3
+
+    client = boto3.session.Session().client("s3", endpoint_url=endpoint, region_name="us-east-1")
+    begun = client.create_multipart_upload(Bucket=BUCKET, Key="unfinished")["UploadId"]
+    other = client.create_multipart_upload(Bucket=BUCKET, Key="unfinished-other")["UploadId"]
+    client.upload_part(Bucket=BUCKET, Key="unfinished", UploadId=begun, PartNumber=1, Body=bytes(5 << 20))
+    access = Access(QUICK._replace(unfinished=-1.0), s3_endpoint=endpoint)
+    mirror = connect(WarehouseAddr(f"s3://{BUCKET}/unfinished"), access)
+    assert not mirror.has(WARE)
+    mirror.push(WARE, io.BytesIO(bytes(9 << 20)))
+    left = client.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    assert [upload["UploadId"] for upload in left] == [other]
+    assert mirror.has(WARE)

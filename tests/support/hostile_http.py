@@ -45,6 +45,7 @@ class Hostile:
         self._open: list[socket.socket] = []
         self._listener = socket.create_server((host, 0))
         self.calls: list[Call] = []
+        self.otherwise: Behaviour = missing  # for every other path
         scheme = "https" if tls else "http"
         self.url = f"{scheme}://{host}:{self._listener.getsockname()[1]}"
         threading.Thread(target=self._serve, daemon=True).start()
@@ -99,7 +100,7 @@ class Hostile:
                 number = self._counts[path] = self._counts.get(path, 0) + 1
                 call = Call(method, path, headers, connection, number, self._over)
                 self.calls.append(call)
-                self._behaviours.get(path, missing)(call)
+                self._behaviours.get(path, self.otherwise)(call)
 
 
 # behaviours

@@ -155,7 +155,10 @@ def _sign(fd: int) -> None:
 
 
 def holders(path: str) -> list[int]:
-    """The pids that hold a lock: as the kernel lists them, else as the last exclusive holder signed."""
+    """The pids that hold a lock: as the kernel lists them, else as the last exclusive holder signed.
+
+    The kernel lists who took it. When that one is dead the lock lives on in a child that inherited the descriptor.
+    """
     try:
         status = os.stat(path)
         wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
@@ -163,12 +166,26 @@ def holders(path: str) -> list[int]:
             # 1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF    ("->" marks one that waits)
             rows = [line.split() for line in lines if "->" not in line]
         pids = {int(row[4]) for row in rows if row[1] == "FLOCK" and row[5] == wanted}
+        if any(not os.path.exists(f"/proc/{pid}") for pid in pids):
+            pids = _having_open(status) or pids
         if pids:
             return sorted(pids)
         with open(path, encoding="ascii") as signed:
             return [int(signed.read(32))]
     except (OSError, ValueError, IndexError):
         return []
+
+
+def _having_open(file: os.stat_result) -> set[int]:
+    """The processes that have a file open, as far as we may look."""
+    found = set()
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with suppress(OSError):
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    if os.path.samestat(os.stat(f"/proc/{pid}/fd/{fd}"), file):
+                        found.add(int(pid))
+    return found - {os.getpid()}
 
 
 @contextmanager

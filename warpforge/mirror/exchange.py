@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import socket
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
@@ -139,10 +140,20 @@ class Answer:
             return
         if status in _GONE:
             raise Unable("fetch", f"{self._name}: not found", reason="not-found", status=status, address=self._name)
-        said = f"the server said {status} {self._response.reason or ''}".rstrip()
+        said = f"the server said {status} {self._response.reason or ''}".rstrip() + self._explained()
         if status in _MAY_PASS:
             raise MayPass(said, after=_retry_after(self.headers.get("Retry-After")))
         raise Unable("fetch", f"{self._name}: {said}", reason="net", status=status, address=self._name)
+
+    def _explained(self) -> str:
+        """What S3, and all that speaks as it does, says of an error in its body and headers."""
+        code = None
+        if "xml" in self.headers.get("Content-Type", ""):
+            with suppress(Exception):
+                code = re.search(rb"<Code>(\w{1,64})</Code>", self._response.read(4096))
+        region = self.headers.get("x-amz-bucket-region", "") if self.status in (301, 307, 400) else ""
+        known = f" ({code[1].decode()})" if code else ""
+        return known + (f"; the bucket is in {region}: set AWS_REGION" if region.replace("-", "").isalnum() else "")
 
     def part(self) -> HttpPart:
         """The answer as a part of a file. Errors: as ``check``."""

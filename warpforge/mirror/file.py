@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import stat
+import time
 from contextlib import suppress
-from typing import BinaryIO
+from typing import BinaryIO, Final
 from urllib.parse import unquote
 
 from warpforge.errors import Unable, store_error
 from warpforge.fsx.atomic import fsync_dir, random_name
+from warpforge.fsx.locks import locked_open
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 from .protocol import ca_paths
+
+STAGED: Final = ".push-"
+OLD: Final = 60.0  # seconds after which something staged that nobody holds is debris
 
 
 class FileMirror:
@@ -45,10 +51,13 @@ class FileMirror:
     def push(self, ware: WareId, source: BinaryIO) -> None:
         path = self._places(ware)[0]
         directory = os.path.dirname(path)
-        staged = os.path.join(directory, random_name(".push-"))
+        staged = os.path.join(directory, random_name(STAGED))
         try:
             os.makedirs(directory, exist_ok=True)
+            _sweep(directory)
             with open(staged, "xb") as target:
+                with suppress(OSError):  # a file system without locks; then nobody sweeps it either
+                    fcntl.flock(target.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.copyfileobj(source, target, 1 << 20)
                 target.flush()
                 os.fsync(target.fileno())
@@ -69,3 +78,14 @@ class FileMirror:
 
     def _refuse(self, what: str, reason: str, cause: OSError | None = None) -> Unable:
         return Unable("fetch", f"{self._address}: {what}", cause=cause, reason=reason, address=self._address)
+
+
+def _sweep(directory: str) -> None:
+    """Remove what pushes that were killed left here."""
+    for name in os.listdir(directory):
+        path = os.path.join(directory, name)
+        with suppress(OSError):
+            if name.startswith(STAGED) and abs(time.time() - os.lstat(path).st_mtime) > OLD:
+                with locked_open(path, os.O_RDONLY) as fd:
+                    if fd is not None:
+                        os.unlink(path)

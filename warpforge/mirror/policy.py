@@ -17,7 +17,7 @@ class Policy(NamedTuple):
     ``connect``: for a connection, TLS included. ``stall``: the longest silence, and the time in which ``stall *
     slowest`` bytes must have come. ``total``: for everything. ``tries``: requests for what may pass, each after a
     pause of ``pause``, doubled every time and jittered, or what Retry-After asks, up to ``patience``. ``hops``:
-    redirects. ``largest``: bytes of one packed ware.
+    redirects. ``largest``: bytes of one packed ware. ``unfinished``: the age at which nobody is still at an upload.
     """
 
     connect: float = 10.0
@@ -29,6 +29,7 @@ class Policy(NamedTuple):
     patience: float = 30.0
     hops: int = 5
     largest: int = 64 << 30
+    unfinished: float = 86400.0
 
 
 class Access(NamedTuple):

@@ -9,6 +9,8 @@ all of it is there: that is S3's own promise.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, BinaryIO, Final, NamedTuple, NoReturn
 
@@ -21,6 +23,7 @@ from .policy import Access
 from .protocol import ca_paths, shown
 
 _PRESIGNED: Final = 6 * 3600  # seconds
+PARTS: Final = 8 << 20  # bytes from which on boto3 uploads in parts
 
 
 class Place(NamedTuple):
@@ -67,12 +70,26 @@ class S3Mirror:
         begin = source.tell()
         size = source.seek(0, 2) - begin
         source.seek(begin)
+        if size >= PARTS:
+            self._end_unfinished(key)
         try:
             self._client.upload_fileobj(_Unclosed(source), self._place.bucket, key)
         except (Boto3Error, BotoCoreError, ClientError) as error:
             self._explain(error)
         if self._size(key) != size:
             raise self._error("what was pushed is not there whole", "net")
+
+    def _end_unfinished(self, key: str) -> None:
+        """End uploads of this very key whose process was killed long ago: parts without an end are paid for."""
+        from boto3.exceptions import Boto3Error
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        place = {"Bucket": self._place.bucket}
+        before = datetime.now(UTC) - timedelta(seconds=self._access.policy.unfinished)
+        with suppress(Boto3Error, BotoCoreError, ClientError):  # not everybody may list them
+            for upload in self._client.list_multipart_uploads(**place, Prefix=key).get("Uploads", ()):
+                if upload["Key"] == key and upload["Initiated"] <= before:
+                    self._client.abort_multipart_upload(**place, Key=key, UploadId=upload["UploadId"])
 
     def _open(self, key: str, mark: Mark | None) -> BinaryIO:
         from botocore.exceptions import BotoCoreError
