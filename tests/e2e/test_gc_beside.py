@@ -140,3 +140,43 @@ def test_eight_builds_and_a_collector_that_never_rests(box_world: World) -> None
     assert box_world.run("store", "verify", "--deep").exit == 0
     assert wait_until(lambda: not list(box_world.path(".warpforge/tmp").iterdir()))
     assert not list(box_world.path(".warpforge/roots").iterdir())
+
+
+def test_thirty_two_processes_run_one_formula_and_it_runs_once(box_world: World) -> None:
+    """X02."""
+    box_world.write("plot.wf", plot({"a": script("sleep 0.5; date > /o", outputs={"o": "/o"})}, {"r": "pipe:a:o"}))
+    running = [start(box_world, "--quiet", "run", "plot.wf") for _ in range(32)]
+    said = [each.communicate(timeout=90) for each in running]
+    assert [each.returncode for each in running] == [0] * 32, said
+    assert len({line for out, _ in said for line in out.splitlines() if "plotresults" in line}) == 1
+    assert len(box_world.run("--json", "log").all("run")) == 1
+    assert len(list(box_world.path(".warpforge/memos").iterdir())) == 1
+
+
+def test_collectors_and_a_repair_at_once(box_world: World) -> None:
+    """X05: each waits for the others; what was damaged is mended or set aside, what was garbage is gone."""
+    trash = garbage(box_world)
+    kept = garbage(box_world, "kept")
+    box_world.run("ware", "pin", kept)
+    (stored,) = (path for path in box_world.path(".warpforge/warehouse").rglob(kept.partition(":")[2]))
+    stored.chmod(0o644)
+    stored.write_bytes(b"damaged")
+    commands = (("store", "gc"), ("store", "repair"), ("store", "gc", "--keep-for", "1d"))
+    running = [start(box_world, *command, "--wait", "60s") for command in commands]
+    for each in running:
+        _, err = each.communicate(timeout=90)
+        assert each.returncode in (0, 1), err  # 1: the damaged ware can be had from nowhere
+    assert box_world.call("ware", "ls", trash).exit == 3
+    assert [path.name for path in box_world.path(".warpforge/quarantine").iterdir()] != []
+    box_world.run("ware", "unpin", kept)
+    box_world.run("store", "repair")
+    assert box_world.run("store", "verify", "--deep").exit == 0
+
+
+def test_a_box_outlives_the_thread_that_made_the_first_one(box_world: World) -> None:
+    """X11: every step runs in a thread of its own, and the kernel would kill with it what that thread started."""
+    steps = {name: script(f"sleep 0.2; echo {name}") for name in ("a", "b", "c")}
+    steps["d"] = script("mkdir /o", outputs={"o": "/o"})
+    steps["e"] = script("sleep 0.5; ls /in", inputs={"/in": "pipe:d:o"})
+    box_world.write("plot.wf", plot(steps))
+    assert box_world.run("--json", "run", "-j", "1", "plot.wf").exit == 0

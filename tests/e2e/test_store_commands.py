@@ -290,6 +290,7 @@ def test_what_a_workspace_below_names_stays(home: World) -> None:
 
 @pytest.mark.parametrize("damage", ["module", "release", "unparsable", "memo"])
 def test_an_unreadable_root_stops_everything(home: World, damage: str) -> None:
+    """X06."""
     named, garbage = pack(home, "a"), pack(home, "b")
     home.run("catalog", "init", "default")
     home.run("catalog", "add", "tar", "-t", "ztar", REF, packed(home, named))

@@ -51,6 +51,7 @@ def test_a_held_lock_names_its_holder(tmp_path: Path) -> None:
 
 
 def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
+    """X07."""
     holder = hold(tmp_path / "lock")
     holder.send_signal(signal.SIGKILL)
     end(holder)
@@ -59,7 +60,31 @@ def test_a_killed_holder_holds_nothing(tmp_path: Path) -> None:
         assert holders(lock.path) == [os.getpid()]
 
 
+def test_a_lock_that_a_child_inherited_is_not_robbed_and_names_the_child(tmp_path: Path) -> None:
+    """X07: a program that was started with our descriptors keeps our locks: that one is named, not the dead."""
+    code = (
+        "import os, subprocess, sys, time; from warpforge.fsx.locks import Lock\n"
+        "lock = Lock(sys.argv[1]); lock.acquire(); os.set_inheritable(lock._fd, True)\n"
+        "print(subprocess.Popen(['sleep', '60'], close_fds=False, stdout=subprocess.DEVNULL).pid, flush=True)\n"
+        "time.sleep(60)\n"
+    )
+    path = tmp_path / "lock"
+    with subprocess.Popen([sys.executable, "-c", code, path], stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        child = int(holder.stdout.readline())
+        holder.kill()
+    try:
+        with pytest.raises(Busy) as caught:
+            Lock(path, timeout=0.05).acquire()
+        assert caught.value.pids == [child]
+    finally:
+        os.kill(child, signal.SIGKILL)
+    with Lock(path, timeout=10):
+        pass
+
+
 def test_a_stopped_holder_is_not_robbed(tmp_path: Path) -> None:
+    """X07."""
     holder = hold(tmp_path / "lock")
     try:
         holder.send_signal(signal.SIGSTOP)
@@ -70,7 +95,7 @@ def test_a_stopped_holder_is_not_robbed(tmp_path: Path) -> None:
 
 
 def test_a_lock_on_an_unlinked_file_is_not_believed(tmp_path: Path) -> None:
-    """Somebody unlinks the file while we wait: what we then get is a lock on nothing, so we start over."""
+    """X08: somebody unlinks the file while we wait: what we then get is a lock on nothing, so we start over."""
     path = tmp_path / "lock"
     first = Lock(path)
     first.acquire()

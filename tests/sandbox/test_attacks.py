@@ -154,7 +154,7 @@ def test_an_action_that_stops_itself_is_ended_by_the_deadline(yard: Yard) -> Non
 
 
 def test_two_boxes_do_not_see_each_other(yard: Yard) -> None:
-    """Neither by path nor by pid; and each has its own upper layer."""
+    """X13: neither by path nor by pid; and each has its own upper layer."""
     tree = yard.tree("input", {"a": ""})
     results = {}
 

@@ -172,6 +172,7 @@ def test_a_tree_that_is_the_only_copy_is_no_spare(store: Store) -> None:
 
 @pytest.mark.parametrize("what", ["memo", "pin", "unreadable"])
 def test_a_root_that_cannot_be_read_stops_everything(store: Store, what: str) -> None:
+    """X06."""
     garbage = store_text(store, "garbage")
     make(store, "zFormula", "result")
     store.kept.pin(garbage, "mine")
@@ -217,6 +218,23 @@ def test_what_a_live_process_pinned_stays_and_what_a_dead_one_did_goes(store: St
         actor.send_signal(signal.SIGKILL)
     gc(store)
     assert held(store) == set()
+
+
+def test_the_pid_of_a_dead_owner_may_be_somebody_elses_now(store: Store) -> None:
+    """X12: names hold pids only for people; what nobody holds locked is debris, whoever has the pid now."""
+    garbage = store_text(store, "garbage")
+    roots = Path(store.layout.roots)
+    roots.mkdir(exist_ok=True)
+    (roots / f"{os.getpid()}-1-x").write_text(f"{garbage}\n")
+    left = Path(store.layout.tmp) / f"{os.getpid()}-x"
+    left.mkdir(parents=True)
+    (left / "ware").write_bytes(b"x")
+    mine = store.staging.directory()
+    with store.use():
+        pass
+    assert not left.exists() and os.path.isdir(mine)
+    assert gc(store).wares[0].ware == garbage
+    assert list(roots.iterdir()) == []
 
 
 def test_a_warehouse_that_stands_in_is_not_ours(tmp_path: Path) -> None:
@@ -292,7 +310,7 @@ with Store(sys.argv[1]) as store, store.exclusive(5):
 
 
 def test_killed_anywhere_it_leaves_a_sound_store(tmp_path: Path) -> None:
-    """kill -9 at each change of the disk; then the same again gives what an undisturbed collection gives."""
+    """X05: kill -9 at each change of the disk; then the same again gives what an undisturbed collection gives."""
     needs_strace()
     number = 0
 
@@ -355,6 +373,7 @@ def test_a_full_disk_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_two_collectors_and_makers_at_once(tmp_path: Path) -> None:
+    """X05."""
     makers = [act(tmp_path, "make", f"z{number}", f"text {number}") for number in range(6)]
     with Store(tmp_path) as store:
         while any(maker.poll() is None for maker in makers):

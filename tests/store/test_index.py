@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,57 @@ def test_reindex_forgets_what_is_not_there(tmp_path: Path) -> None:
         assert store.reindex() == 1
         assert [ware for ware, _ in store.index.wares()] == [kept]
         assert store.index.last_run("zOne") == run.id
+
+
+HOLD_A_READER = """
+import lmdb, sys
+env = lmdb.open(sys.argv[1], readonly=True, max_dbs=4)
+with env.begin() as transaction:
+    print("reading", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_killed_reader_does_not_make_the_file_grow(tmp_path: Path) -> None:
+    """X09: its slot is freed by the next who opens the index; a stopped one costs space only as long as it lives."""
+    fill(tmp_path, 50)
+
+    def write(count: int) -> int:
+        with Store(tmp_path) as store:
+            for number in range(count):
+                store.index.put_last_run("zOne", f"{number}" * 100)
+                store.index.flush()
+        return (tmp_path / "index.lmdb" / "data.mdb").stat().st_size
+
+    write(20)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD_A_READER, tmp_path / "index.lmdb"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as reader:
+        assert reader.stdout is not None and reader.stdout.readline() == "reading\n"
+        reader.send_signal(signal.SIGSTOP)
+        grown = write(60)
+        reader.kill()
+    assert write(120) <= grown + (64 << 10)
+
+
+def test_threads_share_one_index(tmp_path: Path) -> None:
+    """X11: any thread writes and any other has it written; no transaction ever leaves its thread."""
+    with Store(tmp_path) as store:
+
+        def work(number: int) -> None:
+            for turn in range(20):
+                store.index.put_last_run(f"z{number}", str(turn))
+                assert store.index.last_run(f"z{number}") == str(turn)
+                store.index.flush()
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    with Store(tmp_path) as store:
+        assert [store.index.last_run(f"z{number}") for number in range(8)] == ["19"] * 8
+        assert store.findings() == []

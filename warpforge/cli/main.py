@@ -61,7 +61,11 @@ def call(argv: list[str]) -> int:
     _open_missing_streams()
     _mind_signals(common, argv)
     try:
-        status = app.main(argv, standalone_mode=False, obj=common, prog_name="warpforge")
+        if "_WARPFORGE_COMPLETE" in os.environ:  # a shell asks how a word may go on
+            app.main(argv, standalone_mode=False, prog_name="warpforge")
+        # not app.main: that one makes its own of an interrupt and of a reader who left
+        with app.make_context("warpforge", argv, obj=common) as context:
+            status = app.invoke(context)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as done:
