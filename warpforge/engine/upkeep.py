@@ -113,8 +113,11 @@ class Upkeep:
         parent, name = os.path.split(tree.path)
         fd = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
+            expected_id, seen = self._hashes_of_tree(tree, fd, name)
+            if seen == expected_id:
+                return ""  # the usual case: nothing has to be decoded to see that
             if not self._store.warehouse.has(tree.ware):
-                return self._check_lone_tree(tree, fd, name)
+                return "" if expected_id is None else f"its hash is {seen}, not {expected_id}"
             with self._store.warehouse.open(tree.ware) as packed:
                 at_rest = self._supply.at_rest(tree.ware)[0]
                 expected = map(_as_unpacked, manifest(packed, at_rest, limits=UNLIMITED))
@@ -128,17 +131,20 @@ class Upkeep:
             os.close(fd)
         return "; ".join(changes)
 
-    def _check_lone_tree(self, tree: Tree, fd: int, name: str) -> str:
-        """A tree whose packed ware is elsewhere is known by its own hash, or its dual id."""
+    def _hashes_of_tree(self, tree: Tree, fd: int, name: str) -> tuple[str | None, str]:
+        """The ``ztar`` id that a tree should have, as far as that is known, and the one that it has.
+
+        They differ for a sound tree, too, when its ware holds what unpacking does not keep.
+        """
         from warpforge.fsx.tree import walk
         from warpforge.pack.filters import INPUT
         from warpforge.pack.packer import pack
 
         expected = str(tree.ware) if tree.ware.packtype == "ztar" else self._store.duals.get(tree.ware)
-        seen = pack(walk(fd, os.fsencode(name)), "ztar", INPUT, None)
-        if expected is None or seen.dual == expected:
-            return ""
-        return f"its hash is {seen.dual}, not {expected}"
+        try:
+            return expected, pack(walk(fd, os.fsencode(name)), "ztar", INPUT.parse("setid=keep"), None).dual
+        except WarpforgeError as error:
+            return expected, f"none ({error.message})"
 
     def _catalogs(self) -> Iterator[Catalog]:
         from warpforge.catalog.tree import Catalog

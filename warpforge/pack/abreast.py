@@ -17,6 +17,7 @@ from warpforge.fsx.descent import DIRECTORY, Descent
 from warpforge.fsx.remove import remove_tree
 from warpforge.fsx.tree import Entry
 
+from .ahead import take_short_turns
 from .fileset import Fileset, make_look
 from .stretch import Deviation, Directory, Stretch, Taker, time_of
 from .table import read_table
@@ -145,6 +146,7 @@ class _Attempt:
         assembly = _Assembly(Fileset(self._flavour), root_fd, owner, self._limits.entries)
         board = Board(self._table, assembly.take)
         partners, threads = [], []
+        take_short_turns()
         try:
             for _ in range(_count(len(self._table))):
                 from .partner import Partner

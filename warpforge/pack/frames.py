@@ -18,6 +18,8 @@ import zstandard
 
 from warpforge.errors import store_error
 
+from .ahead import take_short_turns
+
 if TYPE_CHECKING:
     from typing import BinaryIO
 
@@ -69,6 +71,7 @@ class FrameWriter:
         self._writer = threading.Thread(target=self._write_in_order, daemon=True)
 
     def __enter__(self) -> FrameWriter:
+        take_short_turns()
         for thread in (*self._compressors, self._writer):
             thread.start()
         return self
