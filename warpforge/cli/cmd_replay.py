@@ -24,9 +24,10 @@ GOOD: Final = ("same", "no-replay")
 @click.argument("refs", nargs=-1, metavar="[MODULE[:RELEASE[:ITEM]]]...")
 @click.option("--all", "every", is_flag=True, help="Every release of the catalogs here that has a replay.")
 @click.option("--memo", is_flag=True, help="Let the memo answer what was run here before.")
+@click.option("--offline", is_flag=True, help="Ask nothing beyond this machine.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @pass_common
-def replay(common: Common, refs: tuple[str, ...], *, every: bool, memo: bool, jobs: int | None) -> None:
+def replay(common: Common, refs: tuple[str, ...], *, every: bool, memo: bool, offline: bool, jobs: int | None) -> None:
     """Build releases again from their replays, and compare with what was published.
 
     What a replay needs and nobody has is built by its own replay first. Exit status 1 when anything differs.
@@ -36,7 +37,7 @@ def replay(common: Common, refs: tuple[str, ...], *, every: bool, memo: bool, jo
     if not refs and not every:
         refuse_argument("what? Name MODULE[:RELEASE[:ITEM]], or say --all")
     verdicts: list[Verdict] = []
-    with _opened(common, force=not memo, jobs=jobs) as engine:
+    with _opened(common, force=not memo, offline=offline, jobs=jobs) as engine:
         replayer = Replayer(engine)
         for catalog, module, release, item in _meant(replayer, refs, every=every):
             for verdict in replayer.replay(catalog, module, release, item):
@@ -63,7 +64,7 @@ def _meant(replayer: Replayer, refs: Iterable[str], *, every: bool) -> Iterable[
         yield from ((*one, wanted.item) for one in replayer.wanted(wanted))
 
 
-def _opened(common: Common, *, force: bool, jobs: int | None) -> Engine:
+def _opened(common: Common, *, force: bool, offline: bool, jobs: int | None) -> Engine:
     from warpforge.cli.render import make_reporter
     from warpforge.engine.engine import Engine
     from warpforge.engine.options import Options
@@ -75,6 +76,7 @@ def _opened(common: Common, *, force: bool, jobs: int | None) -> Engine:
         jobs=jobs or 0,
         force=force,
         remake=True,
+        offline=offline,
         warehouse=settings.warehouse,
         run_path=settings.run_path,
         access=settings.access,

@@ -27,6 +27,7 @@ KEEP = "Boxes of failed actions that are kept for `warpforge shell --failed`; 0 
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
 @click.option("--force", "-f", is_flag=True, help="Run again what the memo could answer.")
 @click.option("--recursive", "-r", is_flag=True, help="Make what is nowhere to be had by the replays of releases.")
+@click.option("--offline", is_flag=True, help="Ask nothing beyond this machine; say first all that is missing.")
 @click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @click.option("--resume", is_flag=True, help="Take up failed scripts in their kept boxes, at the entry that failed.")
@@ -41,6 +42,7 @@ def run(
     *,
     force: bool,
     recursive: bool,
+    offline: bool,
     keep_going: bool,
     jobs: int | None,
     resume: bool,
@@ -60,6 +62,7 @@ def run(
         jobs=jobs or 0,
         force=force,
         remake=recursive,
+        offline=offline,
         warehouse=settings.warehouse,
         run_path=settings.run_path,
         keep_run_dir=settings.keep_run_dir,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from warpforge.engine.reach import Reach
     from warpforge.engine.remake import Remaker
     from warpforge.engine.run import PlotRun
+    from warpforge.mirror.policy import Access
     from warpforge.model.formula import FormulaFile
     from warpforge.pack.limits import Limits
     from warpforge.plan.plan import RepackTask, Result, StepPath
@@ -113,7 +114,7 @@ class Engine:
         """The mirrors that workspaces name."""
         from warpforge.engine.reach import Reach
 
-        return Reach(self.stack, self._options.access)
+        return Reach(self.stack, self._access)
 
     @cached_property
     def limits(self) -> Limits:
@@ -147,6 +148,10 @@ class Engine:
         """Run one target: a formula gives its RunRecord, a plot or module its PlotResults."""
         with self.store.use():
             try:
+                if self._options.offline:
+                    from warpforge.engine.offline import check_offline
+
+                    check_offline(self, target, self._options.jobs, remake=self._options.remake)
                 if target.kind == "formula":
                     return self._run_formula(target)
                 return self._run_plot(target)
@@ -230,6 +235,12 @@ class Engine:
 
     def _remake(self, ware: WareId) -> str:
         return self.remaker.remake(ware)
+
+    def _access(self) -> Access:
+        from warpforge.mirror.policy import Access
+
+        access = self._options.access() if self._options.access else Access()
+        return access._replace(offline=self._options.offline)
 
     def _last_built(self, module: str) -> PlotResults | None:
         """What a module gave in this run, else in its last one in this workspace."""

@@ -153,6 +153,8 @@ class Executor:
         self._box().warm()
         check_gathers(job.formula)
         check_mounts(job)
+        if self._options.offline:
+            check_network(job)
         resumption = self._wrecks.find(job)
         if self._options.explain:
             self._explain(job)
@@ -370,6 +372,13 @@ def check_mounts(job: Job) -> None:
         if isinstance(entry.basis, Mount) and not (job.where.base / entry.basis.path).exists():
             path = job.where.base / entry.basis.path
             raise Missing("missing", f"{entry.text} at {port}: there is no {path}", path=path)
+
+
+def check_network(job: Job) -> None:
+    """Errors: ``fetch`` (offline)."""
+    action = job.formula.action
+    if isinstance(action, Exec | Script) and action.network is True:
+        raise Unable("fetch", "offline, and the action asks for the network", reason="offline")
 
 
 def describe(run: Run, job: Job) -> None:

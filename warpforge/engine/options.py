@@ -18,6 +18,7 @@ class Options:
     ``keep_going`` after a failure, as far as can be; ``keep_failed``: how many boxes of failed actions are kept.
     ``resume`` scripts in such boxes, at the entry that failed or at ``resume_at``.
     ``remake``: wares that are nowhere to be had are made again by the replays of their releases.
+    ``offline``: nothing beyond this machine is asked.
 
     ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
     ``explain`` tells of each step why it runs.
@@ -39,6 +40,7 @@ class Options:
         invocation: str = "",
         look: bool = False,
         remake: bool = False,
+        offline: bool = False,
         max_unpacked: int | None = None,
         explain: bool = False,
     ) -> None:
@@ -55,5 +57,6 @@ class Options:
         self.invocation = invocation
         self.look = look
         self.remake = remake
+        self.offline = offline
         self.max_unpacked = max_unpacked
         self.explain = explain

@@ -36,7 +36,8 @@ class Access(NamedTuple):
     """What is needed besides an address. ``pushes``: how to push, by address; ``proxies``: by scheme, for hosts that
     ``no_proxy`` (suffixes of host names) does not name; ``s3_endpoint`` and ``s3_region``: when no push config says.
     ``ssh_agent``: the socket of who keeps the keys for repositories behind ssh.
-    ``auth_files``: where logins to registries are kept, the first one that has one counts.
+    ``auth_files``: where logins to registries are kept, the first one that has one counts. ``offline``: only what is
+    on this machine is asked.
     """
 
     policy: Policy = Policy()
@@ -47,6 +48,7 @@ class Access(NamedTuple):
     s3_region: str = ""
     ssh_agent: str = ""
     auth_files: tuple[Path, ...] = ()
+    offline: bool = False
 
     def proxy_for(self, scheme: str, host: str) -> str:
         """The proxy to ask for a host; empty for none."""

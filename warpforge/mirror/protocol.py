@@ -57,8 +57,9 @@ class Upstream(Protocol):
 def find_upstream(address: WarehouseAddr, packtype: str, access: Access = DEFAULT) -> Upstream | None:
     """What an address is for the wares of a packtype; None: a mirror of packed wares, see ``connect``.
 
-    Nothing is opened yet. Errors: those of the packtype for an address that is not followed.
+    Nothing is opened yet. Errors: ``fetch`` (offline), and those of the packtype for an address that is not followed.
     """
+    _check_offline(address, access)
     packed = address.is_content_addressed or address.scheme == "s3" or address in access.pushes
     if packtype == "git" and not packed:
         from .git import GitRemote
@@ -72,7 +73,8 @@ def find_upstream(address: WarehouseAddr, packtype: str, access: Access = DEFAUL
 
 
 def connect(address: WarehouseAddr, access: Access = DEFAULT) -> Mirror:
-    """The mirror behind an address; nothing is opened yet. Errors: ``fetch`` (reason policy)."""
+    """The mirror behind an address; nothing is opened yet. Errors: ``fetch`` (policy, offline)."""
+    _check_offline(address, access)
     push = access.pushes.get(address)
     if address.scheme == "s3" or (push is not None and push.kind == "s3"):
         from .s3 import S3Mirror
@@ -97,6 +99,13 @@ def connect(address: WarehouseAddr, access: Access = DEFAULT) -> Mirror:
         reason="policy",
         address=shown(address),
     )
+
+
+def _check_offline(address: WarehouseAddr, access: Access) -> None:
+    if access.offline and not address.url.removeprefix("git+").startswith("file:"):
+        raise Unable(
+            "fetch", f"{shown(address)}: not asked, for this is offline", reason="offline", address=shown(address)
+        )
 
 
 def ca_path(ware: WareId) -> str:
