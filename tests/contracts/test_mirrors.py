@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from support.conformance import CONFORMANCE, needs_conformance
 from support.places import (
     AWS,
     MirrorPlace,
@@ -20,9 +21,11 @@ from support.places import (
     s3_server,
 )
 
+from warpforge.engine.keep import keep_archive
 from warpforge.errors import WarpforgeError
 from warpforge.mirror.download import size_of
 from warpforge.model.atoms import WareId
+from warpforge.store.store import Store
 
 TAR = WareId("tar", "4z9DCTxoKkStqXQRwtf9nimpfQQ36dbndDsAPCQgECfbXt3edanUrsVKCjE9TkX2v9")
 ZTAR = WareId("ztar", "C4A4jNUSRSbpYSRZrMDDt5vTsdDf2p2pZUZ68K7SL9Ko")
@@ -88,6 +91,18 @@ def test_others_wares_are_found_in_the_flat_layout(place: MirrorPlace) -> None:
     assert read(place, ZTAR) == b"flat"
     place.put(ZTAR, b"its own")
     assert read(place, ZTAR) == b"its own"
+
+
+@needs_conformance
+def test_a_warehouse_of_the_original_is_read_through_it(place: MirrorPlace, tmp_path: Path) -> None:
+    """Its gzip tars, where it puts them, become wares of ours under the same ids."""
+    (packed,) = (path for path in (CONFORMANCE / "warehouse").rglob(TAR.hash) if path.is_file())
+    place.put(TAR, packed.read_bytes())
+    with Store(tmp_path / "store") as store:
+        with place.mirror.open(TAR) as stream:
+            keep_archive(store, stream, "tar", ware=TAR, expect=TAR)
+        assert store.warehouse.has(TAR)
+        assert store.duals.get(TAR) is not None
 
 
 def test_what_is_pushed_comes_back(place: MirrorPlace) -> None:

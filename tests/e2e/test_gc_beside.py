@@ -180,3 +180,30 @@ def test_a_box_outlives_the_thread_that_made_the_first_one(box_world: World) -> 
     steps["e"] = script("sleep 0.5; ls /in", inputs={"/in": "pipe:d:o"})
     box_world.write("plot.wf", plot(steps))
     assert box_world.run("--json", "run", "-j", "1", "plot.wf").exit == 0
+
+
+def test_why_each_kind_of_root_keeps_a_ware(box_world: World) -> None:
+    """Catalogs, memos, pins and --keep-for; what runs is above, workspaces below and replays are elsewhere."""
+    ref = "warpsys.org/busybox:v1.35.0:amd64-static"
+    box_world.write("trash/x", "input")
+    given = box_world.run("ware", "pack", "trash").out.strip()
+    steps = {"a": script("cp -a /in /out; echo >> /out/x", inputs={"/in": f"ware:{given}"}, outputs={"o": "/out"})}
+    box_world.write("plot.wf", plot(steps, {"r": "pipe:a:o"}))
+    record = box_world.run("--json", "run", "plot.wf").one("runrecord")
+    made = record["results"]["o"].removeprefix("ware:")
+    other = garbage(box_world, "other")
+    box_world.run("ware", "pin", other, "mine")
+    young = garbage(box_world, "young")
+
+    def why(what: str, *more: str) -> list[str]:
+        found = box_world.run("--json", "store", "gc", "--explain", what, *more).one("explain")
+        assert found["stays"] == bool(found["why"])
+        return list(found["why"])
+
+    assert ref in why(ref)[0] and "catalog" in why(ref)[0]
+    assert why(given) == [f"input of formula {record['formulaID']}, which is memoised"]
+    assert why(made) == [f"result of formula {record['formulaID']}, which is memoised"]
+    assert why(other) == why("mine") == ["pinned as mine"]
+    assert why(young) == []
+    assert why(young, "--keep-for", "1h") == ["used within the time that --keep-for says"]
+    assert box_world.fail("store", "gc", "--explain", "example.org/none:v1:x").code == "catalog-missing-entry"

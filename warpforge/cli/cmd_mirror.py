@@ -29,8 +29,9 @@ def mirror() -> None:
 @JOBS
 @pass_common
 def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, force: bool, jobs: int) -> None:
-    """Push wares to mirrors; without arguments every ware that a catalog here names and that is here.
+    """Push wares to mirrors.
 
+    Without arguments every ware that a catalog here names and that is here.
     What a mirror has already is passed over, so a push that was broken off is simply called again.
     ADDR is a directory, ca+file:///..., ca+s3://... or an address that config/mirroring.json says how to push to.
     """
@@ -52,9 +53,10 @@ def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, f
 @MAX_UNPACKED
 @pass_common
 def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, jobs: int) -> None:
-    """Fetch wares into the warehouse; without arguments every ware that a catalog here names.
+    """Fetch wares into the warehouse.
 
-    What is here already is passed over.
+    Without arguments every ware that a catalog here names. What is here already is passed over; what was broken off
+    goes on from there, if the mirror still has the same version.
     """
     with moving(common) as moves:
         engine, transfer = moves.engine, moves.transfer
@@ -75,7 +77,10 @@ def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, j
 @click.option("--check", is_flag=True, help="Ask every mirror whether it has the ware.")
 @pass_common
 def ls(common: Common, what: tuple[str, ...], *, check: bool) -> None:
-    """List the mirrors of wares, best first; without arguments of every ware that a catalog here names."""
+    """List the mirrors of wares, best first.
+
+    Without arguments of every ware that a catalog here names.
+    """
     with moving(common) as moves:
         engine, transfer = moves.engine, moves.transfer
         wares = wares_of(what, engine.lookup) if what else [*transfer.named()]

@@ -66,7 +66,9 @@ def verify_(common: Common, *, deep: bool) -> None:
 @MAX_UNPACKED
 @pass_common
 def repair(common: Common, *, wait: float) -> None:
-    """Verify deep, set aside what is wrong, and have it anew from the shelf or a mirror.
+    """Set aside what is wrong, and have it anew.
+
+    Everything is read and hashed; what is wrong comes from the shelf, a mirror or a replay.
 
     What is set aside is kept in the quarantine. Exits with 1 when something could not be had anew.
     """
@@ -114,10 +116,11 @@ def stats_(common: Common) -> None:
     from warpforge.store.stats import stats
 
     with _opened(common) as engine:
-        rows = list(stats(engine.store))
+        where, rows = engine.store.internal, list(stats(engine.store))
     if common.json:
         print(to_json({"stats": {row.what: {"count": row.number, "bytes": row.size} for row in rows}}))
         return
+    common.note(f"in {where}:")
     for row in rows:
         common.result(f"{row.what:<14}{row.number:>9}  {size(row.size):>10}")
     common.result(f"{'all':<14}{'':>9}  {size(sum(row.size for row in rows)):>10}")
@@ -127,7 +130,7 @@ def stats_(common: Common) -> None:
 @click.option("--keep-for", type=Duration(), help="Keep what was used since, named or not; forget older memos.")
 @click.option("--max-size", type=Size(), help="Then delete more, least recently used first, until the store fits.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
-@click.option("--explain", metavar="WARE", help="Only tell why a ware stays.")
+@click.option("--explain", metavar="WARE", help="Only tell why it stays: WAREID, MODULE:RELEASE:ITEM or a pin's name.")
 @WAIT
 @pass_common
 def gc(
@@ -148,7 +151,7 @@ def gc(
         held, upkeep = engine.store, Upkeep(engine)
         if explain is not None:
             with held.use():
-                _explain(common, make_plan(held, upkeep.roots(), policy), WareId.parse(explain))
+                _explain(common, make_plan(held, upkeep.roots(), policy), _meant(engine, explain))
             return
         with held.use() if dry_run else held.exclusive(wait):
             if not dry_run:
@@ -162,6 +165,14 @@ def gc(
         _show_plan(common, plan, dry_run=dry_run)
         if max_size is not None and plan.left > max_size:
             common.note(f"{size(plan.left)} stay, more than {size(max_size)}: all of it is named, pinned or in use")
+
+
+def _meant(engine: Engine, text: str) -> WareId:
+    """The ware that a person names. Errors: ``wareid-invalid``, ``catalog-missing-entry``."""
+    from warpforge.engine.transfer import wares_of
+
+    pinned = next((ware for name, ware in engine.store.kept.pins() if name == text), None)
+    return pinned or wares_of([text], engine.lookup)[0]
 
 
 def _explain(common: Common, plan: Plan, ware: WareId) -> None:
@@ -193,7 +204,8 @@ def _show_plan(common: Common, plan: Plan, *, dry_run: bool) -> None:
     counts = [(len(plan.wares), "ware"), (len(plan.trees), "tree"), (len(plan.memos), "memo")]
     counts.append((len(plan.partials), "partial download"))
     what = ", ".join(_many(count, name) for count, name in counts if count) or "nothing"
-    common.note(f"{what} {verb}: {size(plan.freed)} freed, {size(plan.left)} stay")
+    freed = "would be freed" if dry_run else "freed"
+    common.note(f"{what} {verb}: {size(plan.freed)} {freed}, {size(plan.left)} stay")
 
 
 def _show_finding(common: Common, finding: Finding) -> None:
