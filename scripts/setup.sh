@@ -25,7 +25,7 @@ retry() {
 # --- what is needed -----------------------------------------------------------------------------------
 
 # A command and the Debian package that brings it. busybox must be the static one: it runs in an empty root.
-readonly TOOLS="bwrap:bubblewrap runc:runc git:git strace:strace busybox:busybox-static gcc:gcc zstd:zstd tar:tar ps:procps setfacl:acl flock:util-linux openssl:openssl"
+readonly TOOLS="bwrap:bubblewrap runc:runc git:git strace:strace busybox:busybox-static gcc:gcc zstd:zstd tar:tar ps:procps setfacl:acl flock:util-linux openssl:openssl umoci:umoci skopeo:skopeo"
 
 is_static() { ! LC_ALL=C ldd "$1" >/dev/null 2>&1; }
 
@@ -118,7 +118,7 @@ set_up_python() {
 
 # Debian's packages of servers start and enable them when they are installed. These are only unpacked, below
 # .venv/servers: nothing starts, and nobody need be root. A test that misses one is skipped.
-readonly SERVERS="nginx:usr/sbin/nginx"
+readonly SERVERS="nginx:usr/sbin/nginx docker-registry:usr/bin/docker-registry"
 
 missing_servers() {
 	local pair

@@ -17,9 +17,11 @@ from support.places import (
     file_place,
     http_place,
     nginx_server,
+    oci_place,
     s3_place,
     s3_server,
 )
+from support.registry import docker_registry
 
 from warpforge.engine.keep import keep_archive
 from warpforge.errors import WarpforgeError
@@ -29,13 +31,19 @@ from warpforge.store.store import Store
 
 TAR = WareId("tar", "4z9DCTxoKkStqXQRwtf9nimpfQQ36dbndDsAPCQgECfbXt3edanUrsVKCjE9TkX2v9")
 ZTAR = WareId("ztar", "C4A4jNUSRSbpYSRZrMDDt5vTsdDf2p2pZUZ68K7SL9Ko")
-KINDS = ["file", "ca+file", "http", "ca+http", "nginx", "ca+nginx", "s3", "ca+s3"]
+KINDS = ["file", "ca+file", "http", "ca+http", "nginx", "ca+nginx", "s3", "ca+s3", "oci"]
 
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
     with s3_server() as endpoint:
         yield endpoint
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with docker_registry(tmp_path_factory.mktemp("registry")) as host:
+        yield host
 
 
 @pytest.fixture(params=KINDS)
@@ -52,6 +60,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     elif kind == "nginx":
         with nginx_server(base, tmp_path) as url:
             yield http_place(base, url, many=many)
+    elif kind == "oci":
+        yield oci_place(request.getfixturevalue("registry"), uuid4().hex)
     else:
         for name, value in AWS.items():
             monkeypatch.setenv(name, value)
@@ -84,7 +94,7 @@ def test_what_is_missing_is_not_found(place: MirrorPlace) -> None:
 
 
 def test_others_wares_are_found_in_the_flat_layout(place: MirrorPlace) -> None:
-    if not place.address.is_content_addressed:
+    if not place.address.startswith("ca+"):
         return
     place.put(WareId("tar", ZTAR.hash), b"flat")
     assert place.mirror.has(ZTAR)

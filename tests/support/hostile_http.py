@@ -55,6 +55,12 @@ class Hostile:
         self._behaviours[path] = behaviour
         return self.url + path
 
+    def wrap(self, prefix: str, wrapper: Callable[[Behaviour], Behaviour]) -> None:
+        """Change the answers of all paths below one."""
+        for path, behaviour in self._behaviours.items():
+            if path.startswith(prefix):
+                self._behaviours[path] = wrapper(behaviour)
+
     def paths(self) -> list[str]:
         """The paths that were asked for, in order."""
         return [call.path for call in self.calls]

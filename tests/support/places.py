@@ -60,6 +60,13 @@ def s3_place(endpoint: str, name: str, *, many: bool) -> MirrorPlace:
     return MirrorPlace(address, mirror, lambda ware, data: mirror.push(ware, BytesIO(data)), True)
 
 
+def oci_place(host: str, name: str) -> MirrorPlace:
+    """A repository of a registry that is this test's own."""
+    address = WarehouseAddr(f"oci://{host}/{name}")
+    mirror = connect(address, Access(QUICK))
+    return MirrorPlace(address, mirror, lambda ware, data: mirror.push(ware, BytesIO(data)), True)
+
+
 @contextmanager
 def directory_server(base: Path) -> Iterator[str]:
     """Python's own HTTP server of a directory."""

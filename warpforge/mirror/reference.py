@@ -43,8 +43,8 @@ class Repository(NamedTuple):
     @property
     def address(self) -> str:
         """The mirror's address."""
-        plain = self.scheme == "http" and not _is_loopback(self.host)
-        return f"oci{'+http' if plain else ''}://{self.host}/{self.name}"
+        usual = "http" if _is_loopback(self.host) else "https"
+        return f"oci{'' if self.scheme == usual else f'+{self.scheme}'}://{self.host}/{self.name}"
 
 
 class Reference(NamedTuple):

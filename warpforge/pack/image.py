@@ -121,7 +121,7 @@ def find_image(source: Source, platform: Platform | None = None) -> Image:
     ``ware-limit``, and those of the source.
     """
     data = source.root()
-    for _ in range(DEPTH):
+    for _ in range(DEPTH + 1):
         document = _parse(data, "the manifest")
         if not _is_index(document):
             return _load_image(source, data, document, platform)
