@@ -91,6 +91,21 @@ def test_a_parent_that_is_a_symlink_below_is_followed_inside() -> None:
     }
 
 
+def test_a_slash_in_front_is_the_images_own_root() -> None:
+    found = tree(tar(directory(b"/"), member(b"/etc/x", b"1"), hardlink(b"y", b"/etc/x")), tar(member(b"/etc/.wh.x")))
+    assert found == {"etc": "d", "y": "f644"}
+
+
+def test_a_layer_may_lack_its_end_but_nothing_of_a_member() -> None:
+    whole = member(b"one", b"1") + member(b"two", b"22")
+    for cut in (whole, whole[:-510], b""):
+        assert tree(cut) == ({"one": "f644", "two": "f644"} if cut else {})
+    large = member(b"large", bytes(3 << 20) + b"1")
+    assert tree(large[:-511]) == {"large": "f644"}
+    for cut in (whole[:-1], whole[:-511], whole[:1100], whole[:100], large[:-512]):
+        assert refusal(cut) == ("ware-corrupt", "")
+
+
 def test_hardlinks_reach_through_layers() -> None:
     below = tar(ROOT, member(b"one", b"content"), symlink(b"link", b"one"))
     assert tree(below, tar(hardlink(b"two", b"one"), hardlink(b"three", b"./two"), hardlink(b"four", b"link"))) == {
@@ -125,7 +140,7 @@ def test_what_a_tree_of_ours_cannot_hold() -> None:
     ("layers", "reason"),
     [
         ([tar(member(b"../evil"))], "path"),
-        ([tar(member(b"/evil"))], "path"),
+        ([tar(member(b"/../evil"))], "path"),
         ([tar(member(b"a/../../evil"))], "path"),
         ([tar(symlink(b"l", b".."), member(b"l/evil"))], "link"),
         ([tar(symlink(b"l", b"l")), tar(member(b"l/evil"))], "link"),

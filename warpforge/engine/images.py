@@ -118,11 +118,14 @@ class Images:
             return known, True
         with self.open(called) as source:
             from warpforge.pack.image import find_image
+            from warpforge.store.images import KeptImage
 
             image = find_image(source, called.platform)
             ware = WareId("oci", image.id)
             here = self._store.warehouse.has(ware)
-            if not here:
+            if here:
+                self._store.images.record(ware, KeptImage(image.manifest, image.config))
+            else:
                 keep_image(self._store, source, image, self._limits(), self._moved(ware, source.name))
             self._note(called, ware)
         return ware, here

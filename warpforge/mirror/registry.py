@@ -229,7 +229,8 @@ class _Asked:
     """One path of a repository, as a source to download."""
 
     def __init__(self, registry: Registry, path: str, headers: dict[str, str]) -> None:
-        self.name = registry.name
+        what = path.partition("/")[2]
+        self.name = f"{registry.name}{'@' if what.startswith('sha256:') else ':'}{what}"
         self._registry = registry
         self._path = path
         self._headers = headers

@@ -56,12 +56,12 @@ class _Layer:
         """Put it on top; gives its unpacked bytes."""
         try:
             with closing(Ahead(self._pieces())) as pieces:
-                overlay.add(MemberReader(pieces, self._limits, canonical=False))
+                overlay.add(MemberReader(pieces, self._limits, canonical=False, layer=True))
         except WarpforgeError as error:
             if error.code.removeprefix("warpforge-error-") in _DECODING:
-                self._blame(error)
+                self._blame()
             raise
-        self._compare(None)
+        self._compare()
         found = f"sha256:{self._hash.hexdigest()}"
         if found != diff_id:
             raise faults.corrupt(
@@ -77,16 +77,16 @@ class _Layer:
         while self._packed.some():
             pass
 
-    def _blame(self, error: WarpforgeError) -> None:
+    def _blame(self) -> None:
         """A layer that cannot be read is a lie if its bytes are not those of its digest. Errors: ``ware-mismatch``."""
         while self._packed.some():
             pass
-        self._compare(error)
+        self._compare()
 
-    def _compare(self, cause: WarpforgeError | None) -> None:
+    def _compare(self) -> None:
         found, size = f"sha256:{self._packed.sha256}", self._packed.size
         if (found, size) != self._wanted[1:3]:
-            raise lie(self._wanted, found, size) from cause
+            raise lie(self._wanted, found, size) from None
 
 
 class _Bounded:

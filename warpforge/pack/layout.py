@@ -347,6 +347,14 @@ def _is_called(listed: Any, tag: str) -> bool:
 
 
 def _is_tagged(name: str, tag: str) -> bool:
-    """``docker save`` writes names without what Docker takes for granted."""
-    wanted = tag if ":" in tag.rpartition("/")[2] else f"{tag}:latest"
-    return wanted in (name, f"docker.io/{name}", f"docker.io/library/{name}") or name.endswith(f":{tag}")
+    """By its name, whatever of it goes without saying, or by its tag alone."""
+    return _whole_name(name) == _whole_name(tag) or name.endswith(f":{tag}")
+
+
+def _whole_name(name: str) -> str:
+    """With all that Docker takes for granted."""
+    name = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+    first, slash, _ = name.partition("/")
+    if not slash:
+        return f"docker.io/library/{name}"
+    return name if "." in first or ":" in first or first == "localhost" else f"docker.io/{name}"

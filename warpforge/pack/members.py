@@ -80,12 +80,17 @@ class _Extra:
 
 
 class MemberReader:
-    """Iterates the members of a tar stream. A content is to be read before the next member is asked for."""
+    """Iterates the members of a tar stream. A content is to be read before the next member is asked for.
 
-    def __init__(self, pieces: Iterator[bytes], limits: Limits, *, canonical: bool) -> None:
+    ``layer``: of an image, whose digest tells whether it is whole. A "/" in front of a name stands for the image's own
+    root, and the end may be missing: tools that everybody uses write both.
+    """
+
+    def __init__(self, pieces: Iterator[bytes], limits: Limits, *, canonical: bool, layer: bool = False) -> None:
         self._pieces = pieces
         self._limits = limits
         self._canonical = canonical
+        self._layer = layer
         self._held = b""
         self._at = 0
         self._shapes: dict[bytes, _Shape] = {}
@@ -136,6 +141,8 @@ class MemberReader:
         header = self._held[at : at + BLOCK]
         if len(header) == BLOCK:
             self._at = at + BLOCK
+        elif self._layer and self._is_over():
+            return None
         else:
             header = self._take(BLOCK, b"the archive ends without its end block: it may be cut")
         checksum = header[148:156]
@@ -152,6 +159,12 @@ class MemberReader:
         if parse_number(checksum) not in (total + 253, signed):
             raise faults.corrupt("a header's checksum is wrong: not a tar, or damaged")
         return header
+
+    def _is_over(self) -> bool:
+        """Whether nothing follows."""
+        if self._at == len(self._held):
+            self._held, self._at = next(self._pieces, b""), 0
+        return not self._held
 
     def _end(self) -> None:
         """Behind the zero block: nothing but zeros."""
@@ -188,6 +201,8 @@ class MemberReader:
     def pad(self, size: int) -> None:
         """Pass over the zeros behind a content of this size."""
         padding = PADDING[size % BLOCK]
+        if padding and self._layer and self._is_over():
+            return
         if padding and self._take(len(padding)) != padding:
             raise faults.corrupt("the padding of a member is not zeros")
 
@@ -252,7 +267,7 @@ class MemberReader:
                 raise faults.corrupt("a hardlink has no place in a ztar", entry.path)
             check_name(entry.path, entry.link)
             try:
-                target = fold(entry.link)
+                target = fold(entry.link.lstrip(b"/") if self._layer else entry.link)
             except ValueError:
                 raise faults.invalid("link", entry.path, "a hardlink to outside of the ware") from None
             entry.kind, entry.link = "f", b""
@@ -273,6 +288,8 @@ class MemberReader:
             and not (raw[:1] in b"./" or b"//" in raw or b"/." in raw or raw[-1:] == b"/" or b"\0" in raw)
         ):
             return raw
+        if self._layer and raw[:1] == b"/":
+            raw = raw.lstrip(b"/") or b"./"
         path = parse_path(raw, kind, self._limits)
         if self._canonical and raw != (path or b".") + (b"/" if kind == "d" else b""):
             raise faults.corrupt("not spelled as in a ztar", raw)
