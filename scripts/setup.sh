@@ -40,6 +40,7 @@ missing_packages() {
 		fi
 	done
 	[ -e /usr/include/stdio.h ] || echo libc6-dev
+	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || echo libfaketime # for `reproduce`: another date
 }
 
 readonly GOOD_PYTHON='import sys; assert (3, 11) <= sys.version_info < (3, 14)'

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import rootfs
@@ -41,3 +44,23 @@ def snapshot(path: Path) -> dict[str, tuple[int, int, int, int, int]]:
                 status.st_ctime_ns,
             )
     return found
+
+
+def make_glibc_root(path: Path, programs: list[str]) -> Path:
+    """A new directory with programs of this machine and the shared libraries that they load: a dynamic root."""
+    for program in programs:
+        found = shutil.which(program, path="/usr/bin:/bin")
+        assert found is not None, program
+        _copy(Path(found), path / "bin" / program)
+        said = subprocess.run(["ldd", found], capture_output=True, text=True, check=True).stdout
+        for library in re.findall(r"(/\S+) \(0x", said):
+            _copy(Path(library), path / library.lstrip("/"))
+    for directory in (path, *(found for found in path.rglob("*") if found.is_dir())):
+        directory.chmod(0o755)
+    return path
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+    target.chmod(0o755)

@@ -26,6 +26,7 @@ KEEP = "Boxes of failed actions that are kept for `warpforge shell --failed`; 0 
 @click.command(cls=Command, name="run")
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
 @click.option("--force", "-f", is_flag=True, help="Run again what the memo could answer.")
+@click.option("--rebuild", is_flag=True, help="Run everything again and compare with what was made before.")
 @click.option("--recursive", "-r", is_flag=True, help="Make what is nowhere to be had by the replays of releases.")
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine; say first all that is missing.")
 @click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
@@ -41,6 +42,7 @@ def run(
     targets: tuple[str, ...],
     *,
     force: bool,
+    rebuild: bool,
     recursive: bool,
     offline: bool,
     keep_going: bool,
@@ -61,6 +63,7 @@ def run(
     options = Options(
         jobs=jobs or 0,
         force=force,
+        rebuild=rebuild,
         remake=recursive,
         offline=offline,
         warehouse=settings.warehouse,

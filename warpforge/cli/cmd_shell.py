@@ -80,15 +80,21 @@ def shell(common: Common, ctx: click.Context, what: str, *, failed: bool, at_ent
 
 
 def _parse(what: str, common: Common) -> tuple[Target, tuple[str, ...]]:
-    """The target and step that are meant."""
+    """The one step that is meant, and its target."""
+    target, step = parse_target(what, common, bare="step")
+    if target.kind != "formula" and not step:
+        refuse_argument("which step? name it as STEP, or TARGET:STEP; `warpforge plan` lists them")
+    return target, step
+
+
+def parse_target(what: str, common: Common, *, bare: str = "target") -> tuple[Target, tuple[str, ...]]:
+    """[TARGET:]STEP or TARGET[:STEP]: what without a colon is ``bare``, though a file is always a target."""
     head, colon, step = what.rpartition(":")
-    if not colon and (common.settings.cwd / what).is_file():
+    if not colon and (bare == "target" or (common.settings.cwd / what).is_file()):
         head, step = what, ""
     found = find_targets([head or "."], common.settings.cwd)
     if len(found) != 1:
-        refuse_argument(f"{head} means {len(found)} things, and one can be entered")
-    if found[0].kind != "formula" and not step:
-        refuse_argument("which step? name it as STEP, or TARGET:STEP; `warpforge plan` lists them")
+        refuse_argument(f"{head} means {len(found)} things, and this is about one")
     if found[0].kind == "formula" and step:
         refuse_argument(f"{head} is a formula, which has no step {step}")
     return found[0], tuple(step.split("/")) if step else ()

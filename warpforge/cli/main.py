@@ -29,6 +29,7 @@ LAZY = {
     "plan": ("warpforge.cli.cmd_plan:plan", "Tell what a run would do, without doing it."),
     "quickstart": ("warpforge.cli.cmd_quickstart:quickstart", "Write a first module and plot here."),
     "replay": ("warpforge.cli.cmd_replay:replay", "Build releases again from their replays, and compare."),
+    "reproduce": ("warpforge.cli.cmd_reproduce:reproduce", "Run steps again, varied, and name what changes outputs."),
     "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
     "shell": ("warpforge.cli.cmd_shell:shell", "Enter the box of a step, before its action or as it failed."),
     "status": ("warpforge.cli.cmd_status:status", "Show the module, the workspaces and this machine."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -11,8 +11,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from warpforge.engine.chronicle import Chronicle
+from warpforge.engine.ending import ActionFailed
 from warpforge.engine.events import Notice, Reporter, Several, StepFailed, StepFinished
-from warpforge.engine.execute import ActionFailed, Executor, Job, Where
+from warpforge.engine.execute import Executor, Job, Where
 from warpforge.engine.options import Options
 from warpforge.engine.supply import Supply
 from warpforge.errors import Missing, Unable, WarpforgeError
@@ -70,7 +71,7 @@ class Engine:
         self.executor: Final = Executor(
             self.store,
             self.supply,
-            lambda: self._box,
+            lambda: self.box,
             reporter,
             lambda: self._cancel,
             self._options,
@@ -255,6 +256,24 @@ class Engine:
         with self._running() as running:
             return running.run(plan, where)
 
+    def steps(self, target: Target, records: Mapping[StepPath, RunRecord]) -> Iterator[tuple[Job, RunRecord]]:
+        """Every step of a target that was run, with the record it then had. The caller uses the store."""
+        from warpforge.plan.plan import FormulaTask, Plan
+
+        if target.kind == "formula":
+            file, where = self.load_formula(target)
+            yield Job((), file.formula, formula_id(file.formula), where), records[()]
+            return
+        plot, where = self.load(target)
+        plan = Plan(plot, self.pinner.pins(plot, where.base))
+        while tasks := plan.ready():
+            for task in tasks:
+                if isinstance(task, FormulaTask):
+                    yield Job(task.path, task.formula, formula_id(task.formula), where), records[task.path]
+                    plan.finished(task, records[task.path].results)
+                else:
+                    plan.finished(task, {task.label: self.repack(task)})
+
     def approach(self, target: Target, step: StepPath) -> Job:
         """A step, or the formula itself, after all that it needs was run. The caller uses the store."""
         from warpforge.plan.plan import Plan
@@ -314,7 +333,8 @@ class Engine:
         return [*dict.fromkeys([*named, *self.reach.addresses])]
 
     @cached_property
-    def _box(self) -> Bwrap:
+    def box(self) -> Bwrap:
+        """What makes boxes here."""
         from warpforge.sandbox.bwrap import Bwrap
 
         return Bwrap()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from warpforge.engine.ending import ActionFailed, check_end, check_gathered
 from warpforge.engine.events import Notice, Reporter, StepExplained, StepFinished, StepOutput, StepStarted
 from warpforge.engine.phases import Phases
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from warpforge.engine.wreck import Resumption, Wrecks
     from warpforge.plan.plan import StepPath
     from warpforge.sandbox.protocol import Cancel, Entries, Sandbox, Seat
-    from warpforge.sandbox.spec import BoxSpec, Gathered, Outcome
+    from warpforge.sandbox.spec import BoxSpec, Outcome
     from warpforge.store.runs import Run
     from warpforge.store.staging import Staging
     from warpforge.store.stay import Stay
@@ -57,12 +58,6 @@ class Job(NamedTuple):
     formula_id: str
     where: Where
     origins: Mapping[str, str] | None = None
-
-
-class ActionFailed(Failed):
-    """The action ended with another exit code than 0; ``record`` tells."""
-
-    record: RunRecord
 
 
 class Executor:
@@ -149,6 +144,7 @@ class Executor:
     def _execute(self, job: Job, *, memoisable: bool) -> RunRecord:
         from warpforge.engine.furnish import furnish
         from warpforge.engine.gather import check_gathers
+        from warpforge.engine.rebuild import check_same
 
         self._box().warm()
         check_gathers(job.formula)
@@ -174,12 +170,16 @@ class Executor:
         run.entry.invocation = self._options.invocation
         run.announce()
         self._reporter.tell(StepStarted(job.step, job.formula_id, run.id))
+        # whoever rebuilds compares, and the memo stays with what was first
+        before = self._store.memo.load(job.formula_id) if self._options.rebuild and memoisable else None
         failed: WarpforgeError | None = None
         hold = self._store.failed.hold(resumption.box) if resumption is not None else nullcontext()
         try:
             with hold:
                 record = self._run(job, spec, run, phases)
-            run.entry.memoised = memoisable
+            if before is not None:
+                check_same(self._store, self._supply, before, record)
+            run.entry.memoised = memoisable and before is None
         except ActionFailed as error:
             failed = error
             self._ended(run)
@@ -199,7 +199,8 @@ class Executor:
         if resumption is not None:
             self._store.failed.drop(resumption.box)
         if memoisable:
-            self._memoise(record)
+            if before is None:
+                self._memoise(record)
             if self._options.force:
                 self._made[record.formula_id] = record
         return record
@@ -268,7 +269,7 @@ class Executor:
                 phases.end(*at)
                 at = ("gather", phases.begin("gather"))
             with phases.of(f"pack {labels[index]}"):
-                results[labels[index]] = self._keep(job.formula, labels[index], entries)
+                results[labels[index]] = self.keep_output(job.formula, labels[index], entries)
 
         if isinstance(job.formula.action, Echo):
             from warpforge.model.serial import dump
@@ -288,9 +289,9 @@ class Executor:
         if not outcome.facts.overlay:
             entry.why.append("trees were copied: overlays cannot be mounted here")
         record = RunRecord(run.id, int(time()), job.formula_id, outcome.exit_code, {})
-        _check_end(job, record, outcome, run)
+        check_end(job, record, outcome, run)
         for label, gathered in zip(labels, outcome.gathered, strict=True):
-            _check_gathered(label, gathered)
+            check_gathered(label, gathered)
         ordered = {label: results[label] for label in labels}
         entry.outputs = {label: str(result) for label, result in ordered.items()}
         return RunRecord(record.guid, record.time, record.formula_id, 0, ordered)
@@ -344,7 +345,8 @@ class Executor:
         if "_elsewhere" in self.__dict__:
             self._elsewhere.close()
 
-    def _keep(self, formula: Formula, label: str, entries: Entries) -> WareId | Literal:
+    def keep_output(self, formula: Formula, label: str, entries: Entries) -> WareId | Literal:
+        """What a box left for one output. Errors: ``output-invalid``, ``ware-mismatch``, ``store``."""
         from warpforge.engine.gather import keep_output, read_value
 
         gather = formula.outputs[label]
@@ -400,49 +402,3 @@ def describe(run: Run, job: Job) -> None:
     entry.inputs = {
         str(port): item.text for port, item in job.formula.inputs.items() if not isinstance(item.basis, Literal)
     }
-
-
-def _check_end(job: Job, record: RunRecord, outcome: Outcome, run: Run) -> None:
-    """Errors: an ActionFailed, ``action-limit``, ``interrupted``."""
-    if outcome.stopped == "cancelled":
-        raise Failed("interrupted", "the action was stopped")
-    if outcome.stopped:
-        raise Failed("action-limit", f"the action went over its limit: {outcome.stopped}", reason=outcome.stopped)
-    if not outcome.exit_code:
-        return
-    code = outcome.exit_code
-    if outcome.exec_error:
-        what = f"the action could not be executed: {outcome.text}"
-    elif outcome.signal:
-        what = f"the action was killed by signal {outcome.signal}"
-    else:
-        what = f"the action ended with exit code {code}"
-    script = job.formula.action
-    if outcome.entry >= 0 and isinstance(script, Script) and len(script.contents) > 1:
-        what += f", in entry {outcome.entry} (of 0 to {len(script.contents) - 1})"
-    error = ActionFailed(
-        "formula-execution-failed",
-        f"{what}; its output: warpforge log {record.guid[:8]}",
-        exitCode=code,
-        signal=outcome.signal or None,
-        reason=outcome.exec_error or None,
-        formulaID=job.formula_id,
-        run=record.guid,
-        entry=outcome.entry if outcome.entry >= 0 else None,
-        output=run.tail() or None,
-    )
-    error.record = record
-    raise error
-
-
-def _check_gathered(label: str, gathered: Gathered) -> None:
-    if gathered.status == "ok":
-        return
-    path = os.fsdecode(gathered.path)
-    raise Failed(
-        "output-invalid",
-        f"output {label} at {path}: {gathered.text or gathered.status}",
-        reason=gathered.status,
-        output=label,
-        path=path,
-    )

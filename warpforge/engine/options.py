@@ -16,6 +16,7 @@ class Options:
     """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
     and ``invocation``, the id of the command in the run log; with ``look`` nothing is written, so nothing can run.
     ``keep_going`` after a failure, as far as can be; ``keep_failed``: how many boxes of failed actions are kept.
+    ``rebuild``: as force, but what was made before is compared with, and stays remembered.
     ``resume`` scripts in such boxes, at the entry that failed or at ``resume_at``.
     ``remake``: wares that are nowhere to be had are made again by the replays of their releases.
     ``offline``: nothing beyond this machine is asked.
@@ -29,6 +30,7 @@ class Options:
         *,
         jobs: int = 0,
         force: bool = False,
+        rebuild: bool = False,
         warehouse: Path | None = None,
         run_path: Path | None = None,
         keep_run_dir: bool = False,
@@ -45,7 +47,8 @@ class Options:
         explain: bool = False,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
-        self.force = force
+        self.force = force or rebuild
+        self.rebuild = rebuild
         self.warehouse = warehouse
         self.run_path = run_path
         self.keep_run_dir = keep_run_dir

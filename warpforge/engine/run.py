@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator
 from time import monotonic
 from typing import Final, NamedTuple
 
+from warpforge.engine.ending import ActionFailed
 from warpforge.engine.events import PlotBegan, PlotFinished, Reporter, StepFailed, StepFinished, StepSkipped
-from warpforge.engine.execute import ActionFailed, Executor, Job, Where, is_memoisable
+from warpforge.engine.execute import Executor, Job, Where, is_memoisable
 from warpforge.engine.failure import Failure, all_errors, plot_error
 from warpforge.engine.workers import Workers
 from warpforge.errors import WarpforgeError

@@ -124,6 +124,18 @@ def exchange(one: StrPath, other: StrPath) -> None:
     renameat2(os.fspath(one), os.fspath(other), RENAME_EXCHANGE)
 
 
+def link_or_copy(path: str, goal: str) -> None:
+    """Give a file that never changes a second name; a copy where that cannot be done. Raises OSError."""
+    try:
+        os.link(path, goal)
+    except FileExistsError:
+        raise
+    except OSError:
+        with open(path, "rb") as source, open(goal, "xb") as target:
+            while block := source.read(1 << 20):
+                target.write(block)
+
+
 @contextmanager
 def movable(path: StrPath) -> Iterator[None]:
     """Let a directory without write permission be moved to another parent: its ``..`` changes, so the kernel asks.

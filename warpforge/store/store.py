@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
@@ -11,14 +11,14 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Unable
-from warpforge.fsx.atomic import make_dirs, movable, write_atomic
+from warpforge.fsx.atomic import link_or_copy, make_dirs, movable, write_atomic
 from warpforge.fsx.locks import Busy, Lock
 from warpforge.model.atoms import WareId
 
 from .debris import sweep
 from .facts import WareFacts
 from .finding import Finding, Findings, quarantine, storing
-from .layout import FORMAT, Layout, is_inside
+from .layout import FORMAT, Layout, file_name, is_inside
 from .memo import Memo
 from .shelf import Shelf
 from .staging import Staging
@@ -267,6 +267,24 @@ class Store:
                 self._unstamp(path)
             with movable(path):
                 return quarantine(self.layout.quarantine, path, kind)
+
+    def keep_beside(self, name: str, results: Mapping[str, object]) -> str:
+        """Keep results that should be the same in a directory of the quarantine, each under its own name; gives it.
+
+        A ware's packed bytes, of which the warehouse may let go then; of anything else its text. Errors: ``store``.
+        """
+        directory = f"{self.layout.quarantine}/{file_name(name)}"
+        with storing(f"cannot keep results in {directory}"):
+            make_dirs(directory, 0o700)
+            for key, result in results.items():
+                goal = f"{directory}/{file_name(key)}"
+                packed = self.warehouse.find(result) if isinstance(result, WareId) else None
+                with suppress(FileExistsError):
+                    if packed is not None:
+                        link_or_copy(str(packed), goal)
+                    else:
+                        write_atomic(goal, f"{result}\n".encode(), sync=False)
+        return directory
 
     def drop_tree(self, path: str) -> None:
         """Delete a tree on the shelf, its stamp first. Errors: ``store``."""
