@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ import pytest
 from warpforge.engine.events import Event, Ingested, Reporter
 from warpforge.engine.ingest import Ingester
 from warpforge.errors import WarpforgeError
+from warpforge.fsx.atomic import exchange
 from warpforge.fsx.stat_walk import GRAIN, stat_walk
 from warpforge.model.atoms import Ingest, WareId
 from warpforge.store.store import Store
@@ -108,6 +110,55 @@ def test_another_inode_with_the_same_times_is_seen(source: Source) -> None:
     os.utime(source.tree / "new", ns=(status.st_atime_ns, status.st_mtime_ns))
     os.rename(source.tree / "new", path)
     assert source.take()[0] != before
+
+
+def test_names_that_change_places_are_seen(source: Source) -> None:
+    """Renames change no file's bytes, size or mtime: the names and inodes tell, and the ctime of what was renamed."""
+    for name, text in (("one/x", "1"), ("two/x", "2"), ("p", "1"), ("q", "2")):
+        source.write(name, text)
+    stamp = (source.tree / "a").stat().st_mtime_ns
+    for path in sorted(source.tree.rglob("*"), reverse=True):
+        os.utime(path, ns=(stamp, stamp), follow_symlinks=False)
+    wares = [source.take()[0]]
+    for one, other in (("one", "two"), ("p", "q")):
+        exchange(source.tree / one, source.tree / other)
+        for path in (source.tree / one, source.tree / other, source.tree):
+            os.utime(path, ns=(stamp, stamp))
+        ware, cached = source.take()
+        assert not cached and ware not in wares
+        wares.append(ware)
+    os.rename(source.tree / "one", source.tree / "three")
+    os.rename(source.tree / "two", source.tree / "one")
+    os.rename(source.tree / "three", source.tree / "two")
+    ware, cached = source.take()
+    assert not cached and ware not in wares
+
+
+def test_a_directory_in_place_of_another(source: Source, tmp_path: Path) -> None:
+    """The whole directory is swapped for one with the same names, sizes and times, and back."""
+    ware, _ = source.take()
+    twin = tmp_path / "twin"
+    shutil.copytree(source.tree, twin, symlinks=True)
+    (twin / "a").write_text("tsrif")
+    for path in (*source.tree.rglob("*"), source.tree):
+        status = path.lstat()
+        times = (status.st_atime_ns, status.st_mtime_ns)
+        os.utime(twin / path.relative_to(source.tree), ns=times, follow_symlinks=False)
+    exchange(source.tree, twin)
+    other, cached = source.take()
+    assert not cached and other != ware
+    exchange(source.tree, twin)
+    assert source.take()[0] == ware
+
+
+def test_a_file_that_is_a_link_elsewhere_too(source: Source, tmp_path: Path) -> None:
+    os.link(source.tree / "a", tmp_path / "also")
+    ware, _ = source.take()
+    status = (tmp_path / "also").stat()
+    (tmp_path / "also").write_text("tsrif")
+    os.utime(tmp_path / "also", ns=(status.st_atime_ns, status.st_mtime_ns))
+    other, cached = source.take()
+    assert not cached and other != ware
 
 
 def test_what_is_left_out_does_not_count(source: Source) -> None:

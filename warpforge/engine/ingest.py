@@ -7,12 +7,14 @@ and counts only while the ware is here.
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from warpforge.engine.events import Ingested, Reporter, WareMoving
 from warpforge.engine.keep import keep_archive, keep_tree
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 NEVER: Final = (b".git", b".warpforge")
 IGNORE_FILE: Final = ".wfignore"
-RULES: Final = b"1"  # of what is left out and what the filters do; another number forgets what was noted
+RULES: Final = b"2"  # of what is left out and what the filters do; another number forgets what was noted
 
 
 class Ingester:
@@ -86,20 +88,22 @@ class Ingester:
         source = Path(os.path.realpath(path))
         if not source.is_dir():
             raise Missing("missing", f"{path}: there is no such repository", path=path)
+        _check_repository(source, path)
         if is_id(ref) and self._store.warehouse.has(WareId("git", ref)):
             return WareId("git", ref), True
         remote = GitRemote.at(source, self._access() if self._access else DEFAULT)
-        with self._store.scratched("names") as work:
-            ware = WareId("git", remote.resolve(ref, work / "git"))
-        if self._store.warehouse.has(ware):
-            return ware, True
         try:
+            with self._store.scratched("names") as work:
+                ware = WareId("git", remote.resolve(ref, work / "git"))
+            if self._store.warehouse.has(ware):
+                return ware, True
             self._keep_commit(ware, remote, source)
         except Unable as error:
-            if error.code == "warpforge-error-fetch" and error.reason == "not-found":
-                message = f"{path}: {ref!r} is no commit"
-                raise Unable("git", message, cause=error, reason="ref", ref=ref, path=path) from error
-            raise
+            if error.code != "warpforge-error-fetch":
+                raise
+            if error.reason == "not-found":
+                raise Unable("git", f"{path}: {ref!r} is no commit", reason="ref", ref=ref, path=path) from None
+            raise Unable("git", f"{path} cannot be read: {error.message}", reason="failed", path=path) from None
         return ware, False
 
     def _keep_commit(self, ware: WareId, remote: GitRemote, checkout: Path) -> None:
@@ -129,7 +133,7 @@ class Ingester:
         finally:
             os.close(fd)
 
-    def _sign(self, fd: int, patterns: list[str]) -> Signature | None:
+    def _sign(self, fd: int, patterns: bytes) -> Signature | None:
         """The signature of what would be read; None where reading will say what is wrong."""
         from warpforge.fsx.stat_walk import stat_walk
 
@@ -140,7 +144,7 @@ class Ingester:
             return None
         return found._replace(digest=RULES + found.digest)
 
-    def _read_dir(self, fd: int, patterns: list[str]) -> WareId:
+    def _read_dir(self, fd: int, patterns: bytes) -> WareId:
         """Pack in one pass, for a tree may change between two; what is here already is dropped."""
         from warpforge.fsx.tree import walk
         from warpforge.pack.filters import INGEST
@@ -148,11 +152,8 @@ class Ingester:
         return keep_tree(self._store, walk(fd, skip=make_skip(patterns)), "ztar", INGEST)
 
     def _tar(self, path: Path) -> WareId:
-        try:
-            with open(path, "rb") as stream:
-                return keep_archive(self._store, stream, "tar", limits=self._limits() if self._limits else None)
-        except FileNotFoundError as error:
-            raise Missing("missing", f"{path}: there is no such archive", cause=error, path=path) from error
+        with open_archive(path) as stream:
+            return keep_archive(self._store, stream, "tar", limits=self._limits() if self._limits else None)
 
     def _oci(self, name: str, base: Path) -> tuple[WareId, bool]:
         from warpforge.engine.images import parse_called
@@ -168,21 +169,17 @@ class Ingester:
         return keep_tree(self._store, [(Entry(b"", "f", 0o644, size=len(data)), io.BytesIO(data))], "ztar", INGEST)
 
 
-def make_skip(patterns: list[str]) -> Callable[[bytes, bool], bool]:
+def make_skip(patterns: bytes) -> Callable[[bytes, bool], bool]:
     """What an ingested directory leaves out: ``.git`` and ``.warpforge`` at any depth, and what the patterns name.
 
     Patterns are in gitignore's syntax.
     """
-    if not patterns:
-        return lambda path, _: path.rpartition(b"/")[2] in NEVER
-    from pathspec import GitIgnoreSpec
+    from warpforge.fsx.gitignore import make_ignore
 
-    spec = GitIgnoreSpec.from_lines(patterns)
+    ignores = make_ignore(patterns) if patterns else None
 
     def skip(path: bytes, is_directory: bool) -> bool:  # noqa: FBT001 (the walker's shape)
-        if path.rpartition(b"/")[2] in NEVER:
-            return True
-        return spec.match_file(os.fsdecode(path) + ("/" if is_directory else ""))
+        return path.rpartition(b"/")[2] in NEVER or (ignores is not None and ignores(path, is_directory))
 
     return skip
 
@@ -197,11 +194,44 @@ def open_dir(path: Path) -> int:
         raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error
 
 
-def read_ignore_file(fd: int) -> list[str]:
-    """The patterns of a directory's ``.wfignore``."""
+def open_archive(path: Path) -> BinaryIO:
+    """A regular file to be read. Errors: ``missing``, ``io``."""
     try:
-        found = os.open(IGNORE_FILE, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=fd)
-    except OSError:
-        return []
-    with open(found, encoding="utf-8", errors="surrogateescape") as lines:
-        return lines.read().splitlines()
+        return _open_regular(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise Missing("missing", f"{path}: there is no such archive", cause=error, path=path) from error
+    except OSError as error:
+        raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error
+
+
+def read_ignore_file(fd: int) -> bytes:
+    """The patterns of a directory's ``.wfignore``, which are those of a ``.gitignore``. Errors: ``io``.
+
+    As with git, a link is not followed; but who made one wanted something left out, and is told.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        with _open_regular(os.open(IGNORE_FILE, flags, dir_fd=fd)) as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        why = "a link is not followed" if error.errno == errno.ELOOP else error.strerror
+        raise Unable("io", f"{IGNORE_FILE} cannot be read: {why}", cause=error, path=IGNORE_FILE) from error
+
+
+def _open_regular(fd: int) -> BinaryIO:
+    """A file around a descriptor. Raises OSError for anything but a regular file."""
+    if stat.S_ISREG(os.fstat(fd).st_mode):
+        return os.fdopen(fd, "rb")
+    os.close(fd)
+    raise OSError(errno.EINVAL, "it is no regular file")
+
+
+def _check_repository(path: Path, named: Path) -> None:
+    """Whether the top of a repository, or a bare one, is here. Errors: ``git`` (repository)."""
+    if os.path.lexists(path / ".git") or ((path / "HEAD").exists() and (path / "objects").is_dir()):
+        return
+    top = next((parent for parent in path.parents if os.path.lexists(parent / ".git")), None)
+    hint = f"; {top} is one, and it is taken whole" if top else ""
+    raise Unable("git", f"{named} is no git repository{hint}", reason="repository", path=named)

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from warpforge.engine.ingest import make_skip, open_dir, read_ignore_file
+from warpforge.engine.ingest import make_skip, open_archive, open_dir, read_ignore_file
 from warpforge.errors import Missing
 from warpforge.model.atoms import Ingest, WareId
 
@@ -57,11 +57,8 @@ def _dir(path: Path) -> WareId:
 def _tar(path: Path) -> WareId:
     from warpforge.pack.packer import scan
 
-    try:
-        with open(path, "rb") as stream:
-            return scan(stream, "tar").ware
-    except FileNotFoundError as error:
-        raise Missing("missing", f"{path}: there is no such archive", cause=error, path=path) from error
+    with open_archive(path) as stream:
+        return scan(stream, "tar").ware
 
 
 def _literal(text: str) -> WareId:
