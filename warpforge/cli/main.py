@@ -20,6 +20,7 @@ from warpforge.cli.app import Common, Group, show_error  # noqa: E402
 from warpforge.errors import EXIT_INTERRUPTED, Failed, Internal, Invalid, Unable, WarpforgeError  # noqa: E402
 
 LAZY = {
+    "capsule": ("warpforge.cli.cmd_capsule:capsule", "A module with all that it is built from, in one file."),
     "catalog": ("warpforge.cli.cmd_catalog:catalog", "Name releases of wares, and look them up."),
     "check": ("warpforge.cli.cmd_check:check", "Check documents and say everything that is wrong with them."),
     "fmt": ("warpforge.cli.cmd_fmt:fmt", "Rewrite documents in their canonical form."),
