@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from support import hostile_http as hostile
+from support.aftermath import check_sound
 from support.hostile_http import Call, Hostile
 from support.processes import wait_until
 from support.world import WARPFORGE, World
@@ -89,6 +90,7 @@ def test_a_pull_goes_on_in_the_next_process(
     assert left(world) == []
     world.run("ware", "unpack", "--path", "out", ware)
     assert world.path("out/noise").stat().st_size == SIZE
+    check_sound(world, wares=1)
 
 
 def test_one_that_was_there_whole_is_not_fetched_again(

@@ -23,6 +23,7 @@ def refuse(path: Path) -> str:
 
 
 def test_only_regular_files(tmp_path: Path) -> None:
+    """N12."""
     (tmp_path / "file").write_bytes(b"x")
     (tmp_path / "link").symlink_to("file")
     (tmp_path / "dangling").symlink_to("nowhere")
@@ -35,6 +36,7 @@ def test_only_regular_files(tmp_path: Path) -> None:
 
 
 def test_a_push_is_a_copy_and_replaces_whole(tmp_path: Path) -> None:
+    """N12 N13."""
     (tmp_path / "source").write_bytes(b"new")
     (tmp_path / "one").write_bytes(b"old")
     os.link(tmp_path / "one", tmp_path / "elsewhere")

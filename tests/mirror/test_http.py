@@ -233,7 +233,7 @@ def test_the_world_does_not_send_us_home() -> None:
     assert done.stdout.split() == ["policy", "0", "ok"], done.stderr
 
 
-# what the body says of itself (N08 N09)
+# what the body says of itself (N08; N09 and N10 take a hash: tests/e2e/test_hostile_mirrors.py)
 
 
 def test_a_content_encoding_changes_nothing(server: Hostile) -> None:
@@ -305,6 +305,7 @@ def secure(certificate: Path) -> Iterator[Hostile]:
 
 
 def test_a_certificate_that_nobody_vouches_for(secure: Hostile) -> None:
+    """N06."""
     error = refuse(secure.on("/x", hostile.body(DATA)))
     assert "TLS" in error.message
     assert secure.calls == []

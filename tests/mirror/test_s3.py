@@ -90,6 +90,7 @@ def test_nobody_there() -> None:
 
 
 def test_the_signature_is_never_said(server: Hostile) -> None:
+    """N14."""
     with pytest.raises(WarpforgeError) as caught:
         at(server.url).open(WARE)
     assert "X-Amz-Signature" in server.calls[0].path
@@ -97,6 +98,7 @@ def test_the_signature_is_never_said(server: Hostile) -> None:
 
 
 def test_a_push_that_fails_after_its_body_is_tried_again(server: Hostile) -> None:
+    """N13."""
     seen: list[bytes] = []
 
     def put(call: hostile.Call) -> None:

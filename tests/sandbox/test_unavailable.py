@@ -1,4 +1,4 @@
-"""Machines on which no box can be made: one error, what is missing, what to do; nothing left, nothing weaker."""
+"""R07: machines on which no box can be made: one error, what is missing, what to do; nothing left, nothing weaker."""
 
 from __future__ import annotations
 

@@ -140,7 +140,8 @@ class Answer:
             return
         if status in _GONE:
             raise Unable("fetch", f"{self._name}: not found", reason="not-found", status=status, address=self._name)
-        said = f"the server said {status} {self._response.reason or ''}".rstrip() + self._explained()
+        phrase = "".join(c for c in self._response.reason or "" if c.isprintable())[:60]
+        said = f"the server said {status} {phrase}".rstrip() + self._explained()
         if status in _MAY_PASS:
             raise MayPass(said, after=_retry_after(self.headers.get("Retry-After")))
         raise Unable("fetch", f"{self._name}: {said}", reason="net", status=status, address=self._name)
