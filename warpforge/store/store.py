@@ -348,7 +348,7 @@ class Store:
             if isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
                 return
             raise
-        if text.strip() != str(FORMAT).encode():
+        if text and text.strip() != str(FORMAT).encode():  # an empty one was torn by a power cut, and says nothing
             found = text.strip().decode("ascii", "backslashreplace") or "nothing"
             raise Unable(
                 "store",
@@ -360,8 +360,8 @@ class Store:
 
     def _mark(self) -> None:
         """Write the format beside the first thing that we write."""
-        if not os.path.exists(self.layout.format):
-            write_atomic(self.layout.format, f"{FORMAT}\n".encode(), sync=False)
+        if not os.path.exists(self.layout.format) or not os.path.getsize(self.layout.format):
+            write_atomic(self.layout.format, f"{FORMAT}\n".encode())
 
     def __enter__(self) -> Store:
         return self
