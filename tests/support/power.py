@@ -1,9 +1,9 @@
 """Power cuts: what a disk holds at a moment when a writer is in the middle of things, mounted again and looked at.
 
 ``python -m support.power DIRECTORY CUTS SEED`` in a private mount namespace, as root: an ext4 file system in a file,
-mounted through a loop device; a writer that runs the product's own commands there and notes, elsewhere, what each said
+mounted through a loop device; a writer that runs the commands of the product there and notes, elsewhere, what each said
 it had done; now and then the writer is stopped, and the file copied. What the file system had not yet written to its
-device is not in the copy, as after a power cut. The copy is mounted, and everything noted before must be there and sound.
+device is not in the copy, as after a power cut. The copy is mounted: all that was noted must be there, and sound.
 Prints one line of JSON: cuts, and for each kind how many were acknowledged, looked for and lost, and what was torn.
 """
 
@@ -181,7 +181,7 @@ def _is_sound(store: Store, ware: WareId) -> bool:
 
 
 def _command(place: Path, *words: str) -> str:
-    command = [Path(sys.executable).parent / "warpforge", "--json", *words]
+    command = [str(Path(sys.executable).parent / "warpforge"), "--json", *words]
     done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done
     return done.stdout

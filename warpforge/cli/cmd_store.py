@@ -62,25 +62,40 @@ def verify_(common: Common, *, deep: bool) -> None:
 
 
 @store.command("repair")
+@click.option("--from", "addresses", multiple=True, metavar="ADDR", help="Ask this mirror or directory first.")
+@click.option("--no-replay", is_flag=True, help="Run nothing to make again what cannot be fetched.")
 @WAIT
 @MAX_UNPACKED
 @pass_common
-def repair(common: Common, *, wait: float) -> None:
+def repair(common: Common, *, addresses: tuple[str, ...], no_replay: bool, wait: float) -> None:
     """Set aside what is wrong, and have it anew.
 
-    Everything is read and hashed; what is wrong comes from the shelf, a mirror or a replay.
-
+    Everything is read and hashed. What is wrong comes from the shelf, from a mirror, or from a peer: a root workspace
+    beside or above this one, the home workspace, or ADDR, such as another machine's `warehouse serve`. What nobody has
+    is made again, by the replay of the release that names it, or by the formula that made it here, and compared.
     What is set aside is kept in the quarantine. Exits with 1 when something could not be had anew.
     """
+    from warpforge.cli.cmd_mirror import parse_address
     from warpforge.engine.events import Reporter
-    from warpforge.engine.mend import Mender
+    from warpforge.engine.mend import Mender, Sources
     from warpforge.engine.transfer import Transfer
+    from warpforge.model.atoms import WarehouseAddr
+    from warpforge.workspace.peers import find_peers
 
-    with _opened(common) as engine, engine.store.exclusive(wait, strict=True), _progress(common) as told:
-        engine.store.sweep()
-        mended = Mender(engine, Transfer(engine.store, engine.supply, engine.lookup, engine.reach, Reporter())).repair(
-            told
-        )
+    named = [parse_address(text) for text in addresses]
+    with _opened(common) as engine:
+        peers = [
+            WarehouseAddr.parse(f"ca+file://{peer.internal}/warehouse")
+            for peer in find_peers(engine.stack.root, common.settings.home)
+        ]
+        transfer = Transfer(engine.store, engine.supply, engine.lookup, engine.reach, Reporter())
+        mender = Mender(engine, transfer, Sources(named, peers))
+        with engine.store.exclusive(wait, strict=True), _progress(common) as told:
+            engine.store.sweep()
+            mended = mender.repair(told)
+        if not no_replay and any(done.lost for done in mended):
+            with engine.store.use():
+                mended = mender.make_again(mended)
     for done in mended:
         if common.json:
             print(to_json({"mended": {**_serial(done.finding), "done": done.done, "how": done.how}}))

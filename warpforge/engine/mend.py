@@ -1,4 +1,4 @@
-"""Mend: what is wrong in the store is set aside, and had anew from the shelf or a mirror.
+"""Mend: what is wrong in the store is set aside, and had anew: from the shelf, a mirror or a peer, or made again.
 
 Nothing is deleted but a tree whose ware lies packed in the warehouse. Each step is one rename, so a repair that was
 killed is done by the next one, and a second one finds nothing to do.
@@ -7,11 +7,12 @@ killed is done by the next one, and a second one finds nothing to do.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.engine.upkeep import DAMAGED, Upkeep
 from warpforge.errors import WarpforgeError
-from warpforge.model.atoms import WareId
+from warpforge.model.atoms import WarehouseAddr, WareId
 from warpforge.store.finding import Finding
 
 if TYPE_CHECKING:
@@ -21,25 +22,55 @@ if TYPE_CHECKING:
 
 
 class Mended(NamedTuple):
-    """What became of one finding. ``done``: whether nothing is lost. ``how``: in words."""
+    """What became of one finding. ``done``: whether nothing is lost. ``how``: in words. ``lost``: a ware, if it is."""
 
     finding: Finding
     done: bool
     how: str
+    lost: WareId | None = None
+
+
+class Sources(NamedTuple):
+    """Where wares may be had beside their mirrors: what a person named is asked ``first``, ``peers`` last."""
+
+    first: Sequence[WarehouseAddr] = ()
+    peers: Sequence[WarehouseAddr] = ()
 
 
 class Mender:
-    """Mends the store of an engine; the caller holds the store's exclusive lock."""
+    """Mends the store of an engine."""
 
-    def __init__(self, engine: Engine, transfer: Transfer) -> None:
+    def __init__(self, engine: Engine, transfer: Transfer, sources: Sources = Sources()) -> None:  # noqa: B008
+        self._engine = engine
+        self._sources = sources
         self._upkeep = Upkeep(engine)
         self._store = engine.store
         self._supply = engine.supply
         self._transfer = transfer
 
     def repair(self, told: Told) -> list[Mended]:
-        """Verify deep, and mend what is found."""
+        """Verify deep, and mend what is found; the caller holds the store's exclusive lock."""
         return [self._mend(finding) for finding in self._upkeep.verify(told, deep=True)]
+
+    def make_again(self, mended: Iterable[Mended]) -> list[Mended]:
+        """Make what is lost once more, by replays and by what the run log remembers; the caller uses the store."""
+        return [self._make(done) if done.lost is not None else done for done in mended]
+
+    def _make(self, done: Mended) -> Mended:
+        from warpforge.engine.again import make_again
+
+        assert done.lost is not None
+        if self._store.has(done.lost):  # another one was made by what made this one, too
+            return done._replace(done=True, how=f"made again; {done.how}", lost=None)
+        how = make_again(self._engine, done.lost)
+        if not how:
+            return done._replace(how=f"{done.how}; nothing here makes it again")
+        return done._replace(done=True, how=f"made again by {how}; {done.how}", lost=None)
+
+    def _pull(self, ware: WareId) -> str:
+        """Bring a ware from wherever it is; gives the address."""
+        addresses = [*self._sources.first, *self._transfer.mirrors(ware), *self._sources.peers]
+        return self._transfer.pull(ware, [*dict.fromkeys(addresses)])[1]
 
     def _mend(self, finding: Finding) -> Mended:
         try:
@@ -70,9 +101,9 @@ class Mender:
         if self._from_shelf(ware):
             return _mended(finding, f"packed again from the shelf; {where}")
         try:
-            source = self._transfer.pull(ware)[1]
+            source = self._pull(ware)
         except WarpforgeError as error:
-            return _lost(finding, f"{error.message}; {where}")
+            return _lost(finding, f"{error.message}; {where}", ware)
         return _mended(finding, f"fetched from {source}; {where}")
 
     def _mend_missing(self, finding: Finding, ware: WareId) -> Mended:
@@ -81,9 +112,9 @@ class Mender:
             return _mended(finding, "packed again from the shelf")
         self._store.index.forget_ware(ware)
         try:
-            return _mended(finding, f"fetched from {self._transfer.pull(ware)[1]}")
+            return _mended(finding, f"fetched from {self._pull(ware)}")
         except WarpforgeError as error:
-            return _lost(finding, f"{error.message}; the index forgot it")
+            return _lost(finding, f"{error.message}; the index forgot it", ware)
 
     def _from_shelf(self, ware: WareId) -> bool:
         """Whether the tree on the shelf could be packed into the very same ware."""
@@ -147,5 +178,5 @@ def _mended(finding: Finding, how: str) -> Mended:
     return Mended(finding, done=True, how=how)
 
 
-def _lost(finding: Finding, how: str) -> Mended:
-    return Mended(finding, done=False, how=how)
+def _lost(finding: Finding, how: str, ware: WareId | None = None) -> Mended:
+    return Mended(finding, done=False, how=how, lost=ware)
