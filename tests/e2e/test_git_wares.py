@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import threading
+import time
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.plots import plot, script
 from support.repositories import Repo, git_daemon, http_repositories
-from support.world import World
+from support.world import WARPFORGE, World
 
 from warpforge.catalog.edit import add_item
 from warpforge.catalog.tree import Catalog
@@ -117,5 +122,80 @@ def test_a_plot_takes_a_release_from_where_catalogs_and_workspaces_say(
         box_world.write(path, {"catalogmirrors.v1": {key: mirrors[key]}})
     steps = {"s": script("cat /src/a /src/sub/b", inputs={"/src": "pipe::src"})}
     box_world.write("plot.wf", plot(steps, inputs={"src": "catalog:example.org/src:v1:src"}))
-    assert "s | 1bee" in box_world.run("run", "plot.wf").err
+    assert "fetch" in box_world.run("plan", "plot.wf").out
+    assert "s | 1bee" in box_world.run("run", "--offline", "plot.wf").err
     assert "there" in box_world.run("mirror", "ls", "--check", upstream.ware).out
+
+
+def test_offline_no_repository_elsewhere_is_asked(world: World, upstream: Upstream, tmp_path: Path) -> None:
+    world.root_workspace()
+    asked: list[str] = []
+
+    def note(handler: BaseHTTPRequestHandler) -> bool:
+        asked.append(handler.path)
+        return False
+
+    with http_repositories(upstream.base, before=note) as url:
+        repo = Repo(tmp_path / "outer")
+        repo.submodule(upstream.repo, "sub", f"{url}/repo".replace("http:", "https:"))
+        repo.commit()
+        shutil.rmtree(repo.path / "sub")
+        shutil.rmtree(repo.path / ".git/modules")
+        inputs = {"x": f"ingest:git:{repo.path}:HEAD"}
+        world.write("plot.wf", {"plot.v1": {"inputs": inputs, "steps": {}, "outputs": {}}})
+        failed = world.fail("run", "--offline", "plot.wf")
+        assert failed.causes[-1]["details"]["reason"] == "offline"
+    assert asked == []
+
+
+def test_a_commit_is_published_by_name(world: World, upstream: Upstream) -> None:
+    world.root_workspace()
+    ref = "example.org/src:v1:src"
+    upstream.repo.git("tag", "-f", "-am", "x", "v1", upstream.commit)
+    with http_repositories(upstream.base) as url:
+        assert world.run("ware", "scan", f"git+{url}/repo#v1").out.strip() == upstream.ware
+        world.run("catalog", "add", "git", ref, f"{url}/repo", "v1")
+        mirrors = world.read_json(".warpforge/catalogs/default/example.org/src/_mirrors.json")
+        assert mirrors == {"catalogmirrors.v1": {"byModule": {"example.org/src": {"git": [f"{url}/repo"]}}}}
+        assert upstream.ware in world.run("catalog", "show", ref).out
+        assert world.fail("catalog", "add", "git", ref, f"{url}/repo", "v1").code == "already-exists"
+        for wrong in ("nope", "1" * 40):
+            failed = world.fail("catalog", "add", "git", "example.org/src:v2:src", f"{url}/repo", wrong)
+            assert (failed.code, failed.error["details"]["reason"]) == ("git", "ref")
+        assert "fetched" in world.run("mirror", "pull", ref).out
+    assert world.run("ware", "scan", upstream.ware).out.strip() == upstream.ware
+
+
+def test_a_stopped_fetch_leaves_nothing(world: World, upstream: Upstream) -> None:
+    """Killed or interrupted while the server keeps it waiting: no git goes on, and the next command is as before."""
+    world.root_workspace()
+    release, waiting = threading.Event(), threading.Event()
+
+    def hold(handler: BaseHTTPRequestHandler) -> bool:
+        if handler.command == "POST":
+            waiting.set()
+            release.wait(60)
+        return False
+
+    with http_repositories(upstream.base, before=hold) as url:
+        for number in (signal.SIGKILL, signal.SIGINT):
+            waiting.clear()
+            command = [str(WARPFORGE), "ware", "fetch", upstream.ware, f"{url}/repo"]
+            running = subprocess.Popen(command, cwd=world.root, env=world.environment(), stderr=subprocess.DEVNULL)
+            assert waiting.wait(60)
+            running.send_signal(number)
+            assert running.wait(60) in (-number, 130)
+            assert gone(str(world.root)), "git is still there"
+        release.set()
+        assert "fetched" in world.run("ware", "fetch", upstream.ware, f"{url}/repo").out
+    assert not [*world.path(".warpforge/tmp").iterdir()]
+
+
+def gone(text: str) -> bool:
+    """Whether no git that holds a text in its command line is left, after a while at most."""
+    for _ in range(200):
+        said = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+        if not [line for line in said.splitlines() if line.startswith(("git ", "/bin/sh")) and text in line]:
+            return True
+        time.sleep(0.05)
+    return False

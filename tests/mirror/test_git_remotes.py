@@ -355,5 +355,5 @@ def silent_server() -> Iterator[int]:
 
 def running(text: str) -> list[str]:
     """Processes of git whose command line holds a text."""
-    said = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in said.splitlines() if line.startswith("git ") and text in line]
+    said = subprocess.run(["ps", "-ewwo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in said.splitlines() if line.startswith(("git ", "/bin/sh")) and text in line]

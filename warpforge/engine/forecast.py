@@ -268,10 +268,14 @@ class Forecaster:
 
     def _size(self, ware: WareId, address: Any) -> tuple[int | None, bool]:
         from warpforge.mirror.download import size_of
-        from warpforge.mirror.protocol import connect
+        from warpforge.mirror.protocol import connect, find_upstream
 
+        access = self._engine.reach.access
         try:
-            with connect(address, self._engine.reach.access).open(ware) as stream:
+            upstream = find_upstream(address, ware.packtype, access)
+            if upstream is not None:
+                return None, upstream.has(ware)
+            with connect(address, access).open(ware) as stream:
                 return size_of(stream), True
         except WarpforgeError:
             return None, False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -52,6 +53,18 @@ _HARMLESS: Final = (
 _ID: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
 
 
+_GUARD: Final = """\
+exec 3<&0 </dev/null
+(read -r _ <&3; kill -KILL 0) >/dev/null 2>&1 &
+guard=$!
+exec 3<&-
+"$0" "$@"
+said=$?
+kill -KILL $guard
+exit $said
+"""
+
+
 def is_id(text: str) -> bool:
     """Whether a text is the full id of an object: 40 hexadecimal digits, or 64 in a repository of sha256."""
     return bool(_ID.match(text))
@@ -76,22 +89,29 @@ class Bare:
         """What one command says. Errors: ``git`` (failed, missing)."""
         return self._run(self.command(*arguments), self.environment(), stdin)
 
-    def start(
-        self,
-        *arguments: str,
-        environment: Mapping[str, str] | None = None,
-        stdin: int = subprocess.DEVNULL,
-        stdout: int = subprocess.DEVNULL,
-        stderr: int = subprocess.DEVNULL,
-    ) -> subprocess.Popen[bytes]:
-        """One command as a process of its own group. Errors: ``git`` (missing)."""
+    def start_reading(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """A command that is asked on stdin and answers on stdout; it ends with its stdin. Errors: ``git`` (missing)."""
+        return self._start(self.command(*arguments), self.environment(), subprocess.DEVNULL)
+
+    def start_guarded(self, *arguments: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        """A command that may wait for others, in a process group of its own, which does not outlive us.
+
+        Its stdin is the lifeline: when that closes, which a kill of ours does too, the whole group is killed.
+        Errors: ``git`` (missing).
+        """
+        if shutil.which("git", path=environment["PATH"]) is None:
+            raise _not_installed(None)
+        command = ["/bin/sh", "-c", _GUARD, *self.command(*arguments)]
+        return self._start(command, environment, subprocess.PIPE)
+
+    def _start(self, command: list[str], environment: Mapping[str, str], stderr: int) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                self.command(*arguments),
-                env=self.environment() if environment is None else environment,
+                command,
+                env=environment,
                 start_new_session=True,
-                stdin=stdin,
-                stdout=stdout,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
                 stderr=stderr,
             )
         except FileNotFoundError as error:
@@ -160,5 +180,5 @@ class Bare:
         return done.stdout
 
 
-def _not_installed(error: OSError) -> Unable:
+def _not_installed(error: OSError | None) -> Unable:
     return Unable("git", "git is not installed: install it", cause=error, reason="missing")

@@ -192,6 +192,8 @@ class GitRemote:
 
     @cached_property
     def _way(self) -> Way:
+        if self._access.offline and self._url.scheme != "file":
+            raise self._error("not asked, for this is offline", "offline")
         if self._url.scheme == "file" and not os.path.isdir(self._url.path):
             raise self._error("not found", "not-found")
         return find_way(self._url, self.name, self._access)

@@ -48,7 +48,7 @@ def converse(
 ) -> bytes:
     """What git says on stdout; ``moved`` is told the bytes that came into the repository so far. Raises GitFailed."""
     watch = Watch(policy)
-    process = bare.start(*arguments, environment=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = bare.start_guarded(*arguments, environment=environment)
     try:
         watch.begin(lambda: _end(process))
         heard = _Heard(bare, process, watch, policy, moved)
@@ -60,7 +60,7 @@ def converse(
         watch.close()
         _end(process)
         process.wait()
-        for pipe in (process.stdout, process.stderr):
+        for pipe in (process.stdin, process.stdout, process.stderr):
             assert pipe
             pipe.close()
 
@@ -120,7 +120,9 @@ class _Heard:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """git and all that it started."""
+    """git and all that it started, while it has not been waited for: afterwards its number may be another's."""
+    if process.returncode is not None:
+        return
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.errors import Unable
@@ -25,7 +24,7 @@ class Objects:
     """Ask for an object, read all of it, ask for the next."""
 
     def __init__(self, bare: Bare) -> None:
-        self._process = bare.start("cat-file", "--batch", stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = bare.start_reading("cat-file", "--batch")
         assert self._process.stdin and self._process.stdout
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
 
