@@ -5,12 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import random
 from typing import Any
 
 import pytest
 from support import forge
 from support.forge import member, tar
 from support.images import INDEX, LAYER, MANIFEST, Image, archive, digest, dump, layout, saved, tar_files
+from support.mutation import mend, mutate
 
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId
@@ -227,3 +229,22 @@ def test_platforms(text: str) -> None:
     for wrong in ("", "a/b/c/d", "linux/", "linux/a b"):
         with pytest.raises(WarpforgeError):
             Platform.parse(wrong)
+
+
+def test_archives_changed_at_random() -> None:
+    """Whatever comes is an image or is refused with words, and what is accepted is the same image."""
+    whole = tar_files(layout([(Image(ONE, TWO), {})])), tar_files(saved(Image(ONE, TWO), (ONE, TWO), "x"))
+    ids = [scan(io.BytesIO(data), "oci").ware for data in whole]
+    accepted = 0
+    for number in range(400):
+        rng = random.Random(number)
+        data = mend(mutate(rng.choice(whole), rng, list(whole)), rng)
+        try:
+            found = scan(io.BytesIO(data), "oci", limits=DEFAULT.allowing(32 << 20))
+        except WarpforgeError as error:
+            code = error.code.removeprefix("warpforge-error-")
+            assert code in ("ware-corrupt", "ware-invalid", "ware-limit", "ware-mismatch", "missing"), (number, code)
+            continue
+        accepted += 1
+        assert found.ware in ids, number
+    assert accepted > 5

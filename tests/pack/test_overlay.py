@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 
 import pytest
+from blake3 import blake3
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.forge import directory, hardlink, header, member, pax, symlink, tar
 from support.images import archive
 
@@ -178,3 +181,101 @@ def test_entries_are_bounded_together() -> None:
     with pytest.raises(WarpforgeError) as caught:
         scan(io.BytesIO(archive(layer, layer)), "oci", limits=DEFAULT._replace(entries=50))
     assert caught.value.reason == "entries"
+
+
+# any layers at all, against a model that knows no shortcuts
+
+Change = tuple[str, str]  # what, and at which path
+PATHS = ("a", "b", "a/x", "a/y", "b/x", "a/d", "a/d/z", "b/d/z")
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["file", "directory", "symlink", "whiteout", "opaque"]), st.sampled_from(PATHS)),
+    max_size=8,
+)
+
+
+def written(changes: list[Change], number: int) -> bytes:
+    members = []
+    for what, path in changes:
+        parent, slash, name = path.rpartition("/")
+        if what == "file":
+            members.append(member(path.encode(), b"%d" % number))
+        elif what == "directory":
+            members.append(directory(path.encode() + b"/"))
+        elif what == "symlink":
+            members.append(symlink(path.encode(), b"to%d" % number))
+        elif what == "whiteout":
+            members.append(member(f"{parent}{slash}.wh.{name}".encode()))
+        else:
+            members.append(member(f"{path}/.wh..wh..opq".encode()))
+    return tar(*members)
+
+
+def below(tree: dict[str, str], path: str) -> list[str]:
+    return [other for other in tree if other.startswith(path + "/")]
+
+
+def merged(layers: list[list[Change]]) -> dict[str, str]:
+    """First what a layer takes away, then what it brings: the specification's own words. LookupError: no such tree."""
+    tree: dict[str, str] = {}
+    for number, changes in enumerate(layers):
+        for what, path in changes:
+            if what in ("whiteout", "opaque") and is_reached(tree, path):
+                for gone in [*below(tree, path), *([path] if what == "whiteout" else [])]:
+                    tree.pop(gone, None)
+        fresh: set[str] = set()
+        for what, path in changes:
+            if what in ("whiteout", "opaque"):
+                continue
+            bring(tree, fresh, path, {"file": f"f{number}", "directory": "d", "symlink": f"Lto{number}"}[what])
+    return tree
+
+
+def is_reached(tree: dict[str, str], path: str) -> bool:
+    parts = path.split("/")
+    return all(tree.get("/".join(parts[:depth])) == "d" for depth in range(1, len(parts)))
+
+
+def bring(tree: dict[str, str], fresh: set[str], path: str, what: str) -> None:
+    parts = path.split("/")
+    for depth in range(1, len(parts)):
+        above = "/".join(parts[:depth])
+        if tree.setdefault(above, "d") != "d":
+            raise LookupError(path)
+        fresh.add(above)
+    if path in fresh and not (tree[path] == "d" and what == "d"):
+        raise LookupError(path)
+    if what != "d":
+        for gone in below(tree, path):
+            tree.pop(gone)
+    tree[path] = what
+    fresh.add(path)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(CHANGES, min_size=1, max_size=4))
+def test_any_layers_are_merged_as_the_specification_says(layers: list[list[Change]]) -> None:
+    data = archive(*(written(changes, number) for number, changes in enumerate(layers)))
+    try:
+        expected = merged(layers)
+    except LookupError:
+        return  # what lies below a symlink or a file is told of above
+    marks_last = archive(
+        *(
+            written(sorted(changes, key=lambda change: change[0] in ("whiteout", "opaque")), number)
+            for number, changes in enumerate(layers)
+        )
+    )
+    for one in (data, marks_last):
+        try:
+            lines = list(manifest(io.BytesIO(one), "oci"))
+        except WarpforgeError as error:
+            # a mark that comes after something below what it takes away: nothing can stand there before
+            assert error.reason in ("path", "link")
+            continue
+        contents = {blake3(b"%d" % number).digest(): str(number) for number in range(4)}
+        found = {
+            line.entry.path.decode(): line.entry.kind
+            + (contents[line.digest] if line.digest else line.entry.link.decode())
+            for line in lines
+        }
+        assert {**expected, "": "d"} == found

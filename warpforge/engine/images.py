@@ -126,7 +126,9 @@ class Images:
             if here:
                 self._store.images.record(ware, KeptImage(image.manifest, image.config))
             else:
-                keep_image(self._store, source, image, self._limits(), self._moved(ware, source.name))
+                with self._store.single_flight(ware):
+                    if not self._store.warehouse.has(ware):
+                        keep_image(self._store, source, image, self._limits(), self._moved(ware, source.name))
             self._note(called, ware)
         return ware, here
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, cast
 
 from warpforge.errors import WarpforgeError
 
 from . import faults
-from .ahead import Ahead
 from .decode import Packed, decode
 from .image import lie
 from .members import MemberReader
@@ -55,8 +54,8 @@ class _Layer:
     def lay(self, overlay: Overlay, diff_id: str) -> int:
         """Put it on top; gives its unpacked bytes."""
         try:
-            with closing(Ahead(self._pieces())) as pieces:
-                overlay.add(MemberReader(pieces, self._limits, canonical=False, layer=True))
+            # not ahead in a thread: a stream that stalls could not be let go of before its read ends
+            overlay.add(MemberReader(self._pieces(), self._limits, canonical=False, layer=True))
         except WarpforgeError as error:
             if error.code.removeprefix("warpforge-error-") in _DECODING:
                 self._blame()
