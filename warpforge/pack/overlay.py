@@ -1,8 +1,9 @@
 """Layers laid over one another: what an image's tree is.
 
 The rules are those of the OCI image specification, "Applying Changesets": ``.wh.NAME`` takes NAME of the layers below
-away, ``.wh..wh..opq`` all that a directory holds of them, in whatever order a layer names them; a node replaces what
-stands there, but a directory over a directory keeps its children. Within one layer the rules of foreign tars hold.
+away, ``.wh..wh..opq`` all that a directory holds of them, before or behind what the layer itself brings; a node
+replaces what stands there, but a directory over a directory keeps its children. Within one layer the rules of foreign
+tars hold.
 A parent that is a symlink of a lower layer is followed inside of the image's root, as every runtime does.
 Whatever a tree of ours cannot hold is settled here: setuid and setgid bits are cleared, extended attributes and
 fractions of seconds left out, and devices below ``dev/``, where a box has its own; any other device is refused.
