@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,24 +160,33 @@ def test_a_ware_whose_bytes_are_others_is_set_aside(box_world: World) -> None:
     assert [*box_world.path(".warpforge/quarantine").iterdir()]
 
 
-def test_a_machine_without_bwrap_is_told_what_to_install(box_world: World, tmp_path: Path) -> None:
-    hidden = tmp_path / "empty"
-    hidden.mkdir()
-    box_world.write("plot.wf", plot({"s": script("true")}))
+def run_without(world: World, *programs: str) -> subprocess.CompletedProcess[str]:
+    """Run the plot on a machine that lacks these programs."""
     unshared = ["unshare", "-m"] if os.geteuid() == 0 else ["unshare", "-rm"]
-    where = shutil.which("bwrap")
-    assert where
-    done = subprocess.run(
-        [*unshared, "sh", "-c", f"mount --bind /dev/null {where} && exec {WARPFORGE} --json run plot.wf"],
-        cwd=box_world.root,
-        env=box_world.environment(),
+    hide = " && ".join(f"mount --bind /dev/null {shutil.which(program)}" for program in programs)
+    return subprocess.run(
+        [*unshared, "sh", "-c", f"{hide} && exec {WARPFORGE} --json run plot.wf"],
+        cwd=world.root,
+        env=world.environment(),
         capture_output=True,
         text=True,
     )
+
+
+def test_a_machine_that_makes_no_boxes_is_told_what_to_install(box_world: World) -> None:
+    box_world.write("plot.wf", plot({"s": script("true")}))
+    done = run_without(box_world, "bwrap", "runc")
     assert done.returncode == 4, done.stderr
     assert '"warpforge-error-sandbox-unavailable"' in done.stderr
     assert '"warpforge-error-executor-failed"' in done.stderr
     assert "bubblewrap" in done.stderr
+
+
+def test_a_machine_without_bwrap_uses_runc_and_says_so(box_world: World) -> None:
+    box_world.write("plot.wf", plot({"s": script("true")}))
+    done = run_without(box_world, "bwrap")
+    assert done.returncode == 0, done.stderr
+    assert [run["sandbox"] for run in box_world.run("--json", "log").all("run")] == ["runc"]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small file system can only be mounted by root")

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from support.people import Person
 from support.rootfs import give_tree, make_rootfs
 from warpforge.errors import WarpforgeError
@@ -148,9 +150,10 @@ class Yard:
         shutil.rmtree(self.path)
 
 
-def hold_box(tmp: str, root: str, script: str, backend: str = "bwrap") -> None:
+def hold_box(tmp: str, root: str, script: str, backend: str = "bwrap", pids: int = 0) -> None:
     """What an engine does in a process of its own: run one box, print "started" when it speaks, then how it ended."""
     spec = make_spec(mounts=[make_mount("/", "overlay", root)], argv=["/bin/sh", "-c", script], gathers=["/out"])
+    spec = msgspec.structs.replace(spec, pids_limit=pids)
     try:
         outcome = BACKENDS[backend]().run(spec, tmp, on_output=lambda _, data: print(data.decode(), end="", flush=True))
         print("outcome", outcome.exit_code, outcome.stopped, flush=True)

@@ -23,6 +23,7 @@ class Common:
         self.quiet = False
         self.verbose = False
         self.max_unpacked: int | None = None
+        self.conduct: dict[str, Any] = {}  # how actions are run, as fields of Options
         self._settings: Settings | None = None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument
+from warpforge.cli.conduct import conducted
 from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
@@ -34,6 +35,7 @@ KEEP = "Boxes of failed actions that are kept for `warpforge shell --failed`; 0 
 @click.option("--resume", is_flag=True, help="Take up failed scripts in their kept boxes, at the entry that failed.")
 @click.option("--at-entry", type=click.IntRange(min=0), metavar="N", help="With --resume: at this entry.")
 @click.option("--keep-failed", type=click.IntRange(min=0), default=BOXES, show_default=True, metavar="N", help=KEEP)
+@conducted
 @MAX_UNPACKED
 @click.option("--explain", is_flag=True, help="Say of each step that runs what has changed.")
 @pass_common
@@ -77,6 +79,9 @@ def run(
         invocation=new_guid(),
         max_unpacked=common.max_unpacked,
         explain=explain,
+        variable=settings.variable,
+        directory=settings.cwd,
+        **common.conduct,
     )
     reporter = make_reporter(common)
     engines: dict[Stack, Engine] = {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,6 +20,7 @@ class Settings(NamedTuple):
     ``keep_run_dir`` keeps their directories; ``debug`` shows tracebacks;
     ``dumb``: the terminal can only show one line after the other. ``proxies``: by scheme,
     for hosts that ``no_proxy`` does not name. ``s3_endpoint``, ``s3_region``: of S3 mirrors that no file configures.
+    ``variable``: looks up one by name, for the secrets that a person says come from there.
     ``ssh_agent``: the socket of ssh's agent.
     ``auth_files``: where docker and podman keep logins to registries.
     """
@@ -39,6 +40,7 @@ class Settings(NamedTuple):
     ssh_agent: str
     auth_files: tuple[Path, ...]
     warnings: tuple[str, ...]
+    variable: Callable[[str], str | None]
 
     def access(self) -> Access:
         """What reaching mirrors takes, as far as the environment says."""
@@ -82,6 +84,7 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         ssh_agent=env.get("SSH_AUTH_SOCK", ""),
         auth_files=tuple(_auth_files(env, home)),
         warnings=warnings,
+        variable=env.get,
     )
 
 

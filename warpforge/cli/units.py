@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import suppress
 from typing import Any, Final
 
 import click
 
 from warpforge.cli.app import Common
-
-_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d|w|y)?\Z")
-_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400, "y": 365 * 86400}
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)([KMGT]?)(i?)B?\Z", re.IGNORECASE)
-_POWERS: Final = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
+from warpforge.errors import Invalid
+from warpforge.model.units import parse_duration, parse_size
 
 
 class Duration(click.ParamType[float]):
@@ -21,10 +18,10 @@ class Duration(click.ParamType[float]):
     name = "DURATION"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        found = _DURATION.match(value) if isinstance(value, str) else None
-        if found is None or (found[2] is None and float(found[1])):
-            self.fail(f"{value!r} is no duration: 90s, 45m, 12h, 30d, 2w, 1y", param, ctx)
-        return float(found[1]) * _SECONDS[found[2] or "s"]
+        try:
+            return parse_duration(str(value))
+        except Invalid as error:
+            self.fail(error.message, param, ctx)
 
 
 class Moment(click.ParamType[float]):
@@ -40,9 +37,8 @@ class Moment(click.ParamType[float]):
 
         if not isinstance(value, str):
             return float(value)
-        found = _DURATION.match(value)
-        if found is not None:
-            return time.time() - float(found[1]) * _SECONDS[found[2] or "s"]
+        with suppress(Invalid):
+            return time.time() - parse_duration(value)
         today = time.strftime("%Y-%m-%d ")
         for form in ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"):
             for text in (value, today + value):
@@ -59,10 +55,10 @@ class Size(click.ParamType[int]):
     name = "SIZE"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        found = _SIZE.match(value) if isinstance(value, str) else None
-        if found is None:
-            self.fail(f"{value!r} is no size: 500M, 10G, 10GiB", param, ctx)
-        return int(float(found[1]) * (1024 if found[3] else 1000) ** _POWERS[found[2].upper()])
+        try:
+            return parse_size(str(value))
+        except Invalid as error:
+            self.fail(error.message, param, ctx)
 
 
 def _allow(context: click.Context, _: click.Parameter, value: int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from warpforge.errors import Failed
+from warpforge.errors import Failed, WarpforgeError
 from warpforge.model.formula import Script
 from warpforge.model.run import RunRecord
 
@@ -21,12 +21,17 @@ class ActionFailed(Failed):
     record: RunRecord
 
 
+def executor_failed(engine: str, error: WarpforgeError) -> Failed:
+    """The original's wrapper around what a box could not do."""
+    return Failed("executor-failed", f"the {engine} engine could not run it", cause=error, engineName=engine)
+
+
 def check_end(job: Job, record: RunRecord, outcome: Outcome, run: Run) -> None:
     """Errors: an ActionFailed, ``action-limit``, ``interrupted``."""
     if outcome.stopped == "cancelled":
         raise Failed("interrupted", "the action was stopped")
     if outcome.stopped:
-        raise Failed("action-limit", f"the action went over its limit: {outcome.stopped}", reason=outcome.stopped)
+        raise _over("/".join(job.step), record, outcome)
     if not outcome.exit_code:
         return
     code = outcome.exit_code
@@ -52,6 +57,27 @@ def check_end(job: Job, record: RunRecord, outcome: Outcome, run: Run) -> None:
     )
     error.record = record
     raise error
+
+
+def _over(step: str, record: RunRecord, outcome: Outcome) -> Failed:
+    name = outcome.stopped
+    limit, _, keeper = outcome.facts.limits.get(name, "").partition(" by ")
+    if limit:
+        what = (
+            f"the action went over its limit {name}={limit}: it was stopped; "
+            f"raise it with --limit {name}=... or in .warpforge/config/limits.json"
+        )
+    else:
+        what = f"the action was stopped: it left too little {name} space free for anybody else"
+    return Failed(
+        "action-limit",
+        f"{what}; its output: warpforge log {record.guid[:8]}",
+        reason=name,
+        limit=limit or None,
+        keeper=keeper or None,
+        step=step or None,
+        run=record.guid,
+    )
 
 
 def check_gathered(label: str, gathered: Gathered) -> None:

@@ -28,6 +28,7 @@ from warpforge.workspace.targets import Target
 
 if TYPE_CHECKING:
     from warpforge.catalog.lookup import Lookup
+    from warpforge.engine.conduct import Conduct
     from warpforge.engine.images import Images, Moved
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.pin import Pinner
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from warpforge.pack.limits import Limits
     from warpforge.plan.plan import RepackTask, Result, StepPath
     from warpforge.plan.refs import Ref
-    from warpforge.sandbox.bwrap import Bwrap
+    from warpforge.sandbox.backend import Backend
     from warpforge.sandbox.protocol import Cancel
 
 
@@ -71,13 +72,20 @@ class Engine:
         self.executor: Final = Executor(
             self.store,
             self.supply,
-            lambda: self.box,
+            lambda: self.conduct,
             reporter,
             lambda: self._cancel,
             self._options,
         )
 
     # a formula that the memo answers needs none of these: each is made when it is first asked for
+
+    @cached_property
+    def conduct(self) -> Conduct:
+        """How actions are run here."""
+        from warpforge.engine.conduct import Conduct
+
+        return Conduct(self.stack, self._options)
 
     @cached_property
     def lookup(self) -> Lookup:
@@ -332,12 +340,10 @@ class Engine:
         named = [*([context] if context else ()), *self.pinner.mirrors(ware)]
         return [*dict.fromkeys([*named, *self.reach.addresses])]
 
-    @cached_property
-    def box(self) -> Bwrap:
-        """What makes boxes here."""
-        from warpforge.sandbox.bwrap import Bwrap
-
-        return Bwrap()
+    @property
+    def box(self) -> Backend:
+        """What makes boxes here. Errors: as ``Conduct.box``."""
+        return self.conduct.box
 
     @cached_property
     def _cancel(self) -> Cancel:

@@ -56,7 +56,8 @@ def enter(
     from warpforge.engine.furnish import furnish
 
     check_mounts(job)
-    spec = furnish(job.formula, engine.executor.trees(job.formula), job.where.base)
+    guard = engine.conduct.guard(job.formula)  # nothing is masked: who asked sees the box as it is
+    spec = furnish(job.formula, engine.executor.trees(job.formula), job.where.base, guard.values if guard else {})
     spec = seated(spec, job.formula.action, command, at_entry)
     if box is not None:
         spec = replace(spec, layers=box.layers)

@@ -16,27 +16,33 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
-from warpforge.engine.ending import ActionFailed, check_end, check_gathered
+from warpforge.engine.ending import ActionFailed, check_end, check_gathered, executor_failed
 from warpforge.engine.events import Notice, Reporter, StepExplained, StepFinished, StepOutput, StepStarted
 from warpforge.engine.phases import Phases
-from warpforge.errors import Failed, Missing, Unable, WarpforgeError
-from warpforge.model.atoms import Literal, Mount, SandboxPort, WareId
+from warpforge.errors import Missing, Unable, WarpforgeError
+from warpforge.model.atoms import Literal, Mount, SandboxPort, Secret, WareId
 from warpforge.model.formula import Echo, Exec, Formula, Script
 from warpforge.model.run import RunRecord
 from warpforge.store.layout import is_inside
 
 if TYPE_CHECKING:
+    from warpforge.engine.conduct import Conduct
+    from warpforge.engine.guard import Guard
     from warpforge.engine.options import Options
     from warpforge.engine.supply import Supply
     from warpforge.engine.why import Explainer
     from warpforge.engine.wreck import Resumption, Wrecks
+    from warpforge.model.limits import Limits
     from warpforge.plan.plan import StepPath
-    from warpforge.sandbox.protocol import Cancel, Entries, Sandbox, Seat
+    from warpforge.sandbox.protocol import Cancel, Entries, Seat
     from warpforge.sandbox.spec import BoxSpec, Outcome
     from warpforge.store.runs import Run
     from warpforge.store.staging import Staging
     from warpforge.store.stay import Stay
     from warpforge.store.store import Store
+
+
+GATHER = 64 << 30  # bytes that a run may give unless a limit says otherwise: a sparse file can claim any number
 
 
 class Where(NamedTuple):
@@ -61,20 +67,20 @@ class Job(NamedTuple):
 
 
 class Executor:
-    """Takes formulas to RunRecords. ``box`` gives the sandbox, asked only when something really runs."""
+    """Takes formulas to RunRecords. ``conduct`` says how, asked only when something really runs."""
 
     def __init__(
         self,
         store: Store,
         supply: Supply,
-        box: Callable[[], Sandbox],
+        conduct: Callable[[], Conduct],
         reporter: Reporter,
         cancel: Callable[[], Cancel],
         options: Options,
     ) -> None:
         self._store = store
         self._supply = supply
-        self._box = box
+        self._conduct = conduct
         self._reporter = reporter
         self._cancel = cancel
         self._options = options
@@ -146,7 +152,11 @@ class Executor:
         from warpforge.engine.gather import check_gathers
         from warpforge.engine.rebuild import check_same
 
-        self._box().warm()
+        conduct = self._conduct()
+        try:
+            conduct.box.warm()
+        except Unable as error:
+            raise executor_failed("auto", error) from error
         check_gathers(job.formula)
         check_mounts(job)
         if self._options.offline:
@@ -157,13 +167,16 @@ class Executor:
         phases = Phases(job.step, self._reporter)
         with phases.of("supply"):
             trees = self.trees(job.formula)
+        guard = conduct.guard(job.formula)
         with phases.of("furnish"):
-            spec = furnish(job.formula, trees, job.where.base)
-        if self._options.keep_run_dir:
+            spec = furnish(job.formula, trees, job.where.base, guard.values if guard else {})
+            spec = limited(spec, conduct.limits(job.where.plot, job.step))
+        if self._options.keep_run_dir and not guard:
             spec = replace(spec, keep=True)
         run = self._store.runs.begin(job.formula_id, job.step)
         describe(run, job)
-        spec = replace(spec, keep_failed=self._wrecks.room(run))
+        if guard is None:  # a secret is not to lie about in a box that failed
+            spec = replace(spec, keep_failed=self._wrecks.room(run))
         if resumption is not None:
             spec, memoisable = resumption.apply(spec), False
             self._resume(run, job, resumption)
@@ -176,16 +189,20 @@ class Executor:
         hold = self._store.failed.hold(resumption.box) if resumption is not None else nullcontext()
         try:
             with hold:
-                record = self._run(job, spec, run, phases)
+                record = self._run(job, spec, run, phases, guard)
             if before is not None:
                 check_same(self._store, self._supply, before, record)
             run.entry.memoised = memoisable and before is None
         except ActionFailed as error:
             failed = error
+            if guard:
+                guard.mask(error)
             self._ended(run)
             raise
         except WarpforgeError as error:
             failed = error
+            if guard:
+                guard.mask(error)
             run.entry.error = error.chain()[-1].code
             self._ended(run)
             raise
@@ -251,7 +268,7 @@ class Executor:
             if isinstance(entry.basis, WareId)
         }
 
-    def _run(self, job: Job, spec: BoxSpec, run: Run, phases: Phases) -> RunRecord:
+    def _run(self, job: Job, spec: BoxSpec, run: Run, phases: Phases, guard: Guard | None) -> RunRecord:
         results: dict[str, WareId | Literal] = {}
         labels = [*job.formula.outputs]
         at = ("box", phases.begin("box"))
@@ -268,6 +285,8 @@ class Executor:
             if at[0] == "box":
                 phases.end(*at)
                 at = ("gather", phases.begin("gather"))
+            if guard:
+                entries = guard.searched(labels[index], entries)
             with phases.of(f"pack {labels[index]}"):
                 results[labels[index]] = self.keep_output(job.formula, labels[index], entries)
 
@@ -278,14 +297,17 @@ class Executor:
         entry = run.entry
         try:
             with away:
-                outcome = self.in_box(spec, on_output, on_gather)
+                outcome = self.in_box(spec, guard.covered(on_output) if guard else on_output, on_gather)
         finally:
+            if guard:
+                guard.finish(on_output)
             phases.end(*at)
             entry.phases = phases.since(entry.started)
         entry.exit_code = outcome.exit_code
         run.last_entry = outcome.entry
         entry.sandbox = outcome.facts.sandbox if spec.argv else ""
-        entry.limits = dict.fromkeys(outcome.facts.limits, "enforced")
+        entry.limits = {name: kept for name, kept in outcome.facts.limits.items() if name != "gather"}
+        entry.truncated = outcome.truncated or entry.truncated
         if not outcome.facts.overlay:
             entry.why.append("trees were copied: overlays cannot be mounted here")
         record = RunRecord(run.id, int(time()), job.formula_id, outcome.exit_code, {})
@@ -304,7 +326,7 @@ class Executor:
         seat: Seat | None = None,
     ) -> Outcome:
         """Run a box. Errors: ``executor-failed`` around what the sandbox cannot do; as ``Sandbox.run``."""
-        box = self._box()
+        box = self._conduct().box
         try:
             return box.run(
                 spec,
@@ -317,9 +339,7 @@ class Executor:
         except Unable as error:
             if "sandbox" not in error.code:
                 raise
-            raise Failed(
-                "executor-failed", f"the {box.name} engine could not run it", cause=error, engineName=box.name
-            ) from error
+            raise executor_failed(box.name, error) from error
 
     def _working_directory(self, spec: BoxSpec) -> str:
         """Where the box keeps its layers: in the store, but never below a directory that it mounts as an overlay."""
@@ -356,13 +376,32 @@ class Executor:
 
 
 def is_memoisable(formula: Formula) -> bool:
-    """Whether the same formula id means the same inputs: a mount of the host breaks that."""
-    return not any(isinstance(entry.basis, Mount) for entry in formula.inputs.values())
+    """Whether the same formula id means the same inputs: a mount of the host breaks that, and a secret."""
+    return not any(isinstance(entry.basis, Mount | Secret) for entry in formula.inputs.values())
+
+
+def list_secrets(formula: Formula) -> list[tuple[SandboxPort, str]]:
+    """The secrets of a formula: where, and which."""
+    return [(port, entry.basis.name) for port, entry in formula.inputs.items() if isinstance(entry.basis, Secret)]
+
+
+def limited(spec: BoxSpec, limits: Limits) -> BoxSpec:
+    """The same box with limits."""
+    return replace(
+        spec,
+        deadline=float(limits.get("time", 0)),
+        memory_limit=int(limits.get("memory", 0)),
+        pids_limit=int(limits.get("pids", 0)),
+        disk_limit=int(limits.get("disk", 0)),
+        output_limit=int(limits.get("output", 0)),
+        gather_limit=int(limits.get("gather", GATHER)),
+    )
 
 
 def unhermetic(formula: Formula) -> list[str]:
     """Why a formula depends on more than its hashes."""
     why = [f"mount at {port}" for port, entry in formula.inputs.items() if isinstance(entry.basis, Mount)]
+    why += [f"secret {name} at {port}" for port, name in list_secrets(formula)]
     if isinstance(formula.action, Exec | Script) and formula.action.network is True:
         why.append("network")
     return why
@@ -399,6 +438,7 @@ def describe(run: Run, job: Job) -> None:
         entry.formula = Raw(formula)
     entry.why = unhermetic(job.formula)
     entry.hermetic = not entry.why
+    entry.secrets = sorted({name for _, name in list_secrets(job.formula)})
     entry.inputs = {
         str(port): item.text for port, item in job.formula.inputs.items() if not isinstance(item.basis, Literal)
     }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from posixpath import normpath
 from typing import Final
 
 from msgspec import UNSET
 
 from warpforge.errors import Invalid
-from warpforge.model.atoms import Literal, Mount, SandboxPort, WareId
+from warpforge.model.atoms import Literal, Mount, SandboxPort, Secret, WareId
 from warpforge.model.formula import Action, Exec, Formula, Script
 from warpforge.sandbox.spec import ENGINE_DIR, SCRIPT_DIR, BoxSpec, make_mount, make_spec
 from warpforge.sandbox.spec import Kind as MountKind
@@ -22,12 +23,16 @@ SET: Final = b"="
 # what the kernel takes as one argument or variable, and (a quarter of the usual stack) all together
 LONGEST_STRING: Final = 131_071
 LONGEST_STRINGS: Final = 2 << 20
+HIGHEST_ID: Final = 2**32 - 2  # the kernel's own "no id" is one more
 
 _HOST_KINDS: Final[dict[str, MountKind]] = {"ro": "host-ro", "rw": "host-rw", "overlay": "host-overlay"}
 
 
-def furnish(formula: Formula, trees: Mapping[SandboxPort, Path], base: Path) -> BoxSpec:
-    """The box of a formula. ``trees``: where the ware of each port is unpacked; host mounts are relative to ``base``.
+def furnish(
+    formula: Formula, trees: Mapping[SandboxPort, Path], base: Path, secrets: Mapping[str, bytes] | None = None
+) -> BoxSpec:
+    """The box of a formula. ``trees``: where the ware of each port is unpacked; host mounts are relative to ``base``;
+    ``secrets``: values by name.
 
     Errors: ``formula-invalid``.
     """
@@ -35,7 +40,15 @@ def furnish(formula: Formula, trees: Mapping[SandboxPort, Path], base: Path) -> 
     mounts = []
     for port, entry in formula.inputs.items():
         basis = entry.basis
-        if port.is_variable:
+        if isinstance(basis, Secret):
+            value = (secrets or {}).get(basis.name)
+            if value is None:
+                raise _invalid(f"{basis} at {port} is to be had in a run alone")
+            if port.is_variable:
+                variables[port.variable] = _secret_text(basis, value)
+            else:
+                mounts.append(make_mount(port.path, "bytes", value, 0o400))
+        elif port.is_variable:
             if not isinstance(basis, Literal):
                 raise _invalid(f"{port} takes a text, and it is given {entry.text}")
             variables[port.variable] = basis.text
@@ -54,9 +67,17 @@ def furnish(formula: Formula, trees: Mapping[SandboxPort, Path], base: Path) -> 
         argv=argv,
         variables=variables,
         cwd=_cwd(action),
+        **_person(action),
         network=isinstance(action, Exec | Script) and action.network is True,
         gathers=[gather_path(gather.source) for gather in formula.outputs.values()],
     )
+
+
+def _secret_text(secret: Secret, value: bytes) -> str:
+    """As a variable holds it: without the line end that a file has."""
+    if b"\0" in value:
+        raise _invalid(f"{secret} holds a NUL byte: no variable can, give it as a file")
+    return os.fsdecode(value.rstrip(b"\n"))
 
 
 def gather_path(source: SandboxPort) -> str:
@@ -96,11 +117,31 @@ def _command(action: Action, formula: Formula) -> tuple[list[bytes], dict[str, b
 
 
 def _cwd(action: Action) -> str:
-    if not isinstance(action, Exec | Script):
+    """Made in the box where it is missing, with ``..`` taken by the letter, as the original's tool does both."""
+    if not isinstance(action, Exec | Script) or action.cwd is UNSET:
         return "/"
-    if action.userinfo is not UNSET:
-        raise _invalid("userinfo is reserved: the action is always uid 0 in its box")
-    return "/" if action.cwd is UNSET else action.cwd
+    return normpath("/" + action.cwd.lstrip("/"))
+
+
+def _person(action: Action) -> dict[str, object]:
+    """Who the action is, as fields of BoxSpec. What the document leaves out, the box's /etc/passwd decides."""
+    if not isinstance(action, Exec | Script) or action.userinfo is UNSET:
+        return {}
+    who = action.userinfo
+    if max(n for n in (who.uid, who.gid, 0) if n is not UNSET) > HIGHEST_ID:
+        raise _invalid("userinfo: 4294967295 is nobody's id")
+    home = "" if who.homedir is UNSET else who.homedir
+    if home and not home.startswith("/"):
+        raise _invalid(f"userinfo: the home directory {home!r} is no absolute path")
+    name = "" if who.username is UNSET else who.username
+    if any(c in name for c in ":\0\n"):
+        raise _invalid(f"userinfo: no user can be called {name!r}")
+    return {
+        "uid": -1 if who.uid is UNSET else who.uid,
+        "gid": -1 if who.gid is UNSET else who.gid,
+        "username": _bytes(name),
+        "home": _bytes(home),
+    }
 
 
 def _check_size(strings: list[bytes]) -> None:

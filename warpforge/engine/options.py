@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from warpforge.mirror.policy import Access
+    from warpforge.model.conduct import SecretSource
+    from warpforge.model.limits import Limits
 
 
 class Options:
@@ -21,6 +23,8 @@ class Options:
     ``remake``: wares that are nowhere to be had are made again by the replays of their releases.
     ``offline``: nothing beyond this machine is asked.
 
+    ``sandbox``: the back-end's name, empty: as the workspace says. ``limits``: by name, over those of the workspace.
+    ``secrets``: where values come from, over what the workspace says; ``variable`` looks into the environment for them.
     ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
     ``explain`` tells of each step why it runs.
     """
@@ -45,6 +49,11 @@ class Options:
         offline: bool = False,
         max_unpacked: int | None = None,
         explain: bool = False,
+        sandbox: str = "",
+        limits: Limits | None = None,
+        secrets: Mapping[str, SecretSource] | None = None,
+        variable: Callable[[str], str | None] = lambda _: None,
+        directory: Path | None = None,
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force or rebuild
@@ -63,3 +72,8 @@ class Options:
         self.offline = offline
         self.max_unpacked = max_unpacked
         self.explain = explain
+        self.sandbox = sandbox
+        self.limits = limits or {}
+        self.secrets = secrets or {}
+        self.variable = variable
+        self.directory = directory  # where paths of secrets given for this command begin

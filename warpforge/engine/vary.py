@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from warpforge.fsx.atomic import random_name
-from warpforge.sandbox.bwrap import Bwrap
+from warpforge.sandbox.choose import make_backend
 from warpforge.sandbox.owner import BUILD_UID, has_uid
 from warpforge.sandbox.spec import ENGINE_DIR, BoxSpec, make_mount
 from warpforge.store.trees import tree_bytes
@@ -144,7 +144,9 @@ def _another_uid(setting: Setting, place: Place) -> Setting:
     owner = (OTHER_UID, OTHER_UID)
     mounts = _each_tree(setting.spec, lambda path: _shuffled(path, place.usual(), owner))
     spec = replace(setting.spec, mounts=mounts)
-    return setting._replace(spec=spec, box=Bwrap(build_uid=OTHER_UID), note=f"{OTHER_UID} instead of {BUILD_UID}")
+    return setting._replace(
+        spec=spec, box=make_backend(setting.box.name, build_uid=OTHER_UID), note=f"{OTHER_UID} instead of {BUILD_UID}"
+    )
 
 
 def _each_tree(spec: BoxSpec, copy: Callable[[str], str]) -> tuple[Mount, ...]:

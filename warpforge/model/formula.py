@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from .atoms import FilterMap, Literal, Mount, SandboxPort, WarehouseAddr, WareId
+from .atoms import FilterMap, Literal, Mount, SandboxPort, Secret, WarehouseAddr, WareId
 
-FormulaBasis = WareId | Mount | Literal
+FormulaBasis = WareId | Mount | Literal | Secret  # a secret never by a document: only a plot can name one
 
 
 class FormulaInput(msgspec.Struct, frozen=True):

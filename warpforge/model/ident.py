@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from warpforge.errors import Internal
+
+from .atoms import Secret
 
 try:  # the interpreter's own SHA-2: loading OpenSSL for a few kilobytes costs more than a whole run from the memo
     from _sha2 import sha384  # type: ignore[import-not-found,unused-ignore]
@@ -19,6 +21,9 @@ except ImportError:
         from _sha512 import sha384  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         from hashlib import sha384
+
+if TYPE_CHECKING:
+    from .formula import Formula
 
 ALPHABET: Final = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
@@ -39,7 +44,10 @@ def document_id(value: Any) -> str:
     return "z" + _base58(_PREFIX + sha384(cbor(value)).digest())
 
 
-def formula_id(formula: Serial) -> str:
+def formula_id(formula: Formula) -> str:
+    """Empty for a formula with a secret, for its inputs do not say all that went in."""
+    if any(isinstance(entry.basis, Secret) for entry in formula.inputs.values()):
+        return ""
     return document_id(formula.to_serial())
 
 

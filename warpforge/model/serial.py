@@ -39,7 +39,9 @@ from .reading import Reading
 from .run import RunRecord
 
 if TYPE_CHECKING:
+    from .conduct import SandboxChoice, SecretSources
     from .jsontext import Slip
+    from .limits import LimitTable
 
 __all__ = ["SIZE_LIMIT", "Loaded", "dump", "fmt", "load_document"]
 
@@ -94,6 +96,22 @@ _RELEASE: Final = _Kind("", "catalog-invalid", read_release)
 _MIRRORING: Final = _Kind("mirroring", "catalog-invalid", read_mirroring)
 _MIRROR_LIST: Final = _Kind("mirrors", "catalog-invalid", read_mirror_list)
 _UNPACKING: Final = _Kind("unpacking", "catalog-invalid", read_unpacking)
+
+
+def _lazily(module: str, function: str) -> Callable[[Reading, Any, Place], Any]:
+    """Settings that most commands never read: their nouns are imported with the first such document."""
+
+    def read(reading: Reading, value: Any, place: Place) -> Any:
+        from importlib import import_module
+
+        return getattr(import_module(f"warpforge.model.{module}"), function)(reading, value, place)
+
+    return read
+
+
+_LIMITS: Final = _Kind("limits", "invalid", _lazily("limits", "read_limits"))
+_SANDBOX: Final = _Kind("sandbox", "invalid", _lazily("conduct", "read_sandbox"))
+_SECRETS: Final = _Kind("secrets", "invalid", _lazily("conduct", "read_secrets"))
 _RUN_RECORD: Final = _Kind("", "serialization", read_run_record)
 
 _CONFIGS: Final = (_MIRRORING, _MIRROR_LIST, _UNPACKING)
@@ -153,6 +171,18 @@ def load_mirroring(data: bytes, name: str) -> Loaded[Mirroring]:
 
 def load_mirror_list(data: bytes, name: str) -> Loaded[MirrorList]:
     return _load(data, name, _MIRROR_LIST)
+
+
+def load_limits(data: bytes, name: str) -> Loaded[LimitTable]:
+    return _load(data, name, _LIMITS)
+
+
+def load_sandbox(data: bytes, name: str) -> Loaded[SandboxChoice]:
+    return _load(data, name, _SANDBOX)
+
+
+def load_secrets(data: bytes, name: str) -> Loaded[SecretSources]:
+    return _load(data, name, _SECRETS)
 
 
 def load_unpacking(data: bytes, name: str) -> Loaded[Unpacking]:

@@ -30,7 +30,7 @@ from .order import order, siblings
 
 StepPath = tuple[str, ...]
 Result = WareId | Literal
-Bound = WareId | Literal | Mount
+Bound = WareId | Literal | Mount | Secret
 # a name may stand for itself: then nobody knows its ware yet, and the formula that holds it cannot run
 Pins = Mapping[CatalogRef | Ingest | Candidate, Result | Ingest | Candidate]
 
@@ -301,8 +301,6 @@ class Plan:
             pin = self._pins[end]
             assert not isinstance(pin, Ingest | Candidate), "a step that holds it is stuck"
             return pin
-        if isinstance(end, Secret):
-            raise Invalid("plot-invalid", f"{what}: the secret {end.name} cannot be part of a formula", reason="secret")
         if not isinstance(end, Pipe):
             return end
         found = self._results.get((*at.path, end.step), {}).get(end.label)

@@ -12,7 +12,8 @@ SHM_BYTES = 64 << 20  # as runc's default
 def make_bwrap_arguments(order: Order, env: dict[bytes, bytes], root: bytes, seccomp_fd: int) -> list[bytes]:
     """bwrap's options, without the program and the command; they go through ``--args``, out of sight of ``ps``.
 
-    The pid namespace and /proc are there already: see ``init``. ``root``: where the box's root can be named.
+    The pid namespace, /proc and /dev are there already: see ``init`` and ``devices``.
+    ``root``: where the box's root can be named.
     """
     arguments = [b"--unshare-user", b"--unshare-ipc", b"--unshare-uts", b"--unshare-cgroup-try", b"--disable-userns"]
     if not order.network:
@@ -21,7 +22,7 @@ def make_bwrap_arguments(order: Order, env: dict[bytes, bytes], root: bytes, sec
     if not order.terminal:  # else the watcher made a session for it, whose terminal is nobody else's
         arguments.append(b"--new-session")
     arguments += [b"--die-with-parent", b"--hostname", order.hostname]
-    arguments += [b"--bind", root, b"/", b"--dev", b"/dev"]
+    arguments += [b"--dev-bind", root, b"/"]  # every mount in it but /dev is nodev already
     arguments += [b"--size", b"%d" % SHM_BYTES, b"--perms", b"1777", b"--tmpfs", b"/dev/shm"]
     arguments += [b"--mqueue", b"/dev/mqueue", b"--chdir", order.cwd, b"--clearenv"]
     for name, value in sorted(env.items()):

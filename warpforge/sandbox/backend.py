@@ -179,7 +179,7 @@ def make_order(
         cpus=spec.cpus,
         aslr=spec.aslr,
         overlay=overlay,
-        rlimits=(*spec.rlimits, *make_rlimits(memory, pids, spec.disk_limit)),
+        rlimits=(*spec.rlimits, *make_rlimits(pids)),
         uid=spec.uid,
         gid=spec.gid,
         username=spec.username,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from _json import encode_basestring  # the public module costs milliseconds
 
 from warpforge.sandbox.arguments import SHM_BYTES
+from warpforge.sandbox.devices import DEV_BYTES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def _mount(destination: str, kind: str, *options: str) -> dict[str, object]:
 
 
 _MOUNTS = [
-    _mount("/dev", "tmpfs", "nosuid", "strictatime", "mode=0755"),
+    _mount("/dev", "tmpfs", "nosuid", "strictatime", "mode=0755", f"size={DEV_BYTES}"),
     _mount("/dev/pts", "devpts", "nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"),
     _mount("/dev/shm", "tmpfs", *_PLAIN, "mode=1777", f"size={SHM_BYTES}"),
     _mount("/dev/mqueue", "mqueue", *_PLAIN, "noexec"),

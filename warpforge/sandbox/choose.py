@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Invalid, Unable
+from warpforge.sandbox.owner import BUILD_UID
 
 if TYPE_CHECKING:
     from warpforge.sandbox.backend import Backend
@@ -13,16 +14,16 @@ AUTO: Final = "auto"
 NAMES: Final = ("bwrap", "runc")  # the quicker one first
 
 
-def make_backend(name: str) -> Backend:
+def make_backend(name: str, *, build_uid: int = BUILD_UID) -> Backend:
     """One back-end by name, whether it works here or not. Errors: ``invalid-argument``."""
     if name == "bwrap":
         from warpforge.sandbox.bwrap import Bwrap
 
-        return Bwrap()
+        return Bwrap(build_uid=build_uid)
     if name == "runc":
         from warpforge.sandbox.runc import Runc
 
-        return Runc()
+        return Runc(build_uid=build_uid)
     raise Invalid("invalid-argument", f"no sandbox is called {name}: there are {', '.join(NAMES)} and {AUTO}")
 
 

@@ -9,6 +9,7 @@ import time
 from warpforge.fsx.descent import Descent
 
 RESERVE = 64 << 20  # bytes that no run may take from a disk: what is left lets the store clean up and say so
+_RESERVED_INODES = 1024
 _INODE = 1024  # bytes that a file costs beside its content, about as much as file systems need
 _SHORTEST = 0.05  # seconds between two looks
 _LONGEST = 1.0
@@ -17,22 +18,31 @@ _SHARE = 20  # measuring may cost a twentieth of the time
 
 
 class DiskWatch:
-    """Stands in the work directory. ``limit``: bytes that the run may write, 0 for none."""
+    """Stands in the work directory. ``limit``: bytes that the run may write, 0 for none.
 
-    def __init__(self, limit: int) -> None:
+    ``often``: others look whenever we do.
+    """
+
+    def __init__(self, limit: int, *, often: bool = False) -> None:
         self._limit = limit
+        self._often = often
         free, inodes = _free()
-        self._reserve = min(RESERVE, free // 8)
-        self._inodes = min(1024, inodes // 8)
+        # where there was hardly any room to begin with, it is not the action that takes it
+        self._reserve = RESERVE if free > 2 * RESERVE else 0
+        self._inodes = _RESERVED_INODES if inodes > 2 * _RESERVED_INODES else 0
         self._measured = time.monotonic()
         self._rest = _SHORTEST
         self.pause = self._pause(free)  # seconds until the next look
+
+    def has_passed(self) -> bool:
+        """At the end: whether the run should have been ended, had it lasted."""
+        return self._is_full(*_free()) or (bool(self._limit) and measure(self._limit) > self._limit)
 
     def is_over(self) -> bool:
         """Whether the run has to end."""
         free, inodes = _free()
         self.pause = self._pause(free)
-        if free < self._reserve or inodes < self._inodes:
+        if self._is_full(free, inodes):
             return True
         if not self._limit or time.monotonic() < self._measured + self._rest:
             return False
@@ -42,8 +52,11 @@ class DiskWatch:
         self._rest = (self._measured - began) * _SHARE
         return over
 
+    def _is_full(self, free: int, inodes: int) -> bool:
+        return free < self._reserve or inodes < self._inodes
+
     def _pause(self, free: int) -> float:
-        if self._limit:
+        if self._limit or self._often:
             return _SHORTEST
         return min(_LONGEST, max(_SHORTEST, (free - self._reserve) / _FAST))
 

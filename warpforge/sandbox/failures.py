@@ -25,6 +25,7 @@ _STEPS: Final = {
     "namespace": ("user-namespaces", "a nested namespace is refused", _USERNS_ADVICE),
     "root": ("mount", "the box's root could not be shown to the back-end", "make sure that /tmp is a directory"),
     "fork": ("backend", "the back-end could not be started", "see warpforge healthcheck"),
+    "dev": ("dev", "the box's devices could not be made", "see warpforge healthcheck"),
     "init": ("user-namespaces", "a pid namespace inside the box's is refused", _USERNS_ADVICE),
     "cgroup": ("cgroup", "the box's control group could not be joined", "see warpforge healthcheck"),
 }
@@ -52,8 +53,8 @@ def make_failure(step: str, number: int, at: str, text: str) -> WarpforgeError:
     if number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO) and step not in _STEPS:
         reason = {errno.EROFS: "readonly", errno.EIO: "io"}.get(number, "full")
         return Unable("store", f"the run's work directory cannot be written: {said}", reason=reason, path=at or None)
-    if step == "nobody":
-        return Invalid("formula-invalid", f"the action's userinfo: {text}", reason="userinfo")
+    if step == "impossible":
+        return Invalid("formula-invalid", f"the action's {at}: {text}", reason=at)
     if step == "mount":
         return Unable(
             "sandbox-unavailable",

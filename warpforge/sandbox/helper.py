@@ -32,7 +32,7 @@ from warpforge.sandbox.kernel import (
 )
 from warpforge.sandbox.launch import LAUNCHES
 from warpforge.sandbox.mounts import MountFailed, Root
-from warpforge.sandbox.people import Nobody, find_person
+from warpforge.sandbox.people import Impossible, find_person
 from warpforge.sandbox.place import Refused
 from warpforge.sandbox.sources import bind_sources, open_files, write_file
 from warpforge.sandbox.watch import TROUBLE, Watched, start
@@ -102,8 +102,8 @@ class Helper:
             last = wire.fields(wire.DONE, *facts)
         except MountFailed as error:
             last = self._mount_failure(error)
-        except Nobody as error:
-            last = wire.fields(wire.FAIL, "nobody", 0, b"", str(error))
+        except Impossible as error:
+            last = wire.fields(wire.FAIL, "impossible", 0, error.what, str(error))
         except OSError as error:
             last = wire.fields(wire.FAIL, self._step, error.errno or 0, b"", _name(error))
         finally:
@@ -231,7 +231,7 @@ class Helper:
             stopped = "cancelled"
             watched.kill()
         until = time.monotonic() + order.deadline if order.deadline else None
-        disk = DiskWatch(order.disk)
+        disk = DiskWatch(order.disk, often=bool(order.cgroups))
         poll = select.poll()
         lifelines = (self._channel, *self._guards)
         for fd in (watched.pidfd, *lifelines):
@@ -240,11 +240,11 @@ class Helper:
             left = None if stopped else min(disk.pause, until - time.monotonic() if until else disk.pause)
             ready = {fd for fd, _ in poll.poll(left and max(0.0, left) * 1000)}
             if watched.pidfd in ready:
-                return stopped
+                return stopped or ("disk" if disk.has_passed() else "")
             if not stopped:
                 if not ready:
                     late = until is not None and time.monotonic() >= until
-                    stopped = "time" if late else "disk" if disk.is_over() else ""
+                    stopped = "time" if late else "disk" if disk.is_over() else find_exceeded(order)
                 else:
                     stopped = "cancelled" if self._channel in ready else "orphaned"
                 if stopped:

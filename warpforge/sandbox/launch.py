@@ -17,6 +17,7 @@ import select
 
 from warpforge.sandbox.arguments import make_bwrap_arguments
 from warpforge.sandbox.bundle import make_bundle
+from warpforge.sandbox.devices import make_devices
 from warpforge.sandbox.kernel import CLONE_NEWPID, install_filter, read_end, setns
 from warpforge.sandbox.sources import write_file
 
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
 
         def close(self) -> None:
             """Give back the caller's own descriptors of it."""
+
+        def furnish(self) -> None:
+            """Put into the root, in the watcher, what the back-end does not. Raises OSError."""
 
         def become(self, init_pid: int, status_fd: int) -> NoReturn:
             """Turn into the back-end. Raises OSError."""
@@ -74,6 +78,9 @@ class BwrapLaunch:
     def close(self) -> None:
         for fd in self.inherited:
             os.close(fd)
+
+    def furnish(self) -> None:
+        make_devices(ROOT + b"/dev")
 
     def become(self, init_pid: int, status_fd: int) -> NoReturn:
         # its children belong to the box's pid namespace, it does not
@@ -142,6 +149,9 @@ class RuncLaunch:
             pass  # not to be written here: then the profile alone refuses them
 
     def close(self) -> None:
+        pass
+
+    def furnish(self) -> None:
         pass
 
     def become(self, init_pid: int, status_fd: int) -> NoReturn:

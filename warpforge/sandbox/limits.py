@@ -8,22 +8,19 @@ if TYPE_CHECKING:
     from warpforge.sandbox.cgroup import Group
     from warpforge.sandbox.spec import BoxSpec
 
-_RLIMIT_FSIZE: Final = 1
-_RLIMIT_DATA: Final = 2
 _RLIMIT_NPROC: Final = 6
-# What the kernel holds a burst to between two looks of the meter, above what the meter allows
-_BURST: Final = 2
-_ENGINES_OWN: Final = 6
+_BACKSTOP: Final = 4
+_ROOM: Final = 4096  # more than can be forked between two looks
 
 
-def make_rlimits(memory: int, pids: int, disk: int) -> tuple[tuple[int, int, int], ...]:
-    """Limits of each process: ``memory`` and ``pids`` where no cgroup keeps them, 0 for none."""
-    wanted = (
-        (_RLIMIT_FSIZE, disk),
-        (_RLIMIT_DATA, memory * _BURST),
-        (_RLIMIT_NPROC, pids and pids + _ENGINES_OWN),
-    )
-    return tuple((number, limit, limit) for number, limit in wanted if limit)
+def make_rlimits(pids: int) -> tuple[tuple[int, int, int], ...]:
+    """Limits of each process where no cgroup counts ``pids``; 0: none.
+
+    A program that runs into such a limit may go on as if nothing had been, and nobody else would know: what it gives
+    would depend on the limit. So the meter stops it long before, and this only holds what is quicker than the meter.
+    """
+    limit = pids * _BACKSTOP + _ROOM
+    return ((_RLIMIT_NPROC, limit, limit),) if pids else ()
 
 
 def name_limits(spec: BoxSpec, group: Group) -> dict[str, str]:
@@ -31,9 +28,9 @@ def name_limits(spec: BoxSpec, group: Group) -> dict[str, str]:
     keepers = {counter: place.name for counter, place in group.kept.items()}
     asked = {
         "time": (f"{spec.deadline:g}", "clock"),
-        "memory": (f"{spec.memory_limit}", "meter and rlimit"),
+        "memory": (f"{spec.memory_limit}", "meter"),
         "pids": (f"{spec.pids_limit}", "meter and rlimit"),
-        "disk": (f"{spec.disk_limit}", "meter and rlimit"),
+        "disk": (f"{spec.disk_limit}", "meter"),
         "output": (f"{spec.output_limit}", "engine"),
         "gather": (f"{spec.gather_limit}", "gather"),
     }

@@ -23,6 +23,7 @@ from warpforge.sandbox.kernel import (
     set_mount,
     unmount,
 )
+from warpforge.sandbox.people import Impossible
 from warpforge.sandbox.place import Point, Refused, Stubs, find_place, make_plain_directory
 from warpforge.sandbox.sources import TREES, Source
 from warpforge.sandbox.wire import Order
@@ -76,6 +77,7 @@ class Root:
                 self._guarded(at, lambda number=number: self._mount_at(number))
         if engine_made:
             self._guarded(ENGINE_DIR, self._mount_engine_dir)
+        self._make_cwd()
         for name in ENGINE_POINTS:
             self._guarded(b"/" + name, lambda name=name: self._make_engine_point(name))
 
@@ -189,6 +191,16 @@ class Root:
             _mount_overlay(b"m/empty", b"f", b"wf", b"m/files")
         else:
             mount(b"f", b"m/files", None, MS_BIND)
+
+    def _make_cwd(self) -> None:
+        cwd = self._order.cwd
+        if cwd == b"/" or cwd.startswith(tuple(b"/%s/" % name for name in ENGINE_POINTS)) or not self._order.argv:
+            return
+        try:
+            os.close(find_place(self.fd, cwd, self._stubs, directory=True).parent_fd)
+        except (Refused, OSError) as error:
+            why = (error.strerror or "").lower() if isinstance(error, OSError) else str(error)
+            raise Impossible("cwd", f"{os.fsdecode(cwd)}: {why}") from error
 
     def _mount_engine_dir(self) -> None:
         point = find_place(self.fd, ENGINE_DIR, self._stubs, directory=True)

@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from warpforge.sandbox.wire import Order
 
 
-class Nobody(Exception):
-    """A name that no user of the box has; the text says so."""
+class Impossible(Exception):
+    """What a formula asks for and its box does not have: ``what`` is userinfo or cwd; the text says why."""
+
+    def __init__(self, what: str, text: str) -> None:
+        super().__init__(text)
+        self.what = what
 
 
 class Person:
@@ -32,13 +36,13 @@ class Person:
 
 
 def find_person(root_fd: int, order: Order) -> Person:
-    """The person of an order. Without a uid the name decides, without either it is uid 0. Raises Nobody."""
+    """The person of an order. Without a uid the name decides, without either it is uid 0. Raises Impossible."""
     users = _read_users(root_fd)
     uid, name = order.uid, order.username
     if uid < 0 and name:
         found = next((user for user in users if user[0] == name), None)
         if found is None:
-            raise Nobody(f"the box's /etc/passwd has no user {os.fsdecode(name)}")
+            raise Impossible("userinfo", f"the box's /etc/passwd has no user {os.fsdecode(name)}")
     else:
         uid = max(uid, 0)
         found = next((user for user in users if user[2] == b"%d" % uid), None)

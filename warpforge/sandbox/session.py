@@ -20,7 +20,6 @@ _PIPE_BYTES = 1 << 20
 _STDERR_KEPT = 4096
 _TICK = 500  # milliseconds
 _F_SETPIPE_SZ = 1031
-_SIGXFSZ = 25  # what a process gets that writes beyond its largest file
 
 
 class Session:
@@ -257,8 +256,6 @@ class Session:
             stopped = self._stopped
         if self._truncated:
             stopped = "output"
-        if not stopped and int(signal) == _SIGXFSZ and self._spec.disk_limit:
-            stopped = "disk"
         return Outcome(
             exit_code=int(code) if not stopped else 137,
             signal=9 if stopped else int(signal),

@@ -30,6 +30,7 @@ from warpforge.sandbox.kernel import (
 )
 from warpforge.sandbox.launch import MEETING_POINT, ROOT
 from warpforge.sandbox.meter import Meter
+from warpforge.sandbox.sources import write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def _watch(order: Order, launch: Launch, stdio: tuple[int, int, int], cgroup_fds
         mount(b"proc", b"/proc", b"proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
         step = b"root"
         mount(b"m", MEETING_POINT, None, MS_BIND | MS_REC)
+        step = b"dev"
+        launch.furnish()
         step = b"init"
         init_pid = start_init(MEETING_POINT, ROOT)
         step = b"fork"
@@ -148,6 +151,7 @@ def _become_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], i
     if order.terminal:
         os.setsid()
         control_terminal(0)  # job control works, and reaches nobody else
+    _be_expendable()
     os.umask(order.umask)
     if order.cpus:
         os.sched_setaffinity(0, order.cpus)
@@ -161,6 +165,14 @@ def _become_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], i
         for number, soft, hard in order.rlimits:
             resource.setrlimit(number, (soft, hard))
     launch.become(init_pid, status_fd)
+
+
+def _be_expendable() -> None:
+    """When the machine's memory is gone, the kernel is to take the action rather than the engine or anybody else."""
+    try:
+        write_file("/proc/self/oom_score_adj", b"500")
+    except OSError:
+        pass  # a container may have it read-only
 
 
 def _as_far_as_may_be(number: int, soft: int, hard: int) -> tuple[int, int, int]:

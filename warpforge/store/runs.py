@@ -44,6 +44,8 @@ class RunEntry(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=False):
     ``log`` is relative to the run log's directory; ``output_bytes`` counts also what was not kept.
     ``document``: the file that it was run from. ``origins``: by port, what the plot says is there, a pipe with the
     whole path of its step (``pipe:outer/inner:label``). ``formula``: its representation, empty when it is too large.
+    ``limits``: what was asked for, in seconds, bytes or numbers, and what kept it (``"64 by cgroup v1"``).
+    ``secrets``: names of those that it was given; then there is no formula id, and the outputs are for nobody else.
     ``phases``: name, begin after ``started`` (what came before it is negative), and how long.
     """
 
@@ -71,6 +73,7 @@ class RunEntry(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=False):
     origins: dict[str, str] = {}
     phases: list[tuple[str, float, float]] = []
     formula: msgspec.Raw = NO_FORMULA
+    secrets: list[str] = []
 
     @property
     def failed(self) -> bool:
