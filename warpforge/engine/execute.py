@@ -307,7 +307,8 @@ class Executor:
         run.last_entry = outcome.entry
         entry.sandbox = outcome.facts.sandbox if spec.argv else ""
         entry.limits = {name: kept for name, kept in outcome.facts.limits.items() if name != "gather"}
-        entry.truncated = outcome.truncated or entry.truncated
+        if outcome.truncated:
+            run.cut()
         if not outcome.facts.overlay:
             entry.why.append("trees were copied: overlays cannot be mounted here")
         record = RunRecord(run.id, int(time()), job.formula_id, outcome.exit_code, {})

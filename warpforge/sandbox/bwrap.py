@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
+from warpforge.errors import Unable
 from warpforge.sandbox.backend import Backend
 from warpforge.sandbox.seccomp import make_filter
+from warpforge.sandbox.spec import BoxSpec
+
+_HIGHEST: Final = 2**31 - 1
 
 
 class Bwrap(Backend):
@@ -14,6 +19,12 @@ class Bwrap(Backend):
     name = "bwrap"
     package = "bubblewrap"
     overhead = 4  # watcher, init, bwrap and its child before it is the action
+
+    def check(self, spec: BoxSpec) -> None:
+        if max(spec.uid, spec.gid) > _HIGHEST:
+            raise Unable(
+                "sandbox-unavailable", f"bwrap knows no uid or gid above {_HIGHEST}: choose another", reason="userinfo"
+            )
 
     def make_filters(self) -> tuple[bytes, bytes]:
         return make_filter(os.uname().machine), b""

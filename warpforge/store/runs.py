@@ -124,8 +124,14 @@ class Run:
         self._room -= len(kept)
         with storing(f"cannot write the log of run {entry.id}"):
             write_all(self._fd, kept)
-            if len(kept) < len(data) and not entry.truncated:
-                entry.truncated = True
+        if len(kept) < len(data):
+            self.cut()
+
+    def cut(self) -> None:
+        """Say that more was said than is kept. Errors: ``store``."""
+        if not self.entry.truncated:
+            self.entry.truncated = True
+            with storing(f"cannot write the log of run {self.entry.id}"):
                 write_all(self._fd, _CUT)
 
     def tail(self) -> str:
