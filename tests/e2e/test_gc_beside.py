@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import pytest
+from support import hostile_http as hostile
 from support.aftermath import check_sound
 from support.plots import plot, script
+from support.processes import wait_until
 from support.world import WARPFORGE, World
+
+from warpforge.mirror.protocol import ca_path
+from warpforge.model.atoms import WareId
 
 pytestmark = pytest.mark.both
 
@@ -206,3 +212,34 @@ def test_why_each_kind_of_root_keeps_a_ware(box_world: World) -> None:
     assert why(young) == []
     assert why(young, "--keep-for", "1h") == ["used within the time that --keep-for says"]
     assert box_world.fail("store", "gc", "--explain", "example.org/none:v1:x").code == "catalog-missing-entry"
+
+
+def test_a_collection_passes_while_a_pull_takes_its_time(world: World) -> None:
+    """Also one that waits for the same ware; both end as they would have."""
+    world.root_workspace()
+    world.write("tree/noise", os.urandom(3 << 20))
+    ware = world.run("ware", "pack", "--to", f"file://{world.root}/one.ztar", "tree").out.strip()
+    data = world.path("one.ztar").read_bytes()
+    world.run("store", "gc")
+    trash = garbage(world)
+    go_on = threading.Event()
+
+    def slow(call: hostile.Call) -> None:
+        call.head("200 OK", f"Content-Length: {len(data)}", 'ETag: "v1"')
+        call.send(data[: 2 << 20])
+        go_on.wait(60)
+        call.send(data[2 << 20 :])
+
+    with hostile.Hostile() as server:
+        server.on("/" + ca_path(WareId.parse(ware)), slow)
+        pulls = [start(world, "mirror", "pull", "--from", f"ca+{server.url}", ware) for _ in range(2)]
+        assert wait_until(
+            lambda: any(path.stat().st_size == 2 << 20 for path in world.path(".warpforge").glob("partial/*"))
+        )
+        done = world.run("--json", "store", "gc", "--wait", "20s")
+        assert [row["name"] for row in done.all("garbage")] == [trash]
+        go_on.set()
+        said = [pull.communicate(timeout=60) for pull in pulls]
+        assert [pull.returncode for pull in pulls] == [0, 0], said
+        assert sorted(json.loads(out.splitlines()[-1])["moved"]["outcome"] for out, _ in said) == ["fetched", "here"]
+    check_sound(world, wares=1)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
     from warpforge.engine.transfer import Transfer
     from warpforge.model.atoms import WarehouseAddr, WareId
+    from warpforge.store.stay import Stay
 
 JOBS = click.option(
     "--jobs", "-j", type=click.IntRange(1, 64), default=4, show_default=True, metavar="N", help="Wares at once."
@@ -67,7 +68,7 @@ class Moving(NamedTuple):
         """
         failed: list[tuple[WareId, WarpforgeError]] = []
         self.screen.count(0, len(jobs))
-        for done, (job, outcome) in enumerate(_outcomes(jobs, at_once), 1):
+        for done, (job, outcome) in enumerate(_outcomes(jobs, at_once, self.engine.store.stay), 1):
             self.screen.count(done, len(jobs))
             if isinstance(outcome, WarpforgeError):
                 failed.append((job.ware, outcome))
@@ -120,8 +121,15 @@ def _named(ware: WareId, error: WarpforgeError) -> str:
     return error.message if str(ware) in error.message else f"{ware}: {error.message}"
 
 
-def _outcomes(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, tuple[str, str] | BaseException]]:
-    """Each job with what came of it, as they end. The threads do not outlive an interrupted command."""
+def _outcomes(
+    jobs: Sequence[Job], at_once: int, stay: Stay | None
+) -> Iterator[tuple[Job, tuple[str, str] | BaseException]]:
+    """Each job with what came of it, as they end. The threads do not outlive an interrupted command.
+
+    Each thread is in the store on its own while it has a job, and whoever waits for them is away.
+    """
+    from warpforge.store.stay import Away
+
     waiting: SimpleQueue[Job] = SimpleQueue()
     done: SimpleQueue[tuple[Job, tuple[str, str] | BaseException]] = SimpleQueue()
 
@@ -131,14 +139,22 @@ def _outcomes(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[Job, tuple[st
                 job = waiting.get_nowait()
             except Empty:
                 return
+            if stay is not None:
+                stay.come()
+            outcome: tuple[str, str] | BaseException
             try:
-                done.put((job, job.do()))
+                outcome = job.do()
             except BaseException as error:
-                done.put((job, error))
+                outcome = error
+            if stay is not None:
+                stay.go()
+            done.put((job, outcome))
 
     for job in jobs:
         waiting.put(job)
     for _ in range(min(at_once, len(jobs))):
         threading.Thread(target=work, daemon=True).start()
     for _ in jobs:
-        yield done.get()
+        with Away(stay):
+            ended = done.get()
+        yield ended

@@ -6,8 +6,8 @@ recall the memo · take the formula's lock, recall once more · furnish · run �
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -119,7 +119,7 @@ class Executor:
         """
         memoisable = is_memoisable(job.formula)
         self._store.need(entry.basis for entry in job.formula.inputs.values())
-        with self._alone(job) if memoisable else nullcontext():
+        with self._turn(job) if memoisable else nullcontext():
             since = monotonic()
             record = self.recall(job)
             hit = record is not None
@@ -129,23 +129,15 @@ class Executor:
             self._reporter.tell(StepFinished(job.step, record, hit, monotonic() - since))
             return record
 
-    @contextmanager
-    def _alone(self, job: Job) -> Iterator[None]:
-        """Hold the formula's lock. Who waits for it is away: the action that holds it may take hours."""
-        lock = self._store.single_flight(job.formula_id, timeout=0)
-        try:
-            lock.acquire()
-        except Unable as error:
-            if error.reason != "busy":
-                raise
-            if (pid := error.details.get("pid")) != str(os.getpid()):
+    def _turn(self, job: Job) -> AbstractContextManager[None]:
+        """Hold the formula's lock."""
+
+        def waits(pid: str) -> None:
+            if pid != str(os.getpid()):
                 step = "/".join(job.step) or job.formula_id
                 self._reporter.tell(Notice("info", f"{step} waits for process {pid}, which runs the same"))
-            lock = self._store.single_flight(job.formula_id)
-            with self._store.away():
-                lock.acquire()
-        with lock:
-            yield
+
+        return self._store.turn(job.formula_id, waits)
 
     def _execute(self, job: Job, *, memoisable: bool) -> RunRecord:
         from warpforge.engine.furnish import furnish

@@ -75,7 +75,8 @@ def keep_archive(
     bounds = limits or DEFAULT
 
     def copy(sink: BinaryIO) -> Sum:
-        copy_whole(stream, sink, bounds, moved)
+        with store.away():  # what comes from elsewhere may take hours, and touches nothing but its staging
+            copy_whole(stream, sink, bounds, moved)
         sink.seek(0)
         seen = scan(sink, packtype, limits=bounds)
         if expect is not None and seen.ware != expect:

@@ -66,7 +66,7 @@ class Supply:
         found = shelf.find(ware, key)
         if found:
             return found
-        with self._store.single_flight(ware):
+        with self._store.turn(ware):
             found = shelf.find(ware, key)
             if found:
                 return found
@@ -78,7 +78,7 @@ class Supply:
     def packed(self, ware: WareId) -> BinaryIO:
         """The packed bytes, fetched if need be. Errors: as ``tree``."""
         if not self._store.warehouse.has(ware):
-            with self._store.single_flight(ware):
+            with self._store.turn(ware):
                 if not self._store.warehouse.has(ware):
                     self.fetch(ware)
         return self._store.warehouse.open(ware)

@@ -73,7 +73,7 @@ class Transfer:
         """
         if self._store.warehouse.has(ware):
             return HERE, ""
-        with self._store.single_flight(ware):
+        with self._store.turn(ware):
             if self._store.warehouse.has(ware):
                 return HERE, ""
             self.named()

@@ -116,7 +116,7 @@ def make_plan(store: Store, roots: Iterable[Root], policy: Policy) -> Plan:
     """
     plan = Plan()
     plan.stock = _take_stock(store)
-    partials = [(path, size, policy.is_young(changed)) for path, size, changed in store.partials.all()]
+    partials = [(path, size, policy.is_young(changed)) for path, size, changed in store.partials.unheld()]
     plan.partials = [(path, size) for path, size, young in partials if not young]
     plan.total = sum(stock.size for stock in plan.stock.values()) + sum(size for _, size, _ in partials)
     plan.freed = sum(size for _, size in plan.partials)

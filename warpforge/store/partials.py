@@ -122,6 +122,13 @@ class Partials:
             partial.go_on(0, tag, size)
         return partial
 
+    def unheld(self) -> Iterator[tuple[str, int, float]]:
+        """As ``all``, of those that nobody is at."""
+        for row in self.all():
+            with suppress(OSError), locked_open(row[0], os.O_RDONLY) as fd:
+                if fd is not None:
+                    yield row
+
     def all(self) -> Iterator[tuple[str, int, float]]:
         """The path, size and last change of each."""
         for name in _names(self._directory):

@@ -228,6 +228,25 @@ class Store:
             make_dirs(self.layout.locks, sync=False)
         return StoreLock(self.layout.lock(kind, str(key)), str(key), timeout=timeout, on_wait=on_wait)
 
+    @contextmanager
+    def turn(self, key: str | WareId, waits: Callable[[str], None] = lambda pid: None) -> Iterator[None]:
+        """As single_flight, for as long as it takes; who has to wait is away meanwhile. ``waits`` hears for which pid.
+
+        Errors: ``store``.
+        """
+        lock = self.single_flight(key, timeout=0)
+        try:
+            lock.acquire()
+        except Unable as error:
+            if error.reason != "busy":
+                raise
+            waits(error.details.get("pid", ""))
+            lock = self.single_flight(key)
+            with self.away():
+                lock.acquire()
+        with lock:
+            yield
+
     def scratch(self, hint: str) -> str:
         """A fresh private directory for anything that takes files to do; it is gone when the store is closed."""
         path = self.staging.new(hint)
