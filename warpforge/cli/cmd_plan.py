@@ -100,18 +100,14 @@ def _forecasts(
 
 def _draw(kind: str, forecasts: list[Forecast], output: str | None) -> None:
     from warpforge.cli import graph, graph_svg
-    from warpforge.errors import store_error
+    from warpforge.cli.files import write_output
 
     nodes = [node for forecast in forecasts for node in graph.of_forecast(forecast)]
     text = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": graph_svg.svg}[kind](nodes)
     if output is None:
         sys.stdout.write(text)
         return
-    try:
-        with open(output, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError as error:
-        raise store_error(error, f"cannot write {output}") from error
+    write_output(output, text)
 
 
 def _lines(common: Common, forecast: Forecast) -> Iterator[str]:

@@ -30,3 +30,14 @@ def read_document(path: str) -> bytes:
         ) from error
     except OSError as error:
         raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error
+
+
+def write_output(path: str, text: str) -> None:
+    """Write or replace a file that a person asked for. Errors: ``store``."""
+    from warpforge.errors import store_error
+
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise store_error(error, f"cannot write {path}") from error

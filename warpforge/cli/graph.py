@@ -25,16 +25,17 @@ COLOURS: Final = {
 
 
 class Node(NamedTuple):
-    """One step. ``note``: a few words below its name."""
+    """One step, or whatever else needs others. ``note``: a few words below its name, which ``label`` may replace."""
 
     path: str
     verdict: str
     note: str = ""
     needs: tuple[str, ...] = ()
+    label: str = ""
 
     @property
     def name(self) -> str:
-        return self.path.rpartition("/")[2] or "formula"
+        return self.label or self.path.rpartition("/")[2] or "formula"
 
     @property
     def group(self) -> str:

@@ -23,6 +23,7 @@ LAZY = {
     "capsule": ("warpforge.cli.cmd_capsule:capsule", "A module with all that it is built from, in one file."),
     "catalog": ("warpforge.cli.cmd_catalog:catalog", "Name releases of wares, and look them up."),
     "check": ("warpforge.cli.cmd_check:check", "Check documents and say everything that is wrong with them."),
+    "explain": ("warpforge.cli.cmd_explain:explain", "Tell where a ware comes from, and who uses it."),
     "fmt": ("warpforge.cli.cmd_fmt:fmt", "Rewrite documents in their canonical form."),
     "id": ("warpforge.cli.cmd_id:id_", "Print the id of a formula, plot or release document."),
     "log": ("warpforge.cli.cmd_log:log", "Show what ran, when, how long, and what it said."),

@@ -1,0 +1,93 @@
+"""``warpforge explain``: from a program back to the files and archives that nobody made, and the other way round."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.plots import BUSYBOX, plot, script
+from support.world import World
+
+pytestmark = pytest.mark.both
+
+LIB, APP = "a.org/lib", "a.org/app"
+
+
+@pytest.fixture
+def built(box_world: World) -> World:
+    """A released library made of an ingested directory, and a program made with it in two steps."""
+    box_world.write("lib/src/file", "source\n")
+    make = script("cp -r /src /out", "echo lib > /out/lib", inputs={"/src": "pipe::src"}, outputs={"o": "/out"})
+    box_world.write("lib/module.wf", {"module.v1": {"name": LIB}})
+    box_world.write("lib/plot.wf", plot({"make": make}, {"lib": "pipe:make:o"}, {"src": "ingest:dir:src"}))
+    box_world.run("catalog", "-n", "test", "release", "--freeze", "v1", "lib")
+    one = script(
+        "cp -r /lib /out", "echo 1 > /out/one", inputs={"/lib": f"catalog:{LIB}:v1:lib"}, outputs={"o": "/out"}
+    )
+    two = script("cp -r /one /out", "echo 2 > /out/two", inputs={"/one": "pipe:one:o"}, outputs={"o": "/out"})
+    box_world.write("app/module.wf", {"module.v1": {"name": APP}})
+    box_world.write("app/plot.wf", plot({"one": one, "two": two}, {"app": "pipe:two:o"}))
+    box_world.run("run", "app")
+    return box_world
+
+
+def result(world: World) -> str:
+    found: str = world.run("--json", "run", "app").all("plotresults")[-1]["app"]
+    return found
+
+
+def known(world: World, what: str) -> dict[str, dict[str, Any]]:
+    return {one["ware"]: one for one in world.run("--json", "explain", what).all("provenance")}
+
+
+def test_every_input_is_followed_to_its_beginning(built: World) -> None:
+    app = result(built)
+    found = known(built, app)
+    assert next(iter(found)) == app
+    (made,) = found[app]["executions"]
+    assert made["module"] == APP and made["step"] == "two"
+    origins = {one["port"]: one["origin"] for one in made["inputs"]}
+    assert origins == {"/": BUSYBOX, "/one": "pipe:one:o"}
+    (library,) = (one for one in found.values() if f"{LIB}:v1:lib" in one["names"])
+    assert library["replays"][0]["ref"] == f"{LIB}:v1:lib" and library["executions"][0]["step"] == "make"
+    (source,) = (one for one in found.values() if one["ingests"])
+    assert source["ingests"][0].startswith("ingest:dir:src (") and not source["executions"]
+    assert built.run("ware", "cat", source["ware"], "file").out == "source\n"
+    # every ware that any execution takes is explained, too
+    taken = {one["ware"] for ware in found.values() for run in ware["executions"] for one in run["inputs"]}
+    assert taken <= found.keys()
+
+
+def test_the_tree_is_for_people(built: World) -> None:
+    app = result(built)
+    lines = built.run("explain", app).out.splitlines()
+    assert lines[0] == app and "made by two of a.org/app" in lines[1]
+    assert any("├─ " in line or "└─ " in line for line in lines)
+    assert sum("(see above)" in line for line in lines) >= 1  # the root file system is taken by every step
+    assert built.run("explain", app.partition(":")[2][:12]).out.splitlines() == lines
+    by_name = built.run("explain", f"{LIB}:v1:lib").out
+    assert "from ingest:dir:src" in by_name and by_name.startswith("ztar:")
+
+
+def test_drawings(built: World) -> None:
+    app = result(built)
+    mermaid = built.run("explain", "--graph", "mermaid", app).out
+    assert mermaid.startswith("flowchart") and "made by two" in mermaid and LIB in mermaid
+    built.run("explain", "--graph", "svg", "-o", "out.svg", app)
+    assert built.path("out.svg").read_text().startswith("<svg")
+
+
+def test_who_uses_it(built: World) -> None:
+    uses = built.run("--json", "explain", "--used-by", f"{LIB}:v1:lib").all("use")
+    assert [(use["kind"], use["name"], use["at"]) for use in uses] == [("step", "one", APP)]
+    (source,) = (one["ware"] for one in known(built, f"{LIB}:v1:lib").values() if one["ingests"])
+    kinds = {(use["kind"], use["name"]) for use in built.run("--json", "explain", "--used-by", source).all("use")}
+    assert kinds == {("step", "make"), ("replay", f"{LIB}:v1")}
+    assert "nothing" in built.run("explain", "--used-by", result(built)).err
+
+
+def test_what_nobody_knows(built: World) -> None:
+    assert built.fail("explain", "abcdefgh").exit == 3
+    assert built.fail("explain", "b.org/x:v1:y").code == "catalog-missing-entry"
+    nobody = "ztar:CirUPyZjdVayH6rPYcf63sBhTF3gVnfKeE7DeW1JPYjK"
+    assert "nobody here knows" in built.run("explain", nobody).out

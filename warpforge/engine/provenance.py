@@ -1,0 +1,211 @@
+"""Provenance: where a ware comes from, step by step back to what nobody made, and who uses it.
+
+Known from catalogs (names, replays, mirrors), the run log (executions, ingests), memos, and what was recorded of the
+parts of commits. What each says is told side by side; where nobody knows anything, a ware is a first input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from warpforge.engine.history import DEPTH
+from warpforge.errors import Invalid, Missing
+from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.plan.refs import refs, wares
+
+if TYPE_CHECKING:
+    from warpforge.catalog.tree import Catalog
+    from warpforge.engine.engine import Engine
+    from warpforge.model.catalog import Release
+    from warpforge.store.runs import RunEntry
+
+MOST: Final = 10_000  # wares in one explanation
+SHOWN: Final = 3  # executions told of one ware
+
+
+class Execution(NamedTuple):
+    """One way in which a ware was made here."""
+
+    formula_id: str
+    run: str
+    module: str
+    step: str
+    started: float
+    inputs: tuple[tuple[str, str, str], ...]  # port, ware, and what the plot says is there
+
+    def to_serial(self) -> dict[str, Any]:
+        inputs = [{"port": port, "ware": ware, "origin": origin} for port, ware, origin in self.inputs]
+        return {**self._asdict(), "inputs": inputs}
+
+
+class Replayable(NamedTuple):
+    """A release that names a ware and says how it is made: what its replay takes."""
+
+    ref: str
+    replay: str
+    inputs: tuple[tuple[str, str], ...]  # ware, and what the plot calls it
+
+    def to_serial(self) -> dict[str, Any]:
+        return {**self._asdict(), "inputs": [{"ware": ware, "origin": origin} for ware, origin in self.inputs]}
+
+
+class Known(NamedTuple):
+    """All that is known of one ware. ``parts``: path, id and address of what it was put together from."""
+
+    ware: WareId
+    here: bool
+    names: tuple[str, ...]
+    replays: tuple[Replayable, ...]
+    executions: tuple[Execution, ...]
+    ingests: tuple[str, ...]
+    parts: tuple[tuple[str, str, str], ...]
+    mirrors: tuple[str, ...]
+
+    @property
+    def inputs(self) -> list[WareId]:
+        """What it was made from, by whichever way is known, each once."""
+        found = [ware for replay in self.replays for ware, _ in replay.inputs]
+        found += [ware for execution in self.executions for _, ware, _ in execution.inputs]
+        return [WareId.parse(ware) for ware in dict.fromkeys(found)]
+
+    def to_serial(self) -> dict[str, Any]:
+        return {
+            "ware": str(self.ware),
+            "here": self.here,
+            "names": [*self.names],
+            "replays": [replay.to_serial() for replay in self.replays],
+            "executions": [execution.to_serial() for execution in self.executions],
+            "ingests": [*self.ingests],
+            "parts": [{"path": path, "part": part, "from": address} for path, part, address in self.parts],
+            "mirrors": [*self.mirrors],
+        }
+
+
+class Use(NamedTuple):
+    """Who takes a ware: a step that ran here, or the replay of a release. ``gave``: the wares that came of it."""
+
+    kind: str
+    name: str
+    at: str
+    gave: tuple[str, ...]
+
+
+class Provenance:
+    """Reads catalogs and the run log once."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._names: dict[WareId, list[tuple[Catalog, CatalogRef, Release]]] = {}
+        self._made: dict[str, list[RunEntry]] = {}
+        self._taken: dict[str, list[RunEntry]] = {}
+        for catalog in engine.lookup.catalogs():
+            for module, name, release in catalog.releases():
+                for item, ware in release.items.items():
+                    self._names.setdefault(ware, []).append((catalog, CatalogRef(module, name, item), release))
+        for entry in islice(engine.store.runs.entries(), DEPTH):
+            for spelled in {*entry.outputs.values()} if not entry.failed else ():
+                self._made.setdefault(spelled.removeprefix("ware:"), []).append(entry)
+            for spelled in {*entry.inputs.values()}:
+                self._taken.setdefault(spelled.removeprefix("ware:"), []).append(entry)
+
+    def resolve(self, text: str) -> WareId:
+        """A WareId, a reference, or the beginning of a known WareId's hash.
+
+        Errors: ``catalog-missing-entry``, ``wareid-invalid``, ``missing``, ``invalid-argument`` when several are meant.
+        """
+        if text.count(":") == 2:
+            ref = CatalogRef.parse(text)
+            return self._engine.lookup.pin([ref])[ref].ware
+        if ":" in text:
+            return WareId.parse(text)
+        known = {*map(str, self._names), *(name for name in (*self._made, *self._taken) if ":" in name)}
+        found = sorted(name for name in known if name.partition(":")[2].startswith(text))
+        if len(text) < 6 or not found:
+            raise Missing("missing", f"nothing is known of {text}: name a WareId, or module:release:item", ware=text)
+        if len(found) > 1:
+            raise Invalid("invalid-argument", f"{text} may be {', '.join(found)}: say more of it")
+        return WareId.parse(found[0])
+
+    def back(self, ware: WareId) -> Iterator[Known]:
+        """The ware, then all that it came from, each once, nearest first."""
+        seen = {ware}
+        waiting = [ware]
+        for number, one in enumerate(waiting):  # it grows meanwhile
+            if number >= MOST:
+                return
+            known = self.known(one)
+            yield known
+            waiting += [taken for taken in known.inputs if taken not in seen]
+            seen.update(known.inputs)
+
+    def known(self, ware: WareId) -> Known:
+        """What is known of one ware."""
+        from warpforge.mirror.protocol import shown
+
+        named = self._names.get(ware, [])
+        modules = dict.fromkeys(ref.module for _, ref, _ in named)
+        addresses = [*self._engine.lookup.mirrors(ware, modules), *self._engine.reach.addresses]
+        return Known(
+            ware,
+            self._engine.store.has(ware),
+            tuple(dict.fromkeys(str(ref) for _, ref, _ in named)),
+            tuple(self._replays(named)),
+            tuple(_execution(entry) for entry in self._made.get(str(ware), [])[:SHOWN]),
+            tuple(dict.fromkeys(self._ingests(ware))),
+            tuple(self._engine.store.origins.find(ware)),
+            tuple(dict.fromkeys(map(shown, addresses))),
+        )
+
+    def used_by(self, ware: WareId) -> Iterator[Use]:
+        """Who takes a ware: what ran here, newest first and each step once, then replays of releases."""
+        seen = set()
+        for entry in self._taken.get(str(ware), []):
+            key = (entry.plot, entry.document, tuple(entry.step))
+            if key not in seen:
+                seen.add(key)
+                gave = tuple(text.removeprefix("ware:") for text in entry.outputs.values())
+                yield Use("step", "/".join(entry.step) or "formula", entry.plot or entry.document, gave)
+        for module, name, release, replay in self._all_replays():
+            if any(taken == str(ware) for taken, _ in replay):
+                yield Use("replay", f"{module}:{name}", release.replay or "", tuple(map(str, release.items.values())))
+
+    def _replays(self, named: Iterable[tuple[Catalog, CatalogRef, Release]]) -> Iterator[Replayable]:
+        for catalog, ref, release in named:
+            if release.replay is not None:
+                yield Replayable(str(ref), release.replay, tuple(self._takes(catalog, ref.module, release.replay)))
+
+    def _takes(self, catalog: Catalog, module: str, replay: str) -> Iterator[tuple[str, str]]:
+        plot = catalog.replay(module, replay)
+        if plot is None:
+            return
+        for ref in refs(plot):
+            pin = self._engine.lookup.find(ref) if isinstance(ref, CatalogRef) else None
+            if pin is not None:
+                yield str(pin.ware), f"catalog:{ref}"
+        yield from ((str(ware), f"ware:{ware}") for ware in wares(plot))
+
+    def _all_replays(self) -> Iterator[tuple[str, str, Release, list[tuple[str, str]]]]:
+        for catalog in self._engine.lookup.catalogs():
+            for module, name, release in catalog.releases():
+                if release.replay is not None:
+                    yield module, name, release, [*self._takes(catalog, module, release.replay)]
+
+    def _ingests(self, ware: WareId) -> Iterator[str]:
+        """From what of the host the ware was made, as the plots said that took it."""
+        for entry in self._taken.get(str(ware), []):
+            for port, spelled in entry.inputs.items():
+                origin = entry.origins.get(port, "")
+                if spelled == f"ware:{ware}" and origin.startswith("ingest:"):
+                    yield f"{origin} ({entry.document})"
+
+
+def _execution(entry: RunEntry) -> Execution:
+    inputs = tuple(
+        (port, spelled.removeprefix("ware:"), entry.origins.get(port, spelled))
+        for port, spelled in entry.inputs.items()
+        if spelled.startswith("ware:")
+    )
+    step = "/".join(entry.step) or "formula"
+    return Execution(entry.formula_id, entry.id, entry.plot or entry.document, step, entry.started, inputs)
