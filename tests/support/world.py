@@ -122,6 +122,10 @@ class World:
             done.stderr.decode("utf-8", "surrogateescape"),
         )
         assert "Traceback" not in result.err, str(result)
+        if "--json" in argv:
+            from support.jsonlines import check
+
+            check(result)
         return result
 
     def run(self, *args: str | Path, env: Mapping[str, str] | None = None, cwd: str = ".", stdin: str = "") -> Result:

@@ -13,6 +13,7 @@ from warpforge.errors import Invalid, WarpforgeError
 
 if TYPE_CHECKING:
     from warpforge.cli.settings import Settings
+    from warpforge.cli.tracing import Traces
 
 
 class Common:
@@ -24,6 +25,11 @@ class Common:
         self.verbose = False
         self.max_unpacked: int | None = None
         self.conduct: dict[str, Any] = {}  # how actions are run, as fields of Options
+        self.trace_file = ""
+        self.trace_http = False
+        self.trace_insecure = False
+        self.trace_endpoint = ""
+        self.traces: Traces | None = None  # hears events, while a command is traced
         self._settings: Settings | None = None
 
     @property
@@ -66,6 +72,14 @@ def printable(text: str) -> str:
     )
 
 
+def _set_text(name: str) -> Callable[[click.Context, click.Parameter, str | None], None]:
+    def callback(context: click.Context, _: click.Parameter, value: str | None) -> None:
+        if value:
+            setattr(context.find_root().ensure_object(Common), name, value)
+
+    return callback
+
+
 def _set(name: str) -> Callable[[click.Context, click.Parameter, bool], None]:
     def callback(context: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001 (click's shape)
         if value:
@@ -78,10 +92,20 @@ def _common_options() -> list[click.Parameter]:
     def flag(*names: str, field: str, text: str) -> click.Option:
         return click.Option(names, is_flag=True, expose_value=False, is_eager=True, callback=_set(field), help=text)
 
+    def text(name: str, *, field: str, metavar: str, text: str) -> click.Option:
+        callback = _set_text(field)
+        return click.Option(
+            (name, field), expose_value=False, is_eager=True, callback=callback, metavar=metavar, help=text
+        )
+
     return [
         flag("--json", field="json", text="Write JSON lines on stdout, errors as JSON on stderr."),
         flag("--quiet", field="quiet", text="Only results and errors."),
         flag("--verbose", "-v", field="verbose", text="Say more."),
+        text("--trace.file", field="trace_file", metavar="FILE", text="Write OpenTelemetry spans, one a line."),
+        flag("--trace.http.enable", field="trace_http", text="Send spans to a collector, by OTLP over HTTP."),
+        flag("--trace.http.insecure", field="trace_insecure", text="Without TLS."),
+        text("--trace.http.endpoint", field="trace_endpoint", metavar="HOST:PORT", text="Where; localhost:4318."),
     ]
 
 
@@ -95,6 +119,15 @@ class Command(click.Command):
         kwargs.setdefault("context_settings", CONTEXT)
         super().__init__(*args, **kwargs)
         self.params.extend(_common_options())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        common = ctx.find_root().ensure_object(Common)
+        if common.trace_file or common.trace_http or common.trace_endpoint:
+            from warpforge.cli.tracing import traced
+
+            with traced(common, ctx.command_path):
+                return super().invoke(ctx)
+        return super().invoke(ctx)
 
 
 class Group(click.Group):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument
 from warpforge.cli.conduct import conducted
-from warpforge.cli.render import make_reporter
+from warpforge.cli.render import make_reporter, with_traces
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Notice
@@ -23,6 +25,9 @@ from warpforge.workspace.targets import Target, find_targets
 
 KEEP = "Boxes of failed actions that are kept for `warpforge shell --failed`; 0 for none."
 
+if TYPE_CHECKING:
+    from warpforge.cli.profile import Profile
+
 
 @click.command(cls=Command, name="run")
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
@@ -37,6 +42,7 @@ KEEP = "Boxes of failed actions that are kept for `warpforge shell --failed`; 0 
 @click.option("--keep-failed", type=click.IntRange(min=0), default=BOXES, show_default=True, metavar="N", help=KEEP)
 @conducted
 @MAX_UNPACKED
+@click.option("--profile", metavar="FILE", help="Write where time went, for chrome://tracing or Perfetto.")
 @click.option("--explain", is_flag=True, help="Say of each step that runs what has changed.")
 @pass_common
 def run(
@@ -53,6 +59,7 @@ def run(
     at_entry: int | None,
     keep_failed: int,
     explain: bool,
+    profile: str | None,
 ) -> None:
     """Run modules, plots and formulas; what was run before is answered from the memo.
 
@@ -84,6 +91,12 @@ def run(
         **common.conduct,
     )
     reporter = make_reporter(common)
+    profiler: Profile | None = None
+    if profile:
+        from warpforge.cli.profile import Profile
+
+        profiler = Profile(profile)
+    told = with_traces(common, reporter, *([profiler] if profiler else []))
     engines: dict[Stack, Engine] = {}
     failures: list[Failure] = []
     found = in_order(find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message))))
@@ -91,7 +104,7 @@ def run(
         for target in found:
             stack = find_stack(target.path.parent, settings.home)
             if stack not in engines:
-                engines[stack] = Engine(stack, reporter, options)
+                engines[stack] = Engine(stack, told, options)
                 reporter.knows(engines[stack].store, options.jobs)
             try:
                 result = engines[stack].run(target)
@@ -109,6 +122,8 @@ def run(
         reporter.close()
         for engine in engines.values():
             engine.close()
+        if profiler is not None:
+            profiler.close()
 
 
 def _failures(target: Target, error: WarpforgeError, *, many: bool) -> list[Failure]:

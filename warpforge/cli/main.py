@@ -34,6 +34,7 @@ LAZY = {
     "reproduce": ("warpforge.cli.cmd_reproduce:reproduce", "Run steps again, varied, and name what changes outputs."),
     "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
     "shell": ("warpforge.cli.cmd_shell:shell", "Enter the box of a step, before its action or as it failed."),
+    "schema": ("warpforge.cli.cmd_schema:schema", "Print the schemas of JSON lines."),
     "status": ("warpforge.cli.cmd_status:status", "Show the module, the workspaces and this machine."),
     "store": ("warpforge.cli.cmd_store:store", "Look after the store: verify, repair, stats, gc."),
     "warehouse": ("warpforge.cli.cmd_warehouse:warehouse", "Serve the wares of this workspace to other machines."),

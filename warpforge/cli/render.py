@@ -15,6 +15,7 @@ from warpforge.engine.events import (
     Ingested,
     Notice,
     Reporter,
+    Several,
     StepExplained,
     StepFailed,
     StepFinished,
@@ -43,6 +44,12 @@ def make_reporter(common: Common) -> Renderer:
 
         return LiveScreen(common)
     return PlainLines(common)
+
+
+def with_traces(common: Common, *reporters: Reporter) -> Reporter:
+    """These reporters, and whoever makes traces of events, if somebody does."""
+    heard = [*reporters, *([common.traces] if common.traces else [])]
+    return heard[0] if len(heard) == 1 else Several(*heard)
 
 
 class Renderer(Reporter):

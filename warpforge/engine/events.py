@@ -40,11 +40,12 @@ class StepPhase(msgspec.Struct, frozen=True):
 
 
 class StepStarted(msgspec.Struct, frozen=True):
-    """A formula is about to run in a box."""
+    """A formula is about to run in a box, which ``sandbox`` makes."""
 
     step: StepPath
     formula_id: str
     run_id: str
+    sandbox: str = ""
 
 
 class StepOutput(msgspec.Struct, frozen=True):
