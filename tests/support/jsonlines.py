@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 MANY: Final = 300  # lines of one command that are looked at
 # what a person asked for as it is, --json or not
-RAW: Final = ({"ware", "cat"}, {"schema"}, {"fmt"}, {"id"}, {"--version"}, {"--help"}, {"export"}, {"plan", "--graph"})
+RAW: Final = ({"ware", "cat"}, {"schema"}, {"fmt"}, {"--version"}, {"--help"}, {"export"}, {"plan", "--graph"})
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common
+from warpforge.cli.app import Command, Common, pass_common, to_json
 from warpforge.cli.files import read_document
 from warpforge.errors import Invalid
 from warpforge.model.catalog import Release
@@ -25,4 +25,5 @@ def id_(common: Common, file: str) -> None:
     elif not isinstance(noun, Plot | Release):
         kind = type(noun).__name__.lower()
         raise Invalid("invalid-argument", f"{file} is a {kind}: only formulas, plots and releases have ids", path=file)
-    common.result(document_id(noun.to_serial()))
+    found = document_id(noun.to_serial())
+    common.result(to_json({"id": found}) if common.json else found)

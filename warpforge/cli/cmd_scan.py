@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from warpforge.cli.app import Command, Common, pass_common
-from warpforge.cli.cmd_ware import FILTERS, GUESSED, PLATFORM, guess_packtype, open_archive, opened
+from warpforge.cli.cmd_ware import FILTERS, GUESSED, PLATFORM, guess_packtype, open_archive, opened, tell_ware
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Unable
 from warpforge.model.atoms import WareId
@@ -31,13 +31,13 @@ def scan(common: Common, source: str, packtype: str | None, filters: str, platfo
     if packtype == "oci" and source != "-":
         from warpforge.cli.imaging import scan_image
 
-        common.result(str(scan_image(common, source, platform, filters)))
+        tell_ware(common, scan_image(common, source, platform, filters))
     elif packtype == "git" or source.startswith("git+"):
-        common.result(str(scan_repository(common, *_split_ref(source))))
+        tell_ware(common, scan_repository(common, *_split_ref(source)))
     elif ":" in source and "//" not in source and not os.path.lexists(source):
-        common.result(str(_scan_ware(common, WareId.parse(source), filters)))
+        tell_ware(common, _scan_ware(common, WareId.parse(source), filters))
     else:
-        common.result(str(_scan_archive(common, source, packtype, filters)))
+        tell_ware(common, _scan_archive(common, source, packtype, filters))
 
 
 def scan_repository(common: Common, address: str, ref: str) -> WareId:

@@ -73,7 +73,7 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 
         if filters or to is not None:
             refuse_argument("an image is kept as it is: -t oci takes neither --filters nor --to")
-        common.result(str(keep_image(common, directory, platform)[0]))
+        tell_ware(common, keep_image(common, directory, platform)[0])
         return
     from warpforge.engine.keep import keep_tree
     from warpforge.fsx.tree import walk
@@ -91,7 +91,7 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
             made = keep_tree(engine.store, walk(fd, os.fsencode(name or ".")), packtype, chosen)
     if to is not None:
         _push(common, made, to)
-    common.result(str(made))
+    tell_ware(common, made)
 
 
 @ware.command("unpack")
@@ -187,6 +187,11 @@ def make_manifest(common: Common, engine: Engine, what: str, packtype: str | Non
         ware_id = WareId.parse(what)
         with engine.supply.packed(ware_id) as packed:
             yield from manifest(packed, engine.supply.at_rest(ware_id)[0], limits=engine.supply.limits_of(ware_id))
+
+
+def tell_ware(common: Common, ware: WareId) -> None:
+    """A ware's id, as the result."""
+    common.result(to_json({"ware": str(ware)}) if common.json else str(ware))
 
 
 def serial_entry(entry: Entry, digest: bytes | None = None) -> dict[str, object]:
