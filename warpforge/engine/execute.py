@@ -174,7 +174,7 @@ class Executor:
             self._resume(run, job, resumption)
         run.entry.invocation = self._options.invocation
         run.announce()
-        self._reporter.tell(StepStarted(job.step, job.formula_id, run.id, self._box().name))
+        self._reporter.tell(StepStarted(job.step, job.formula_id, run.id, conduct.box.name))
         # whoever rebuilds compares, and the memo stays with what was first
         before = self._store.memo.load(job.formula_id) if self._options.rebuild and memoisable else None
         failed: WarpforgeError | None = None
