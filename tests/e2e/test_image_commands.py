@@ -17,8 +17,6 @@ from support.images import Image, archive, dump, layout, saved, tar_files, write
 from support.registry import basic, blob_path, docker_registry, guard, host_of, offer, token_path
 from support.world import World
 
-pytestmark = pytest.mark.both
-
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -49,6 +47,7 @@ def small(text: str = "x") -> Image:
     return Image(tar(member(b"file", text.encode())), Cmd=["/file"], Env=["A=1"])
 
 
+@pytest.mark.both
 def test_an_image_comes_back_as_the_same_tree(here: World, made: Path, tmp_path: Path) -> None:
     ware = here.run("ware", "pack", "-t", "oci", f"{made}:v1").out.strip()
     assert ware == id_of(made)
@@ -93,6 +92,7 @@ def test_export_gives_the_same_bytes_every_time(here: World, made: Path) -> None
         here.run("ware", "pack", "-t", "oci", compress)
 
 
+@pytest.mark.both
 def test_from_a_registry_by_tag_and_by_digest(here: World, made: Path, registry: str) -> None:
     ware = id_of(made)
     assert here.run("ware", "fetch", f"{registry}/some/image:v1").out == f"{ware}  fetched  {registry}/some/image:v1\n"
@@ -154,7 +154,7 @@ def test_wares_of_all_kinds_lie_in_a_registry_as_images(here: World, registry: s
     other.root_workspace()
     for ware in wares:
         assert "fetched" in other.run("mirror", "pull", "--from", address, ware).out
-        assert other.run("ware", "ls", ware).out == "a/\nlink@\n" or True
+        assert other.run("ware", "cat", ware, "a/file").out == "content\n"
     pulled = Path(other.path("image"))
     umoci.skopeo(
         "copy",
@@ -168,6 +168,7 @@ def test_wares_of_all_kinds_lie_in_a_registry_as_images(here: World, registry: s
     assert here.fail("mirror", "push", "--to", address, oci).causes[-1]["details"]["reason"] == "policy"
 
 
+@pytest.mark.both
 def test_an_image_runs_and_is_remembered(needs_box: None, here: World, made: Path, registry: str) -> None:
     script = "cat /etc/more/new; test ! -e /etc/gone && test ! -e /opt/a && mkdir /out && cp /opt/only /out/"
     formula = {
@@ -223,6 +224,7 @@ def test_export_as_a_tar(here: World) -> None:
     assert "-rwxr-xr-t" in names
 
 
+@pytest.mark.both
 def test_export_as_a_directory(here: World) -> None:
     here.write("tree/a/file", "content\n").chmod(0o755)
     ware = here.run("ware", "pack", "tree").out.strip()
@@ -232,6 +234,7 @@ def test_export_as_a_directory(here: World) -> None:
     assert here.run("ware", "pack", "out").out.strip() == ware
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("form", ["oci", "tar", "dir"])
 def test_export_touches_nothing_that_is_there(here: World, form: str) -> None:
     here.write("tree/file", "x")
@@ -305,6 +308,7 @@ def stored(world: World) -> list[str]:
     return [str(p) for kind in kinds for p in world.path(f".warpforge/{kind}").rglob("*") if p.is_file()]
 
 
+@pytest.mark.both
 def test_a_registry_that_lies_leaves_nothing(here: World) -> None:
     image = small()
     layer = image.blobs[image.layers[0]["digest"]]

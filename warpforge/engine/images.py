@@ -80,7 +80,10 @@ def _parse_path(text: str, base: Path, platform: Platform | None) -> Called:
 
 def is_called(text: str) -> bool:
     """Whether a word is an image's name rather than a ware's."""
-    return "/" in text or text.startswith(".") or text.split(":")[0] in ("oci-archive", "docker-archive")
+    kind, _, rest = text.partition(":")
+    if kind == "oci" and len(rest) == 64 and not set(rest) - set("0123456789abcdef"):
+        return False
+    return "/" in text or text.startswith(".") or kind in _FILES
 
 
 def mirror_of(text: str) -> WarehouseAddr | None:
@@ -152,7 +155,8 @@ class Images:
     @contextmanager
     def open(self, called: Called) -> Iterator[Source]:
         """Where the parts of an image are. Errors: ``missing``, ``io``, ``ware-corrupt``, ``ware-invalid``."""
-        from warpforge.pack.layout import ArchiveFiles, DirectoryFiles, open_source
+        from warpforge.pack.image_files import ArchiveFiles, DirectoryFiles
+        from warpforge.pack.layout import open_source
 
         limits = self._limits()
 
@@ -215,7 +219,8 @@ def fetch_image(store: Store, mirror: OciMirror, ware: WareId, limits: Limits, m
 def keep_archive_of_image(store: Store, stream: BinaryIO, name: str, ware: WareId, limits: Limits) -> None:
     """Keep an ``oci`` ware that comes as an archive of its image. Errors: as ``keep_image``."""
     from warpforge.pack.image import find_image
-    from warpforge.pack.layout import ArchiveFiles, open_source
+    from warpforge.pack.image_files import ArchiveFiles
+    from warpforge.pack.layout import open_source
 
     with ArchiveFiles(stream, name, limits, store.staging.directory()) as files:
         source = open_source(files, f"sha256:{ware.hash}" if files.has("index.json") else "", limits)

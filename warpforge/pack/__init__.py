@@ -10,7 +10,7 @@ sum        what packing or scanning a tree found: its WareId, its dual identity,
 dual       the ``ztar`` hash of a tree whose own id does not cover all of it
 commit     what a git ware is the tree of; a submodule in it is the tree of another one (git, git_objects)
 image      what an oci ware is the tree of: a manifest, a config and layers, by their digests (image, image_writer)
-source     where an image's parts come from; whatever it gives is compared with its digest (image, layout)
+source     where an image's parts come from; whatever it gives is compared with its digest (image, layout, saved)
 layer      one change to a tree; laid over one another they are an image's tree (layers, overlay)
 whiteout   a name in a layer that takes something of the layers below away
 frame      a stretch of the packed bytes that can be read alone; the seek table lists them (frames, table, decode)

@@ -22,7 +22,8 @@ from .compressors import make_compressor
 from .filters import EPOCH, SCAN
 from .headers import END, PADDING, make_header, make_template
 from .image import OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST, REF_NAME, Descriptor, Platform
-from .layout import INDEX, MARK, SAVED
+from .layout import INDEX, MARK
+from .saved import SAVED
 
 if TYPE_CHECKING:
     from warpforge.fsx.tree import Content

@@ -18,8 +18,9 @@ from . import faults
 from .fileset import BLAKE3
 from .filters import SCAN
 from .image import find_image
+from .image_files import ArchiveFiles
 from .layers import open_layers
-from .layout import ArchiveFiles, open_source
+from .layout import open_source
 from .members import SMALL, Member
 from .packer import Unpacked
 from .tarball import Tarball
