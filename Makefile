@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs; `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-as-user torture fuzz check fmt bench clean
+.PHONY: help setup demo test test-as-user torture fuzz check fmt bench bench-setup clean
 
 PY := .venv/bin/python
 
@@ -37,7 +37,10 @@ fmt: setup ## write every Python file the one way
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: setup ## measure against peers, as ratios
+bench-setup: setup ## the peers that benches compare with, as far as they can be had
+	@scripts/bench-setup.sh
+
+bench: bench-setup ## measure against peers, as ratios
 	@$(PY) scripts/bench.py $(ARGS)
 
 clean: ## remove everything that the other targets made

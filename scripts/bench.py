@@ -36,13 +36,17 @@ def cells(row: Row) -> tuple[str, ...]:
     verdict = "" if ratio is None or budget is None else ("ok" if ratio <= budget else "over")
     return (
         row.name,
-        f"{row.ours_seconds * 1000:.1f} ms",
-        f"{row.peer_seconds * 1000:.1f} ms" if row.peer_seconds is not None else "-",
+        _amount(row.ours_seconds, row.unit),
+        _amount(row.peer_seconds, row.unit) if row.peer_seconds is not None else "-",
         row.peer,
         f"{ratio:.2f}" if ratio is not None else "-",
         f"{budget:.2f}" if budget is not None else "-",
         verdict,
     )
+
+
+def _amount(value: float, unit: str) -> str:
+    return f"{value:.1f} MB" if unit == "MB" else f"{value * 1000:.1f} ms"
 
 
 def table(rows: list[Row]) -> str:

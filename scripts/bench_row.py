@@ -22,13 +22,14 @@ SCRATCH = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 class Row(NamedTuple):
-    """One line of the table. ``peer_seconds`` is None where the peer is not installed."""
+    """One line of the table. ``peer_seconds`` is None where the peer is not installed; ``unit``: ms, or MB."""
 
     name: str
     ours_seconds: float
     peer: str
     peer_seconds: float | None
     budget: float | None
+    unit: str = "ms"
 
     @property
     def ratio(self) -> float | None:
@@ -40,6 +41,18 @@ def seconds(work: Work) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
+
+
+def median_of(work: Work, *, rounds: int, before: Work | None = None, warm: bool = True) -> float:
+    """Median seconds of one alone, after one round that does not count if ``warm``; ``before`` precedes each call."""
+    samples = []
+    for number in range(rounds + warm):
+        if before:
+            before()
+        taken = seconds(work)
+        if number >= warm:
+            samples.append(taken)
+    return statistics.median(samples)
 
 
 def in_turn(ours: Work, peer: Work, *, rounds: int = 7, before: Work | None = None) -> tuple[float, float]:
