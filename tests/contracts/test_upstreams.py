@@ -18,6 +18,7 @@ from warpforge.model.atoms import WarehouseAddr, WareId
 from warpforge.pack.limits import DEFAULT
 from warpforge.store.store import Store
 
+pytestmark = pytest.mark.both
 KINDS = ["git-file", "git-http", "git-daemon"]
 ACCESS = Access(QUICK)
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.people import USER_UID
 from support.places import QUICK
 from support.repositories import Repo, http_repositories
 
@@ -50,7 +51,8 @@ def names(bare: Bare, commit: str) -> list[str]:
     return bare.run("ls-tree", "-r", "--name-only", commit).decode().split()
 
 
-@pytest.mark.parametrize("how", ["replace", "graft", "shallow", "alternates", "worktree", "bare"])
+@pytest.mark.both
+@pytest.mark.parametrize("how", ["replace", "graft", "shallow", "alternates", "worktree", "bare", "owner"])
 def test_the_true_commit_comes_from_any_repository(repo: Repo, tmp_path: Path, how: str) -> None:
     first = repo.commit({"a": "1"})
     commit = repo.commit({"b": "2"})
@@ -64,6 +66,11 @@ def test_the_true_commit_comes_from_any_repository(repo: Repo, tmp_path: Path, h
     elif how == "shallow":
         repo.git("clone", "-q", "--depth=1", f"file://{repo.path}", "../other")
         source = tmp_path / "other"
+    elif how == "owner":
+        if os.geteuid():
+            pytest.skip("only root can give a repository to somebody else")
+        for path in (repo.path, *repo.path.rglob("*")):
+            os.chown(path, USER_UID, USER_UID, follow_symlinks=False)
     elif how == "alternates":
         repo.git("clone", "-q", "--shared", "--bare", str(repo.path), "../other")
         source = tmp_path / "other"

@@ -41,7 +41,7 @@ class GitRemote:
     """A repository that commits are fetched from."""
 
     def __init__(self, url: GitUrl, access: Access = DEFAULT) -> None:
-        self.name: Final = url._replace(user="", password="").url
+        self.name: Final = url.url
         self._url = url
         self._access = access
 

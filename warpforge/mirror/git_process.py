@@ -16,6 +16,7 @@ from warpforge.fsx.git import Bare
 from .download import Watch
 from .policy import Policy
 
+_FAULTS: Final = ("fatal:", "error:", "ssh:", "remote: ", "Host key")  # how lines begin that tell what is wrong
 _LOOK: Final = 0.25  # seconds between two looks at what has come
 _TAIL: Final = 64 << 10  # bytes of stderr that are kept
 _NAMES: Final = 64 << 20  # bytes of stdout, which is a list of names
@@ -129,7 +130,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _explain(said: bytes) -> GitFailed:
     lines = [line.strip() for line in re.split(r"[\r\n]+", said.decode("utf-8", "replace"))]
-    faults = [line for line in lines if line.startswith(("fatal:", "error:", "ssh:", "remote: ", "Host key"))]
+    faults = [line for line in lines if line.startswith(_FAULTS) or "Permission denied" in line]
     text = "\n".join(faults)
     kind = next((kind for kind, pattern in _MEANINGS if re.search(pattern, text, re.MULTILINE)), "refused")
     telling = [line for line in faults if not line.startswith("remote: ")] or faults or lines or ["failed"]

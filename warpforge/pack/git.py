@@ -7,6 +7,7 @@ At rest a git ware is a ``ztar``: its id is that of a commit, which no tree can 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -63,8 +64,15 @@ class _Level(NamedTuple):
     """A directory whose children are still coming."""
 
     prefix: bytes
-    children: Iterator[Child]
+    children: deque[Child]
     owner: _Owner
+
+    def blobs(self) -> Iterator[str]:
+        """The ids of those that come before the next directory."""
+        for child in self.children:
+            if child.kind in "dS":
+                return
+            yield child.oid
 
 
 class _Walk:
@@ -83,10 +91,11 @@ class _Walk:
         levels = [self._commit(b"", commit, [])]
         while levels:
             level = levels[-1]
-            child = next(level.children, None)
-            if child is None:
+            if not level.children:
                 levels.pop()
                 continue
+            self._objects.ask_ahead(level.blobs())
+            child = level.children.popleft()
             path = level.prefix + child.name
             self._count(path)
             if child.kind == "d":
@@ -106,7 +115,7 @@ class _Walk:
                 content.drain()
 
     def _level(self, prefix: bytes, tree: str, owner: _Owner) -> _Level:
-        return _Level(prefix, iter(self._objects.tree(tree)), owner)
+        return _Level(prefix, deque(self._objects.tree(tree)), owner)
 
     def _commit(self, prefix: bytes, commit: str, around: list[Submodule]) -> _Level:
         owner = _Owner(prefix, around, read_modules(self._bare, commit))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import deque
+from itertools import islice
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.errors import Unable
@@ -11,10 +13,11 @@ from . import faults
 from .limits import COMPONENT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from warpforge.fsx.git import Bare
 
+AHEAD: Final = 256  # objects that are asked for before they are read: few enough to fit into a pipe
 _TREE: Final = 64 << 20  # bytes of one tree object, which has a million names then
 _DOTGIT: Final = re.compile(rb"(?i)\.git[ .]*(?:\Z|:)|git~[0-9]+\Z")
 _IGNORED_BY_HFS: Final = re.compile(b"\xe2\x80[\x8c-\x8f\xaa-\xae]|\xe2\x81[\xaa-\xaf]|\xef\xbb\xbf")
@@ -27,6 +30,7 @@ class Objects:
         self._process = bare.start_reading("cat-file", "--batch")
         assert self._process.stdin and self._process.stdout
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
+        self._asked: deque[str] = deque()
 
     def __enter__(self) -> Objects:
         return self
@@ -51,19 +55,31 @@ class Objects:
             raise _unsafe(b"", f"the tree {oid} holds a name twice")
         return children
 
+    def ask_ahead(self, oids: Iterable[str]) -> None:
+        """Ask for blobs that will be read next, in this order: git reads one while we pack another."""
+        if not self._asked:
+            self._ask(islice(oids, AHEAD))
+
     def blob(self, oid: str) -> Blob:
         """A file's content or a symlink's target; all of it is to be read. Errors: ``git`` (failed)."""
-        return self._ask(oid, "blob")
+        return self._answer(oid, "blob")
 
     def _whole(self, oid: str, kind: str) -> bytes:
-        found = self._ask(oid, kind)
+        found = self._answer(oid, kind)
         if found.left > _TREE:
             raise faults.over_limit("bytes", f"the {kind} {oid} has {found.left} bytes")
         return found.read(found.left)
 
-    def _ask(self, oid: str, kind: str) -> Blob:
-        self._stdin.write(oid.encode() + b"\n")
+    def _ask(self, oids: Iterable[str]) -> None:
+        for oid in oids:
+            self._asked.append(oid)
+            self._stdin.write(oid.encode() + b"\n")
         self._stdin.flush()
+
+    def _answer(self, oid: str, kind: str) -> Blob:
+        if not self._asked:
+            self._ask([oid])
+        assert self._asked.popleft() == oid
         head = self._stdout.readline().split()
         if len(head) != 3 or head[1] != kind.encode() or head[0] != oid.encode():
             raise _broken(oid)
