@@ -14,7 +14,8 @@ from pathlib import Path
 
 from bench_row import Row
 
-HEAD = ("work", "ours", "peer", "the peer is", "ratio", "budget", "")
+HEAD = ("work", "ours", "cpu", "peer", "cpu", "the peer is", "ratio", "budget", "")
+BUSY = 0.15  # share of the machine that others may take while a row is measured, before it says so
 
 
 def modules() -> list[str]:
@@ -34,10 +35,14 @@ def collect(words: list[str]) -> Iterator[Row]:
 def cells(row: Row) -> tuple[str, ...]:
     ratio, budget = row.ratio, row.budget
     verdict = "" if ratio is None or budget is None else ("ok" if ratio <= budget else "over")
+    if row.busy > BUSY:
+        verdict = f"{verdict} (others took {row.busy:.0%} of the machine)".strip()
     return (
         row.name,
         _amount(row.ours_seconds, row.unit),
-        _amount(row.peer_seconds, row.unit) if row.peer_seconds is not None else "-",
+        _cpu(row.ours_cpu),
+        _amount(row.peer_seconds, row.unit),
+        _cpu(row.peer_cpu),
         row.peer,
         f"{ratio:.2f}" if ratio is not None else "-",
         f"{budget:.2f}" if budget is not None else "-",
@@ -45,15 +50,24 @@ def cells(row: Row) -> tuple[str, ...]:
     )
 
 
-def _amount(value: float, unit: str) -> str:
-    return f"{value:.1f} MB" if unit == "MB" else f"{value * 1000:.1f} ms"
+def _amount(value: float | None, unit: str) -> str:
+    """Seconds in milliseconds, small ones with more digits; others as they are."""
+    if value is None:
+        return "-"
+    if unit == "MB":
+        return f"{value:.1f} MB"
+    return f"{value * 1000:.{1 if value > 0.001 else 4}f} ms"
+
+
+def _cpu(seconds: float | None) -> str:
+    return "-" if seconds is None else f"{seconds * 1000:.0f}"
 
 
 def table(rows: list[Row]) -> str:
     """The rows in columns, numbers to the right."""
     lines = [HEAD, *map(cells, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
-    right = {1, 2, 4, 5}
+    right = {1, 2, 3, 4, 6, 7}
     return "\n".join(
         "  ".join(
             cell.rjust(width) if column in right else cell.ljust(width)
@@ -67,7 +81,7 @@ def main() -> int:
     rows = list(collect(sys.argv[1:]))
     print(f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print(table(rows))
-    print("Medians of wall time, ours and the peer's in turn; compare only within a line.")
+    print("Medians of wall time, ours and the peer's in turn, processor time beside it; compare only within a line.")
     return 0
 
 

@@ -198,9 +198,16 @@ def _walk_directories(
                 raise OSError(error.errno, error.strerror, path) from None
             if device is not None and status.st_dev != device:
                 raise OSError(errno.EXDEV, "another file system is mounted here", path)
-            if stat.S_ISREG(status.st_mode):
+            mode = status.st_mode
+            if mode & 0o170000 == stat.S_IFREG:
                 content = FileContent(fd, name, path, status)
-                yield _entry(path, status, b""), content
+                mtime = status.st_mtime_ns
+                seconds = mtime // 1_000_000_000
+                ns = mtime - seconds * 1_000_000_000
+                yield (
+                    Entry(path, "f", mode & 0o7777, status.st_uid, status.st_gid, seconds, ns, status.st_size),
+                    content,
+                )
                 if content._fd >= 0:
                     content.close()
             else:

@@ -17,10 +17,10 @@ from warpforge.fsx.descent import DIRECTORY, Descent
 from warpforge.fsx.remove import remove_tree
 from warpforge.fsx.tree import Entry
 
-from .ahead import take_short_turns
 from .fileset import Fileset, make_look
 from .stretch import Deviation, Directory, Stretch, Taker, time_of
 from .table import read_table
+from .threads import mind_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .packer import Place
     from .table import Frame
 
-_PARTNERS: Final = 2  # at most: what all of them hold at a time has a bound
+PARTNERS: Final = 2  # at most: what all of them hold at a time has a bound
 _SHARE: Final = 3  # frames that are worth starting a process for
 _WHOLE: Final = 8 << 20  # bytes of a frame that is taken at once
 _PLAIN: Final = 256  # bytes of a path that needs no look at the limits
@@ -146,7 +146,7 @@ class _Attempt:
         assembly = _Assembly(Fileset(self._flavour), root_fd, owner, self._limits.entries)
         board = Board(self._table, assembly.take)
         partners, threads = [], []
-        take_short_turns()
+        mind_threads()
         try:
             for _ in range(_count(len(self._table))):
                 from .partner import Partner
@@ -182,7 +182,7 @@ class _Attempt:
 
 def _count(frames: int) -> int:
     """Processes beside this one."""
-    return max(0, min(_PARTNERS, len(os.sched_getaffinity(0)) - 1, frames // _SHARE - 1))
+    return max(0, min(PARTNERS, len(os.sched_getaffinity(0)) - 1, frames // _SHARE - 1))
 
 
 class _Assembly:

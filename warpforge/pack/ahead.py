@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from queue import Queue
 from typing import TYPE_CHECKING, Final
+
+from .threads import mind_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _AHEAD: Final = 3  # pieces
-_TURN: Final = 0.0002  # seconds
-
-
-def take_short_turns() -> None:
-    """Let threads of this process change places fast.
-
-    A thread that computes, a system call now and then in between, keeps every other one waiting for a whole turn each
-    time that one comes back from work without the interpreter's lock: by default for 5 ms, as long as a frame takes.
-    """
-    if sys.getswitchinterval() > _TURN:
-        sys.setswitchinterval(_TURN)
 
 
 class Ahead:
-    """Iterates another iterator in a thread; errors come out where the pieces do. Leave it with ``close``."""
+    """Iterates another iterator in a thread; errors come out where the pieces do. Leave it with ``close``.
 
-    def __init__(self, source: Iterator[bytes]) -> None:
+    ``ahead``: pieces that may wait.
+    """
+
+    def __init__(self, source: Iterator[bytes], ahead: int = _AHEAD) -> None:
         self._source = source
-        self._pieces: Queue[bytes | BaseException | None] = Queue(_AHEAD)
+        self._pieces: Queue[bytes | BaseException | None] = Queue(ahead)
         self._stopped = False
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="decode", daemon=True)
-        take_short_turns()
+        mind_threads()
         self._thread.start()
 
     def __iter__(self) -> Iterator[bytes]:

@@ -189,9 +189,9 @@ class TreeHash:
             return
         shadows.append(name)
         if kind == "f":
-            node = b"%b%b%b%b%b%b" % (before, head, name, after, self._content, digest)
+            node = b"".join((before, head, name, after, self._content, digest))
         elif self._all:
-            node = b"%b%b%b%b" % (before, head, name, after)
+            node = b"".join((before, head, name, after))
         else:
             return
         children = directory.children

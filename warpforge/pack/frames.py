@@ -18,7 +18,7 @@ import zstandard
 
 from warpforge.errors import store_error
 
-from .ahead import take_short_turns
+from .threads import mind_threads
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -71,7 +71,7 @@ class FrameWriter:
         self._writer = threading.Thread(target=self._write_in_order, daemon=True)
 
     def __enter__(self) -> FrameWriter:
-        take_short_turns()
+        mind_threads()
         for thread in (*self._compressors, self._writer):
             thread.start()
         return self

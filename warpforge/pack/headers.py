@@ -71,17 +71,11 @@ def make_header(entry: Entry, template: Template) -> bytes:
     size = entry.size
     if len(name) > _NAME or size >= _LARGE or template.records or not path or len(entry.link) > _NAME:
         return _make_long_header(entry, template)
-    checksum = template.total + (adler32(name) & 0xFFFF) - 1
+    owner, mtime, rest, sum_, _ = template
     octal = b"%011o\0" % size
-    checksum += (adler32(octal) & 0xFFFF) - 1
-    return b"%b%b%b%b%06o\0 %b" % (
-        name.ljust(_NAME, b"\0"),
-        template.owner,
-        octal,
-        template.mtime,
-        checksum,
-        template.rest,
-    )
+    # the sum of both at once: at most 112 bytes
+    checksum = sum_ + (adler32(name + octal) & 0xFFFF) - 1
+    return b"%b%b%b%b%06o\0 %b" % (name.ljust(_NAME, b"\0"), owner, octal, mtime, checksum, rest)
 
 
 def _make_long_header(entry: Entry, template: Template) -> bytes:

@@ -308,7 +308,7 @@ class Taker:
             self._turn(path)
             fd = os.open(path[path.rfind(b"/") + 1 :], CREATE, 0o600, dir_fd=self._descent.fd)
         try:
-            with closing(Ahead(self._pieces(large))) as pieces:
+            with closing(Ahead(self._pieces(large), 1)) as pieces:
                 for piece in pieces:
                     digesting.update(piece)
                     if fd >= 0:
