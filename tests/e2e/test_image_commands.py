@@ -270,6 +270,17 @@ def test_export_says_what_it_does_not_do(here: World) -> None:
     assert here.fail("ware", "export", "--as", "dir", lone, "-").code == "invalid-argument"
 
 
+def test_an_archive_that_changed_is_another_image(here: World) -> None:
+    files = [tar_files(layout([(small(text), {})])) for text in ("one", "two")]
+    long_ago = 10**18
+    found = []
+    for data in (files[0], files[0], files[1]):
+        here.write("image.tar", data)
+        os.utime(here.path("image.tar"), ns=(long_ago, long_ago))
+        found += [here.run("ware", "pack", "-t", "oci", "image.tar").out.strip() for _ in range(2)]
+    assert found == [f"oci:{small(text).id}" for text in ("one", "one", "one", "one", "two", "two")]
+
+
 def test_which_image_of_several(here: World) -> None:
     arm = small("arm")
     arm.about["architecture"] = "arm64"

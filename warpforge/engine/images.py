@@ -14,9 +14,11 @@ They are called as other tools call them:
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import time_ns
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from warpforge.errors import Failed, Missing, Unable
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 REGISTRY = "registry"
 _FILES = ("oci", "oci-archive", "docker-archive")
 _PLATFORM = "?platform="
+_GRAIN = 2_000_000_000  # nanoseconds; a file changed more lately may change again within one tick of its times
 Moved = Callable[[int, int | None], None]
 
 
@@ -116,7 +119,8 @@ class Images:
 
         Errors: ``missing``, ``fetch``, ``io``, ``ware-mismatch``, ``ware-corrupt``, ``ware-invalid``, ``ware-limit``.
         """
-        known = self._known(called)
+        version = _version(called)
+        known = self._known(called, version)
         if known is not None:
             return known, True
         with self.open(called) as source:
@@ -132,7 +136,8 @@ class Images:
                 with self._store.single_flight(ware):
                     if not self._store.warehouse.has(ware):
                         keep_image(self._store, source, image, self._limits(), self._moved(ware, source.name))
-            self._note(called, ware)
+        if version and version == _version(called):
+            self._store.index.ingest_put(_noted(called), version, ware)
         return ware, here
 
     def name(self, called: Called) -> WareId:
@@ -174,19 +179,16 @@ class Images:
             ):
                 yield open_source(files, called.tag, limits)
 
-    def _known(self, called: Called) -> WareId | None:
-        """What a digest names never changes: which image it is was noted."""
-        if not called.digest:
+    def _known(self, called: Called, version: bytes) -> WareId | None:
+        """What a digest names never changes, nor an archive that is as it was: which image it is was noted."""
+        if not version:
             return None
-        ware = WareId("oci", called.digest.removeprefix("sha256:"))
-        if called.platform is None and self._store.warehouse.has(ware):
-            return ware
-        found = self._store.index.ingest_get(*_noted(called))
+        if called.digest and called.platform is None:
+            ware = WareId("oci", called.digest.removeprefix("sha256:"))
+            if self._store.warehouse.has(ware):
+                return ware
+        found = self._store.index.ingest_get(_noted(called), version)
         return found if found is not None and self._store.warehouse.has(found) else None
-
-    def _note(self, called: Called, ware: WareId) -> None:
-        if called.digest:
-            self._store.index.ingest_put(*_noted(called), ware)
 
 
 def keep_image(store: Store, source: Source, image: Image, limits: Limits, moved: Moved) -> WareId:
@@ -280,10 +282,24 @@ class _Counted:
         self._stream.__exit__(*error)  # type: ignore[arg-type]
 
 
-def _noted(called: Called) -> tuple[str, bytes]:
+def _noted(called: Called) -> str:
+    """Under which name the index knows it."""
     from warpforge.pack.image import Platform
 
-    return f"image {called.what} {called.platform or Platform.here()}", b"1"
+    return f"image {called.what} {called.tag} {called.platform or Platform.here()}"
+
+
+def _version(called: Called) -> bytes:
+    """What must be the same for the same image; empty where it has to be looked up, or was written just now."""
+    if called.kind == REGISTRY:
+        return b"1" if called.digest else b""
+    try:
+        seen = os.stat(called.what)
+    except OSError:
+        return b""
+    if not stat.S_ISREG(seen.st_mode) or time_ns() - max(seen.st_mtime_ns, seen.st_ctime_ns) < _GRAIN:
+        return b""
+    return b"1 %d %d %d %d %d" % (seen.st_dev, seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
 
 
 def _open_file(path: str) -> BinaryIO:
