@@ -28,7 +28,7 @@ from warpforge.pack.packer import scan
 from warpforge.store.store import Store
 from warpforge.store.verify import verify
 
-SIZE = 96 << 20
+SIZE = 1 << 30  # sparse: what is not written takes no room
 BOOT = "/proc/sys/kernel/random/boot_id"
 
 
@@ -53,7 +53,7 @@ def write(place: str, noted: str, seed: int) -> None:
         os.makedirs("tree/d", exist_ok=True)
         for name in ("a", "d/b"):
             Path("tree", name).write_bytes(
-                f"{number} {name}\n".encode() + rng.randbytes(rng.choice((10, 3000, 200_000)))
+                f"{number} {name}\n".encode() + rng.randbytes(rng.choice((10, 3000, 60_000)))
             )
         ware = run("ware", "pack", "-t", rng.choice(("tar", "ztar")), "tree").strip()
         write_all(notes, f"ware {ware}\n".encode())
