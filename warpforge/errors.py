@@ -182,5 +182,5 @@ def store_error(error: OSError, what: str) -> Unable:
         f"{what}: {advice} ({error.strerror or error})",
         cause=error,
         reason=reason,
-        path=error.filename,
+        path=name.decode("utf-8", "backslashreplace") if isinstance(name := error.filename, bytes) else name,
     )
