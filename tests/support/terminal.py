@@ -11,7 +11,7 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyte
@@ -24,7 +24,9 @@ SECONDS = 90
 class Terminal:
     """``warpforge ARGS`` on a screen of so many columns and rows. Everything else goes through ``screen``."""
 
-    def __init__(self, world: World, *args: str, columns: int = 80, rows: int = 24) -> None:
+    def __init__(
+        self, world: World, *args: str, columns: int = 80, rows: int = 24, env: Mapping[str, str] | None = None
+    ) -> None:
         self.screen: Any = pyte.HistoryScreen(columns, rows, history=10_000)
         self._stream: Any = pyte.ByteStream(self.screen)
         self.raw = b""
@@ -33,7 +35,7 @@ class Terminal:
         self._process = subprocess.Popen(
             [str(WARPFORGE), *args],
             cwd=world.root,
-            env=world.environment({"TERM": "xterm-256color"}),
+            env=world.environment({"TERM": "xterm-256color", **(env or {})}),
             stdin=slave,
             stdout=slave,
             stderr=slave,

@@ -40,8 +40,8 @@ class _Stop:
         self.below: list[_Stop] = []
 
 
-def svg(nodes: Iterable[Node], *, links: bool = False) -> str:
-    """The drawing. With ``links`` each node leads to ``#step-N``, N its number from 0."""
+def svg(nodes: Iterable[Node], *, links: bool = False, first: int = 0) -> str:
+    """The drawing. With ``links`` each node leads to ``#step-N``, N its number from ``first`` on."""
     nodes = [*nodes]
     layers, edges = _layer(nodes)
     deepest = len(layers)
@@ -55,7 +55,7 @@ def svg(nodes: Iterable[Node], *, links: bool = False) -> str:
     _order(layers)
     _place(layers)
     _spread(layers, widths, sideways=sideways)
-    return _draw(nodes, layers, edges, widths, sideways=sideways, links=links)
+    return _draw(nodes, layers, edges, widths, sideways=sideways, first=first if links else None)
 
 
 def _width(node: Node) -> float:
@@ -184,7 +184,7 @@ def _draw(
     widths: dict[str, float],
     *,
     sideways: bool,
-    links: bool,
+    first: int | None,
 ) -> str:
     boxes: dict[str, tuple[float, float]] = {}
     for layer in layers:
@@ -202,8 +202,9 @@ def _draw(
         *(_path(way, widths, sideways=sideways) for way in edges),
         "</g>",
     ]
-    for number, node in enumerate(nodes):
-        out += _box(node, number, boxes[node.path], widths[node.path], links=links)
+    for number, node in enumerate(nodes, first or 0):
+        link = "" if first is None else f"#step-{number}"
+        out += _box(node, boxes[node.path], widths[node.path], link)
     return "\n".join([*out, "</svg>"]) + "\n"
 
 
@@ -227,7 +228,7 @@ def _path(way: list[_Stop], widths: dict[str, float], *, sideways: bool) -> str:
     return f'<path d="{text}" marker-end="url(#tip)"/>'
 
 
-def _box(node: Node, number: int, middle: tuple[float, float], width: float, *, links: bool) -> list[str]:
+def _box(node: Node, middle: tuple[float, float], width: float, link: str) -> list[str]:
     fill, line, text = COLOURS[node.verdict]
     x, y = middle
     dashed = ' stroke-dasharray="4 3"' if node.verdict in ("waits", "left") else ""
@@ -235,7 +236,7 @@ def _box(node: Node, number: int, middle: tuple[float, float], width: float, *, 
     above = escape(_printable(_short(node.group))) + "/"
     title = escape(_printable(f"{node.path or 'formula'}: {node.note}"))
     parts = [
-        f'<a href="#step-{number}">' if links else "<g>",
+        f'<a href="{link}">' if link else "<g>",
         f"<title>{title}</title>",
         f'<rect x="{x - width / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{width:.1f}" height="{HEIGHT:.0f}" rx="8" '
         f'fill="{fill}" stroke="{line}" stroke-width="1.4"{dashed}/>',
@@ -248,7 +249,7 @@ def _box(node: Node, number: int, middle: tuple[float, float], width: float, *, 
         f'<text x="{x - width / 2:.1f}" y="{y - HEIGHT / 2 - 4:.1f}" fill="#8a8a84" font-size="10">{above}</text>'
         if node.group
         else "",
-        "</a>" if links else "</g>",
+        "</a>" if link else "</g>",
     ]
     return [part for part in parts if part]
 

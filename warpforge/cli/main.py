@@ -32,6 +32,7 @@ LAZY = {
     "quickstart": ("warpforge.cli.cmd_quickstart:quickstart", "Write a first module and plot here."),
     "replay": ("warpforge.cli.cmd_replay:replay", "Build releases again from their replays, and compare."),
     "reproduce": ("warpforge.cli.cmd_reproduce:reproduce", "Run steps again, varied, and name what changes outputs."),
+    "report": ("warpforge.cli.cmd_report:report", "Write a page about what a command did, and why."),
     "run": ("warpforge.cli.cmd_run:run", "Run modules, plots and formulas."),
     "shell": ("warpforge.cli.cmd_shell:shell", "Enter the box of a step, before its action or as it failed."),
     "schema": ("warpforge.cli.cmd_schema:schema", "Print the schemas of JSON lines."),

@@ -43,7 +43,7 @@ def _reason(reason: Reason, indent: str) -> Iterator[str]:
 
 def _change(change: Change, indent: str) -> Iterator[str]:
     said = f"{indent}{change.at}"
-    if change.origin:
+    if change.origin and not change.origin.startswith("literal:"):
         said += f", {change.origin}" + (f" (before: {change.old_origin})" if change.old_origin else "")
     if change.note and not change.files:
         said += f": {change.note}"

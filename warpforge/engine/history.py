@@ -45,6 +45,10 @@ class History:
         """One execution."""
         return self._ids.get(run_id)
 
+    def all(self) -> list[RunEntry]:
+        """Every execution, newest first."""
+        return [*self._ids.values()]
+
     def of_formula(self, formula_id: str) -> list[RunEntry]:
         """The executions of a formula."""
         return self._formulas.get(formula_id, [])
