@@ -109,6 +109,13 @@ def test_endless_answers(server: Hostile, image: Image) -> None:
     assert refusal(server) == ("fetch", "size")
 
 
+def test_a_layer_that_says_it_has_no_end(server: Hostile, image: Image) -> None:
+    image.layers[0]["size"] = 1 << 60
+    server.on(f"/v2/{NAME}/manifests/v1", body(image.manifest()))
+    server.on(blob_path(image, NAME), hostile_http.endless)
+    assert refusal(server, access=Access(QUICK._replace(largest=5 << 20))) == ("fetch", "size")
+
+
 def test_a_page_of_the_world(server: Hostile, image: Image) -> None:
     server.on(f"/v2/{NAME}/manifests/v1", body(b"<html>please log in</html>", "Content-Type: text/html"))
     assert refusal(server) == ("ware-corrupt", "")

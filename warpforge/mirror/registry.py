@@ -90,7 +90,8 @@ class Registry:
         Errors, also of reads: ``fetch``.
         """
         source = _Asked(self, f"blobs/{wanted.digest}", {})
-        return open_download(source, self._access.policy._replace(largest=wanted.size))
+        policy = self._access.policy
+        return open_download(source, policy._replace(largest=min(policy.largest, wanted.size)))
 
     def has(self, path: str) -> bool:
         """Whether ``manifests/WHAT`` or ``blobs/DIGEST`` is there. Errors: ``fetch``."""

@@ -170,7 +170,7 @@ def read_platform(config: bytes) -> Platform:
 def _load_image(source: Source, data: bytes, document: dict[str, Any], platform: Platform | None) -> Image:
     wanted = _descriptor(document.get("config"), "config")
     if wanted.media_type not in _CONFIGS:
-        raise faults.invalid("type", b"", f"{source.name} holds no image, but {wanted.media_type or 'nothing known'}")
+        raise faults.invalid("type", b"", f"{source.name} holds no image, but {wanted.media_type!r:.100}")
     if wanted.size > LARGEST:
         raise faults.over_limit("bytes", f"a config of {wanted.size} bytes: more than {LARGEST}")
     layers = tuple(_descriptors(document, "layers"))
@@ -197,7 +197,7 @@ def _check_layer(layer: Descriptor) -> None:
     elif kind.endswith("+encrypted"):
         why = "is encrypted: decrypt the image first"
     else:
-        why = f"is of a kind that is not read: {kind or 'none named'}"
+        why = f"is of a kind that is not read: {kind!r:.100}"
     raise faults.invalid("type", b"", f"the layer {layer.digest} {why}")
 
 
@@ -246,7 +246,7 @@ def _is_index(document: dict[str, Any]) -> bool:
         raise faults.corrupt("neither a manifest of an image nor an index")
     allowed = (OCI_INDEX, DOCKER_INDEX) if index else (OCI_MANIFEST, DOCKER_MANIFEST)
     if kind is not None and kind not in allowed:
-        raise faults.invalid("type", b"", f"a manifest of a kind that does not fit what it holds: {kind!s:.100}")
+        raise faults.invalid("type", b"", f"a manifest of a kind that does not fit what it holds: {kind!r:.100}")
     return index
 
 
@@ -262,7 +262,7 @@ def _descriptor(value: Any, where: str) -> Descriptor:
         raise faults.corrupt(f"a manifest whose {where} is no descriptor")
     kind, digest, size = value.get("mediaType", ""), value.get("digest"), value.get("size")
     if not isinstance(digest, str) or not is_digest(digest):
-        raise faults.corrupt(f"a manifest whose {where} has no sha256 digest: {digest!s:.100}")
+        raise faults.corrupt(f"a manifest whose {where} has no sha256 digest: {digest!r:.100}")
     if type(size) is not int or not 0 <= size < 1 << 62 or not isinstance(kind, str):
         raise faults.corrupt(f"a manifest whose {where} has no size or kind")
     said, notes = value.get("platform"), value.get("annotations")
