@@ -83,16 +83,19 @@ def _workspaces(cwd: Path, stack: Stack) -> Iterator[Row]:
 
 
 def _machine(common: Common, warehouse: Path | None) -> Iterator[Row]:
-    from warpforge.sandbox.bwrap import Bwrap
+    from warpforge.sandbox.choose import choose
 
     if warehouse is not None:
         yield "warehouse", f"{warehouse} (WARPFORGE_WAREHOUSE)"
     try:
-        probe = Bwrap().probe()
+        probe = choose().probe()
     except WarpforgeError as error:
         yield "boxes", f"do not work: {error.message}"
     else:
-        yield "boxes", "work (bwrap)" if probe.ok else "do not work (bwrap)"
+        yield (
+            "boxes",
+            f"work ({probe.sandbox})" if probe.ok else f"do not work ({probe.sandbox}); see `warpforge healthcheck`",
+        )
         for finding in probe.findings:
             if not finding.ok or common.verbose:
                 advice = f"; {finding.advice}" if finding.advice else ""

@@ -25,6 +25,10 @@ LAZY = {
     "check": ("warpforge.cli.cmd_check:check", "Check documents and say everything that is wrong with them."),
     "explain": ("warpforge.cli.cmd_explain:explain", "Tell where a ware comes from, and who uses it."),
     "fmt": ("warpforge.cli.cmd_fmt:fmt", "Rewrite documents in their canonical form."),
+    "healthcheck": (
+        "warpforge.cli.cmd_healthcheck:healthcheck",
+        "Try whether builds can run here.",
+    ),
     "id": ("warpforge.cli.cmd_id:id_", "Print the id of a formula, plot or release document."),
     "log": ("warpforge.cli.cmd_log:log", "Show what ran, when, how long, and what it said."),
     "mirror": ("warpforge.cli.cmd_mirror:mirror", "Push wares to mirrors, pull them, list them."),
@@ -44,7 +48,10 @@ LAZY = {
 }
 
 
-@click.group(cls=Group, lazy=LAZY, aliases={"info": "status"}, name="warpforge", no_args_is_help=True)
+ALIASES = {"info": "status", "doctor": "healthcheck"}
+
+
+@click.group(cls=Group, lazy=LAZY, aliases=ALIASES, name="warpforge", no_args_is_help=True)
 @click.version_option(__version__, "--version", message="%(version)s")
 def app() -> None:
     """Hashes go in, hashes come out: run builds in sealed boxes, once."""
