@@ -298,7 +298,11 @@ class Executor:
         entry.exit_code = outcome.exit_code
         run.last_entry = outcome.entry
         entry.sandbox = outcome.facts.sandbox if spec.argv else ""
-        entry.limits = {name: kept for name, kept in outcome.facts.limits.items() if name != "gather"}
+        entry.limits = {
+            name: kept
+            for name, kept in outcome.facts.limits.items()
+            if name != "gather" or spec.gather_limit != GATHER  # what nobody asked for
+        }
         if outcome.truncated:
             run.cut()
         if not outcome.facts.overlay:
