@@ -59,7 +59,7 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     return Upstream(tmp_path_factory.mktemp("upstream") / "base")
 
 
-@pytest.mark.parametrize("kind", ["file", "git+file", "http", "git+http", "names", "daemon"])
+@pytest.mark.parametrize("kind", ["file", "git+http", "names", "daemon"])
 def test_every_kind_of_place_gives_the_same_tree(world: World, upstream: Upstream, kind: str) -> None:
     world.root_workspace()
     plain = kind.removeprefix("git+")

@@ -20,6 +20,7 @@ from support.repositories import Repo, http_repositories
 from warpforge.errors import WarpforgeError
 from warpforge.fsx.git import Bare
 from warpforge.mirror.git import GitRemote
+from warpforge.mirror.git_url import parse_git_url
 from warpforge.mirror.policy import Access
 from warpforge.model.atoms import WareId
 
@@ -268,6 +269,25 @@ def test_redirects_by_the_policy_of_every_mirror(repo: Repo, tmp_path: Path) -> 
 
     with http_repositories(tmp_path, before=later) as url:
         assert refusal(f"{url}/repo", commit, tmp_path / "got")[0] == "fetch"
+
+
+def test_a_repository_of_the_world_does_not_send_us_into_our_own_network(repo: Repo, tmp_path: Path) -> None:
+    commit = repo.commit({"a": "1"})
+    with http_repositories(tmp_path) as url:
+        parsed = parse_git_url(f"{url}/repo")
+        for network, reason in (("public", "policy"), ("private", "policy"), ("loopback", "")):
+            remote = GitRemote(parsed, ACCESS, network)
+            ware = WareId("git", commit)
+            if not reason:
+                remote.bring(ware, tmp_path / network, lambda done, total: None)
+                inner = remote.submodule("../other")
+                with pytest.raises(WarpforgeError) as caught:
+                    inner.bring(ware, tmp_path / network / "x", lambda done, total: None)
+                assert caught.value.reason == "not-found", "it is asked: as near as its own"
+                continue
+            with pytest.raises(WarpforgeError) as caught:
+                remote.bring(ware, tmp_path / network, lambda done, total: None)
+            assert (caught.value.code, caught.value.reason) == ("warpforge-error-fetch", reason)
 
 
 def test_what_may_pass_is_tried_again(repo: Repo, tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class Ingester:
         """The ware of a directory, and whether it was known without reading."""
         fd = open_dir(path)
         try:
-            patterns = read_ignore_file(fd)
+            patterns = read_ignore_file(fd, path)
             name = b"dir " + os.fsencode(os.path.realpath(path))
             before = self._sign(fd, patterns)
             known = self._store.index.ingest_get(name, before.digest) if before else None
@@ -204,7 +204,7 @@ def open_archive(path: Path) -> BinaryIO:
         raise Unable("io", f"{path} cannot be read: {error.strerror}", cause=error, path=path) from error
 
 
-def read_ignore_file(fd: int) -> bytes:
+def read_ignore_file(fd: int, directory: Path) -> bytes:
     """The patterns of a directory's ``.wfignore``, which are those of a ``.gitignore``. Errors: ``io``.
 
     As with git, a link is not followed; but who made one wanted something left out, and is told.
@@ -217,7 +217,8 @@ def read_ignore_file(fd: int) -> bytes:
         return b""
     except OSError as error:
         why = "a link is not followed" if error.errno == errno.ELOOP else error.strerror
-        raise Unable("io", f"{IGNORE_FILE} cannot be read: {why}", cause=error, path=IGNORE_FILE) from error
+        path = directory / IGNORE_FILE
+        raise Unable("io", f"{path} cannot be read: {why}", cause=error, path=path) from error
 
 
 def _open_regular(fd: int) -> BinaryIO:

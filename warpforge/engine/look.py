@@ -49,7 +49,7 @@ def _dir(path: Path) -> WareId:
 
     fd = open_dir(path)
     try:
-        return pack(walk(fd, skip=make_skip(read_ignore_file(fd))), "ztar", INGEST).ware
+        return pack(walk(fd, skip=make_skip(read_ignore_file(fd, path))), "ztar", INGEST).ware
     finally:
         os.close(fd)
 

@@ -40,10 +40,11 @@ def _silent(done: int, total: int | None) -> None:
 class GitRemote:
     """A repository that commits are fetched from."""
 
-    def __init__(self, url: GitUrl, access: Access = DEFAULT) -> None:
+    def __init__(self, url: GitUrl, access: Access = DEFAULT, network: str = "") -> None:
         self.name: Final = url.url
         self._url = url
         self._access = access
+        self._network = network
 
     @classmethod
     def of(cls, address: str, access: Access = DEFAULT) -> GitRemote:
@@ -61,12 +62,15 @@ class GitRemote:
     def submodule(self, address: str) -> GitRemote:
         """Where an address in ``.gitmodules`` leads; a password stays with the place that it was given for.
 
-        Errors: ``git`` (unsafe).
+        What came over HTTP may send us on to a network as near as its own, or to the public one. Errors: ``git``
+        (unsafe).
         """
         try:
-            return GitRemote(find_submodule(self._url, address), self._access)
+            found = find_submodule(self._url, address)
         except Unsafe as error:
             raise _unsafe(address, error) from None
+        network = self._way.network if self._url.scheme in ("http", "https") else ""
+        return GitRemote(found, self._access, network)
 
     def bring(self, ware: WareId, directory: Path, moved: Moved) -> None:
         """Fetch the commit into the bare repository at ``directory``, which may hold others; made if it is not there.
@@ -196,7 +200,7 @@ class GitRemote:
             raise self._error("not asked, for this is offline", "offline")
         if self._url.scheme == "file" and not os.path.isdir(self._url.path):
             raise self._error("not found", "not-found")
-        return find_way(self._url, self.name, self._access)
+        return find_way(self._url, self.name, self._access, self._network)
 
     def _explain(self, fault: GitFailed, wanted: str) -> WarpforgeError:
         if fault.kind == "absent":

@@ -25,28 +25,35 @@ _ANSWER: Final = re.compile(rb"[0-9a-f]{4}# service=git-upload-pack|[0-9a-f]{40,
 
 
 class Way(NamedTuple):
-    """``config``: settings of git that nobody else may see; ``more``: variables."""
+    """``config``: settings of git that nobody else may see; ``more``: variables. ``network``: as in hops, empty where
+    it is not known.
+    """
 
     url: str
     protocol: str
     config: tuple[tuple[str, str], ...] = ()
     more: tuple[tuple[str, str], ...] = ()
+    network: str = ""
 
 
-def find_way(url: GitUrl, name: str, access: Access) -> Way:
-    """How to reach a repository. Errors: ``fetch`` (not-found, net, policy)."""
+def find_way(url: GitUrl, name: str, access: Access, network: str = "") -> Way:
+    """How to reach a repository; over HTTP, when ``network`` is given, only there or in the public one.
+
+    Errors: ``fetch`` (not-found, net, policy).
+    """
     if url.scheme in ("http", "https"):
-        return _find_http_way(url, name, access)
+        return _find_http_way(url, name, access, network)
     if url.scheme == "ssh":
         return _make_ssh_way(url, access)
     return Way(url.url, url.scheme)
 
 
-def _find_http_way(url: GitUrl, name: str, access: Access) -> Way:
+def _find_http_way(url: GitUrl, name: str, access: Access, network: str) -> Way:
     authorization = ""
     if url.user:
         authorization = "Basic " + b64encode(f"{url.user}:{url.password}".encode()).decode()
     source = _Discovery(url.url.rstrip("/") + _NAMES, name, access, authorization)
+    source.network = network
     with open_download(source, access.policy) as names:
         if not _ANSWER.match(names.read(100)):
             raise Unable("fetch", f"{name}: does not answer as a git repository does", reason="net", address=name)
@@ -62,7 +69,7 @@ def _find_http_way(url: GitUrl, name: str, access: Access) -> Way:
         config.append(("http.sslCAInfo", certificates))
     if authorization and (before.scheme, before.netloc) == (after.scheme, after.netloc):
         config.append((f"http.{found}.extraHeader", f"Authorization: {authorization}"))
-    return Way(found, after.scheme, tuple(config))
+    return Way(found, after.scheme, tuple(config), network=source.network)
 
 
 def _make_ssh_way(url: GitUrl, access: Access) -> Way:
@@ -74,14 +81,16 @@ def _make_ssh_way(url: GitUrl, access: Access) -> Way:
 
 
 class _Discovery(HttpSource):
-    """Asks for a repository's names; ``found``: where they were."""
+    """Asks for a repository's names; ``found``: where they were. ``network``: where it may be, then where it was."""
 
     found = ""
+    network = ""
 
     def ask(self, begin: int, tag: str, watch: Watch) -> Part:
         exchange = self._exchange(watch)
+        exchange.home = self.network
         answer = exchange.send("GET", {})
-        self.found = exchange.url
+        self.found, self.network = exchange.url, exchange.home
         try:
             return answer.part()
         except BaseException:
