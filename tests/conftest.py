@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +34,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("faults")
         for what, number in counts.items():
             terminalreporter.write_line(f"{number:>8}  {what}")
+
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # started in the background of a shell: what tests start must hear Ctrl-C all the same
+    with suppress(ValueError):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Busybox(NamedTuple):

@@ -204,7 +204,7 @@ def _explain(common: Common, plan: Plan, ware: WareId) -> None:
 
 def _show_plan(common: Common, plan: Plan, *, dry_run: bool) -> None:
     rows: list[tuple[str, str, int]] = [("memo", formula_id, 0) for formula_id in plan.memos]
-    rows += [("part", path.rpartition("/")[2], count) for path, count in plan.partials]
+    rows += [("partial", path.rpartition("/")[2], count) for path, count in plan.partials]
     rows += [("tree", str(tree.ware), count) for tree, count in plan.trees]
     rows += [("ware", str(stock.ware), stock.size) for stock in plan.wares]
     if common.json:
@@ -214,7 +214,7 @@ def _show_plan(common: Common, plan: Plan, *, dry_run: bool) -> None:
         return
     if dry_run or common.verbose:
         for kind, name, count in rows:
-            common.result(f"{kind}  {size(count) if count else '-':>9}  {name}")
+            common.result(f"{kind:<7}  {size(count) if count else '-':>9}  {name}")
     verb = "would go" if dry_run else "deleted"
     counts = [(len(plan.wares), "ware"), (len(plan.trees), "tree"), (len(plan.memos), "memo")]
     counts.append((len(plan.partials), "partial download"))
