@@ -1,9 +1,26 @@
-"""Foreign tars, forged: what is read, and what is refused with which words."""
+"""Foreign tars, forged: what is read, and what is refused with which words.
+
+Where each hostile case is tested (in this file unless said):
+
+T01 T02 T03  "up...", "absolute", NOT_CANONICAL, spellings fold      T04  links are data
+T05 T06      "behind a symlink", "behind a chain"                     T08 T09  "hardlink ..."
+T11          repetitions, the last of a repeated directory wins       T12  "below a file", "below a root that is a file"
+T13          NOT_CANONICAL, any order and missing parents             T14  devices, fifos; in outputs: tests/sandbox/
+T16          "setuid", "setgid"; by every filter: test_filters.py     T17  xattrs are hashed, never applied
+T18          test_tarball.py: closed directories with children        T19 T20  owners, times
+T21 T22      names                                                    T23  the longest name and path; test_tarball.py
+T24          names are bytes; where case is folded                    T25  tests/e2e/test_max_unpacked.py
+T26 T28      test_corrupt.py                                          T29  "sparse"
+T31          ten thousand hardlinks; a million entries: tests/e2e/test_max_unpacked.py
+T32          tests/contracts/test_packers.py                          T33  an unreadable directory is never left out
+All of it at once, at random: tests/fuzz/.
+"""
 
 from __future__ import annotations
 
 import io
 import os
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,14 +28,17 @@ from pathlib import Path
 import pytest
 from support import forge
 from support.forge import ROOT, directory, gnu, hardlink, member, pax, symlink, tar
+from support.people import list_people
+from support.reachable import reachable
 from support.reference import Node, tree_hash
 from support.trees import open_dir
 
 from warpforge.errors import WarpforgeError
+from warpforge.fsx.tree import walk
 from warpforge.pack import collect
 from warpforge.pack.filters import SCAN
 from warpforge.pack.limits import DEFAULT, UNLIMITED, Limits
-from warpforge.pack.packer import manifest, scan, unpack
+from warpforge.pack.packer import manifest, pack, scan, unpack
 
 FILE = member(b"a", b"hello")
 LONG = b"d/" + b"n" * 150
@@ -327,6 +347,70 @@ def test_many_members_spill_to_a_file(place: int, monkeypatch: pytest.MonkeyPatc
     for case in ("file twice", "behind a symlink", "below a file", "hardlink to a symlink"):
         body, reason = REFUSED[case]
         assert refusal(tar(*(member(b"n%d" % n) for n in range(100))).removesuffix(bytes(1024)) + body)[1] == reason
+
+
+def test_t23_the_longest_name_and_path(place: int, tmp_path: Path) -> None:
+    name = b"n" * 255
+    path = b"/".join([b"d" * 200] * 20 + [b"x" * 75])  # 4095 bytes
+    archive = tar(ROOT, pax({b"path": name}), FILE, pax({b"path": path}), FILE)
+    unpack(io.BytesIO(archive), "tar", place, b"t")
+    assert name in os.listdir(os.fsencode(tmp_path) + b"/t")
+    assert refusal(tar(ROOT, pax({b"path": b"n" * 256}), FILE)) == ("ware-invalid", "name")
+    assert refusal(tar(ROOT, pax({b"path": path + b"yy"}), FILE)) == ("ware-limit", "depth")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
+def test_t24_names_that_are_one_where_case_is_folded(tmp_path: Path) -> None:
+    """Both are kept where the file system keeps both; else they are a duplicate, and nothing is left."""
+    image, disk = tmp_path / "image", tmp_path / "disk"
+    disk.mkdir()
+    script = (
+        'truncate -s 16M "$0" && mkfs.ext4 -q -F -O casefold "$0" && mount -o loop "$0" "$1" && '
+        'mkdir "$1/folded" && chattr +F "$1/folded"'
+    )
+    done = subprocess.run(["sh", "-c", script, image, disk], capture_output=True, text=True, check=False)
+    try:
+        if done.returncode:
+            pytest.skip(f"no file system here folds case: {done.stderr.strip()}")
+        fd = open_dir(disk / "folded")
+        for one, other in ((b"Name", b"name"), ("\u00e9".encode(), "e\u0301".encode())):
+            with pytest.raises(WarpforgeError) as caught:
+                unpack(io.BytesIO(tar(ROOT, member(one, b"1"), member(other, b"2"))), "tar", fd, b"t")
+            assert (caught.value.code, caught.value.reason) == ("warpforge-error-ware-invalid", "duplicate")
+            assert os.listdir(disk / "folded") == []
+        os.close(fd)
+    finally:
+        subprocess.run(["umount", disk], capture_output=True, check=False)
+
+
+def test_t31_ten_thousand_hardlinks_to_one_file(place: int, tmp_path: Path) -> None:
+    archive = tar(ROOT, FILE, *(hardlink(b"h%d" % number, b"a") for number in range(10_000)))
+    found = unpack(io.BytesIO(archive), "tar", place, b"t")
+    assert found.source == scan(io.BytesIO(archive), "tar")
+    assert found.source.entries == 10_002
+    assert {(tmp_path / f"t/h{number}").stat().st_nlink for number in (0, 5000, 9999)} == {1}
+    assert (tmp_path / "t/h9999").read_bytes() == b"hello"
+
+
+def pack_directory(path: str) -> tuple[str, str]:
+    fd = open_dir(path)
+    try:
+        pack(walk(fd), "ztar", sink=io.BytesIO())
+    except WarpforgeError as error:
+        return error.code, error.reason
+    finally:
+        os.close(fd)
+    return "", ""
+
+
+@pytest.mark.parametrize("name", [name for name in list_people() if name != "root"])
+def test_t33_an_unreadable_directory_is_never_left_out(name: str) -> None:
+    with reachable(name) as (person, own):
+        (own / "tree/open/closed").mkdir(parents=True)
+        (own / "tree/open/closed").chmod(0)
+        for path in (own / "tree", own / "tree/open", own / "tree/open/closed"):
+            os.chown(path, person.uid, -1)
+        assert person.call(pack_directory, str(own / "tree")) == ("warpforge-error-store", "io")
 
 
 # ztar has one form only

@@ -222,3 +222,25 @@ def test_a_directory_named_twice() -> None:
     twice = tar(directory(b"d"), member(b"d/f", b"x"), directory(b"d"))
     lazy = Lazy(io.BytesIO(twice), "tar")
     assert [entry.path for entry in lazy.entries()] == [b"", b"d", b"d/f"]
+
+
+def test_c09_a_damaged_ware_is_never_read_wrongly() -> None:
+    """A bit anywhere, or a cut: one of the refusals, or what was packed."""
+    rng = random.Random(9)
+    contents = {b"big": rng.randbytes(9 * MIB), **{b"f%02d" % number: rng.randbytes(3000) for number in range(30)}}
+    data = packed([folder(b""), *(file(path, contents[path]) for path in contents)]).getvalue()
+    wanted = [entry.path for entry in Lazy(io.BytesIO(data), "ztar").entries()]
+    refused = 0
+    for number in range(80):
+        at, bit = rng.randrange(len(data)), 1 << rng.randrange(8)
+        if number < 40:  # most of the bytes are noise: headers, and the table at the end, get their share
+            at = rng.choice((rng.randrange(200), len(data) - 1 - rng.randrange(60)))
+        harmed = data[:at] + bytes((data[at] ^ bit,)) + data[at + 1 :] if number % 5 else data[:at]
+        try:
+            assert [entry.path for entry in Lazy(io.BytesIO(harmed), "ztar").entries()] == wanted
+            for path in (b"f00", b"f29", b"big"):
+                assert read(Lazy(io.BytesIO(harmed), "ztar"), path) == contents[path]
+        except WarpforgeError as error:
+            assert error.code.removeprefix("warpforge-error-") in ("ware-corrupt", "ware-limit", "ware-invalid"), error
+            refused += 1
+    assert refused > 50
