@@ -1,9 +1,10 @@
-"""``make demo``: two modules built in sealed boxes, answered from the memo, and built again.
+"""``make demo``: modules built in sealed boxes, answered from the memo, and built again.
 
 1. The distribution's busybox becomes a root file system; the quickstart module runs in it.
 2. A C compiler and LMDB's sources become wares; a real program is compiled and run. Its hash is published in catalogs/.
-3. Both again: the run log shows that nothing ran.
-4. Both by force: the same hashes.
+3. Brotli is compiled, a step for each of its 32 files, two boxes at once.
+4. All again: the run log shows that nothing ran.
+5. The first two by force: the same hashes.
 
 Everything happens in a new workspace below the temporary directory; only downloads and unpacked inputs are kept, under
 build/demo. Each claim is checked: the exit status is 1 when one does not hold.
@@ -22,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from demo_inputs import LMDB, ZIG, fetch, lmdb_tree, zig_tree
+from demo_inputs import BROTLI, LMDB, ZIG, brotli_tree, fetch, lmdb_tree, zig_tree
 from rootfs import busybox_release, find_busybox, make_rootfs
 
 PROJECT = Path(__file__).parents[1]
@@ -139,7 +140,7 @@ def quickstart(workspace: Workspace, base: Path) -> str:
 
 def real_program(workspace: Workspace) -> str:
     """The LMDB module, its compiler and sources in the warehouse, as the shipped catalog names them."""
-    files = fetch(KEPT / "downloads")
+    files = fetch(KEPT / "downloads", ZIG, LMDB)
     shutil.copytree(PROJECT / "catalogs" / SHIPPED, workspace.root / ".warpforge" / "catalogs" / SHIPPED)
     shutil.copytree(PROJECT / "fixtures" / "lmdb", workspace.root / "lmdb")
     trees = {
@@ -152,6 +153,19 @@ def real_program(workspace: Workspace) -> str:
         expect(ware == published, f"{tree.name} is packed as {published}, the id in catalogs/ (it is {ware})")
         say(f"   {tree.name} is {ware}, as published")
     return "lmdb"
+
+
+def large_build(workspace: Workspace) -> str:
+    """The Brotli module: 32 files compiled one a step, linked, and tried. "" when its sources cannot be had."""
+    try:
+        sources = fetch(KEPT / "downloads", BROTLI)[BROTLI]
+    except RuntimeError as error:
+        say(f"   left out: {error}")
+        return ""
+    shutil.copytree(PROJECT / "fixtures" / "brotli", workspace.root / "brotli")
+    ware = workspace.release("brotli.org/brotli:v1.1.0:src", brotli_tree(sources, KEPT / "brotli-1.1.0"))
+    say(f"   brotli-1.1.0 is {ware}")
+    return "brotli"
 
 
 def show(workspace: Workspace, base: Path, ran: Ran) -> None:
@@ -190,10 +204,19 @@ def demo(workspace: Workspace, base: Path) -> int:
         published = workspace.look_up(PUBLISHED)
         expect(ran.results["program"] == published, f"the program is {published}, the id in catalogs/")
         say(f"   built in {ran.seconds:.0f} s; the program's hash is the published one")
+
+        say("3  Brotli: 32 files compiled, linked and tried, two boxes at once")
+        if module := large_build(workspace):
+            modules.append(module)
+            first[module] = ran = workspace.run(module, "-j", "2")
+            show(workspace, base, ran)
+            expect(len(ran.ran) == 34, "34 steps ran in boxes")
+            expect("and these of them again" in ran.said, "the program that was built works")
+            say(f"   34 steps in {ran.seconds:.0f} s")
     else:
         say(f"   left out: the compiler and the published hashes are for x86_64, this is {platform.machine()}")
 
-    say("3  Both again")
+    say("4  All again")
     executions = workspace.executions()
     for module in modules:
         again = workspace.run(module)
@@ -203,8 +226,8 @@ def demo(workspace: Workspace, base: Path) -> int:
     expect(workspace.executions() == executions, "the run log has no new execution")
     say(f"   the run log still has {executions} executions")
 
-    say("4  Both by force")
-    for module in modules:
+    say("5  By force")
+    for module in [module for module in modules if module != "brotli"]:  # once is enough of 34 compilations
         forced = workspace.run(module, "--force")
         expect(forced.ran == first[module].ran, f"every step of {module} ran")
         expect(forced.results == first[module].results, f"{module} has the same results")

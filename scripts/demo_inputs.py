@@ -1,6 +1,7 @@
 """The demo's inputs: two packages at fixed versions, fetched once, and the trees in them that become wares.
 
-``ziglang`` is a whole C compiler in one wheel; the source package of ``lmdb`` holds LMDB's C library under ``lib/``.
+``ziglang`` is a whole C compiler in one wheel; the source package of ``lmdb`` holds LMDB's C library under ``lib/``,
+that of ``Brotli`` the whole of Brotli, in 32 C files, under ``c/``.
 Everything lies under ``build/demo``: ``downloads/`` and one directory a tree. Files are checked against their sha256
 on every call, and a tree gets its name only when it is whole.
 """
@@ -49,6 +50,14 @@ LMDB = Download(
 )
 
 
+BROTLI = Download(
+    "Brotli",
+    "1.1.0",
+    "Brotli-1.1.0.tar.gz",
+    "81de08ac11bcb85841e440c13611c00b67d3bf82698314928d0b676362546724",
+)
+
+
 def is_whole(path: Path, download: Download) -> bool:
     if not path.is_file():
         return False
@@ -56,10 +65,10 @@ def is_whole(path: Path, download: Download) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == download.sha256
 
 
-def fetch(target: Path) -> dict[Download, Path]:
+def fetch(target: Path, *downloads: Download) -> dict[Download, Path]:
     """The downloads as files below ``target``, from there or through pip. Raises RuntimeError when that fails."""
     target.mkdir(parents=True, exist_ok=True)
-    return {download: _fetch(download, target) for download in (ZIG, LMDB)}
+    return {download: _fetch(download, target) for download in downloads}
 
 
 def _fetch(download: Download, target: Path) -> Path:
@@ -79,7 +88,8 @@ def _pip_download(download: Download, target: Path) -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "download", "--quiet"]
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:
         # pip checks a source package's hash before it runs any of its code
-        wanted.write(f"--no-binary lmdb\n{download.package}=={download.version} --hash=sha256:{download.sha256}\n")
+        source = f"--no-binary {download.package}\n" if download.file.endswith(".tar.gz") else ""
+        wanted.write(f"{source}{download.package}=={download.version} --hash=sha256:{download.sha256}\n")
         wanted.flush()
         subprocess.run(
             [*pip, "--no-deps", "--require-hashes", "--dest", target, "--requirement", wanted.name],
@@ -116,6 +126,21 @@ def lmdb_tree(sdist: Path, target: Path) -> Path:
                     file = archive.extractfile(info)
                     assert file is not None
                     yield name, info.mode, file.read()
+
+    return _tree(target, members)
+
+
+def brotli_tree(sdist: Path, target: Path) -> Path:
+    """Brotli's own C files, headers and licence."""
+
+    def members() -> Iterator[Member]:
+        with tarfile.open(sdist) as archive:
+            for info in archive:
+                _, _, path = info.name.partition("/")
+                if path == "LICENSE" or (path.startswith("c/") and path.endswith((".c", ".h"))):
+                    file = archive.extractfile(info)
+                    assert file is not None
+                    yield path.removeprefix("c/"), info.mode, file.read()
 
     return _tree(target, members)
 

@@ -15,7 +15,7 @@ IDS: dict[str, str] = json.loads((FIXTURES / "accepted" / "ids.json").read_bytes
 
 
 def test_check_accepts(world: World) -> None:
-    world.run("check", *ACCEPTED, *sorted((FIXTURES / "lmdb").glob("*.wf")))
+    world.run("check", *ACCEPTED, *sorted(FIXTURES.glob("lmdb/*.wf")), *sorted(FIXTURES.glob("brotli/*.wf")))
 
 
 @pytest.mark.parametrize("path", REFUSED, ids=lambda path: f"{path.parent.name}/{path.name}")
