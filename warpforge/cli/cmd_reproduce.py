@@ -12,6 +12,7 @@ from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Event, Reporter, Several, StepFinished
+from warpforge.engine.execute import list_secrets
 from warpforge.engine.options import Options
 from warpforge.engine.reproduce import DIFFERS, Reproducer, Reproduction, Trial
 from warpforge.engine.vary import NAMES
@@ -65,6 +66,9 @@ def reproduce(common: Common, what: str, *, variations: str, jobs: int | None) -
             with engine.store.use():
                 for job, _ in engine.steps(target, recorder.records):
                     if step and job.step != step:
+                        continue
+                    if list_secrets(job.formula):
+                        common.note(f"{_name(job)} is left out: it needs a secret")
                         continue
                     _begin(common, job)
                     found.append(reproducer.reproduce(job, names))
