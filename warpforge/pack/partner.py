@@ -16,6 +16,7 @@ from .limits import Limits
 from .run import Run
 from .stretch import Deviation, Directory, Large, Stretch, Taker
 from .table import Frame
+from .threads import mind_threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +102,7 @@ def main(source_fd: int, root_fd: int = -1) -> None:
     import gc
 
     gc.disable()  # nothing here makes rings
+    mind_threads()
     os.umask(0)
     buffer = bytearray(1 << 16)
     set_up = _receive(buffer, 0)

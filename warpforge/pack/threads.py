@@ -6,16 +6,19 @@ import sys
 from typing import Final
 
 _TURN: Final = 0.0002  # seconds
-_ARENAS: Final = 2
-_M_ARENA_MAX: Final = -8  # malloc.h of glibc
+# options of mallopt(3), from glibc's malloc.h, and what is asked for
+_ARENA_MAX: Final = (-8, 2)
+_MMAP_THRESHOLD: Final = (-3, 8 << 20)
+_TRIM_THRESHOLD: Final = (-1, 12 << 20)
 
 
 def mind_threads() -> None:
-    """Let threads change places fast, and take little address space.
+    """Let threads change places fast, take little address space, and keep what they used.
 
     A thread that computes, a system call now and then in between, keeps every other one waiting for a whole turn each
     time that one comes back from work without the interpreter's lock: by default for 5 ms, as long as a frame takes.
-    And glibc would give each thread 64 MiB of addresses for its small allocations, more than a tight limit has.
+    glibc would give each thread 64 MiB of addresses for its small allocations, more than tight limits have. It would
+    give every frame back to the kernel and have it anew, page by page, which takes half as long as hashing it.
     """
     if sys.getswitchinterval() <= _TURN:
         return  # done already
@@ -25,6 +28,7 @@ def mind_threads() -> None:
     from warpforge.fsx.linux import libc
 
     try:
-        libc.mallopt(ctypes.c_int(_M_ARENA_MAX), ctypes.c_int(_ARENAS))
+        for option, value in (_ARENA_MAX, _MMAP_THRESHOLD, _TRIM_THRESHOLD):
+            libc.mallopt(ctypes.c_int(option), ctypes.c_int(value))
     except AttributeError:
-        pass  # another C library, without arenas
+        pass  # another C library, with other ways
