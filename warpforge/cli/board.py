@@ -90,9 +90,10 @@ class Board:
         """Take what happened."""
         match event:
             case PlotBegan():
-                self._plan, self._where = event.plan, event.where
                 self.total += len(event.plan.steps)
-                self._left = dict.fromkeys(event.plan.steps)
+                if not self.running:  # else it is a replay that one of them needs
+                    self._plan, self._where = event.plan, event.where
+                    self._left = dict.fromkeys(event.plan.steps)
             case StepPhase(seconds=None):
                 self._running(event.step).phase = event.phase
             case StepStarted():

@@ -172,8 +172,9 @@ def _total(forecast: Forecast) -> str:
         words.append(f"{size(forecast.bytes)} to fetch" + (" and more" if forecast.unsized else ""))
     if forecast.counts.get("hit") == count:
         return "; ".join(words)
-    least = "at least " if forecast.untimed else "about "
-    words.append(f"{least}{seconds(forecast.seconds)} with -j {forecast.jobs}")
+    if forecast.seconds or not forecast.untimed:
+        least = "at least " if forecast.untimed else "about "
+        words.append(f"{least}{seconds(forecast.seconds)} with -j {forecast.jobs}")
     if len(forecast.path) > 1:
         shown = [*forecast.path[:3], "…", forecast.path[-1]] if len(forecast.path) > 5 else forecast.path
         words.append(f"critical path {seconds(forecast.path_seconds)}: {' > '.join(shown)}")

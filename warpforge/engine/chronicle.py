@@ -42,6 +42,7 @@ class Chronicle(Reporter):
         self._began = monotonic()
         self._steps: dict[tuple[str, ...], StepNote] = {}
         self._plan: Plan | None = None
+        self._where: Where | None = None
         self._runs: dict[tuple[str, ...], str] = {}
         self._moving: dict[str, tuple[int, float]] = {}
 
@@ -56,7 +57,8 @@ class Chronicle(Reporter):
             name = "/".join(event.step)
             self._steps[event.step] = StepNote(name, FAILED, run=self._runs.get(event.step, ""), error=code)
         elif isinstance(event, PlotBegan):
-            self._plan = event.plan
+            if event.where == self._where:  # and no replay that it needs
+                self._plan = event.plan
         elif isinstance(event, WareMoving):
             self._moving.setdefault(str(event.ware), (0, monotonic()))
             self._moving[str(event.ware)] = (event.done, self._moving[str(event.ware)][1])
@@ -81,6 +83,7 @@ class Chronicle(Reporter):
         """One plot or formula is run inside; its results are put into the list."""
         note = PlotNote(str(where.document), where.plot, round(time(), 3))
         since = monotonic()
+        self._where = where
         results: list[RunRecord | PlotResults] = []
         try:
             yield results
