@@ -200,3 +200,17 @@ def test_a_formula_too_large_for_the_log(ran: World) -> None:
     ran.run("run")
     write(ran, big=script("true # " + "y" * 70_000))
     assert "whole formula" in ask(ran, "big")["note"]
+
+
+def test_a_step_with_a_secret_has_no_id_and_is_compared_all_the_same(ran: World) -> None:
+    def write_secret(text: str) -> None:
+        write(ran, s=script(f"echo {text} | wc -c", inputs={"$TOKEN": "secret:TOKEN"}))
+
+    env = {"TOKEN": "a-value-that-nobody-sees"}
+    write_secret("one")
+    ran.run("run", "--secret", "TOKEN=env:TOKEN", env=env)
+    assert ask(ran, "s")["verdict"] == "same"
+    write_secret("two")
+    [change] = ask(ran, "s")["changes"]
+    assert change["new"].startswith("echo two")
+    assert env["TOKEN"] not in ran.run("report", "-o", "-").out

@@ -48,7 +48,7 @@ class Explainer:
         place, step = place_of(str(job.where.document), job.where.plot), "/".join(job.step)
         before = self._before(place, step)
         new = _Version(job.formula.to_serial(), job.origins or {}, place)
-        if before is not None and before.formula_id == job.formula_id:
+        if before is not None and _is_same(_version(before), new, before.formula_id, job.formula_id):
             return Reason(step, SAME, note=self._same(before, force=force), before=before.id)
         return self._explain(step, before, new, 0)
 
@@ -66,7 +66,7 @@ class Explainer:
     def _ran(self, entry: RunEntry, depth: int) -> Reason:
         place, step = place_of(entry.document, entry.plot), "/".join(entry.step)
         before = self._before(place, step, entry)
-        if before is not None and before.formula_id == entry.formula_id:
+        if before is not None and _is_same(_version(before), _version(entry), before.formula_id, entry.formula_id):
             return Reason(step, SAME, note=_same_then(before), run=entry.id, before=before.id)
         reason = self._explain(step, before, _version(entry), depth)
         reason.run = entry.id
@@ -233,6 +233,11 @@ class _Version:
         self.formula = formula
         self.origins = origins
         self.place = place
+
+
+def _is_same(old: _Version, new: _Version, old_id: str, new_id: str) -> bool:
+    """Whether it is the same formula; one with a secret has no id."""
+    return old_id == new_id and (bool(old_id) or old.formula == new.formula)
 
 
 def _version(entry: RunEntry) -> _Version:
