@@ -8,10 +8,12 @@ innermost cause's and ``skipped`` are the steps that were not run because of thi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warpforge.errors import Failed, WarpforgeError
-from warpforge.plan.plan import StepPath
+
+if TYPE_CHECKING:
+    from warpforge.plan.plan import StepPath
 
 SHOWN = 20  # failures that the message names; the details have all
 
