@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from heapq import heappop, heappush
 from pathlib import Path
 
 from warpforge.errors import Invalid, WarpforgeError
 from warpforge.model.atoms import Candidate
-from warpforge.plan.refs import refs
 from warpforge.workspace.targets import Target, find_targets
 
 
@@ -51,6 +49,8 @@ def in_order(targets: Sequence[Target]) -> list[Target]:
 
 def _sorted(waits: dict[int, set[int]], targets: Sequence[Target]) -> Iterator[int]:
     """The numbers, lowest first among those that wait for nothing."""
+    from heapq import heappop, heappush
+
     frees: dict[int, list[int]] = {}
     for number, others in waits.items():
         for other in others:
@@ -71,6 +71,7 @@ def _sorted(waits: dict[int, set[int]], targets: Sequence[Target]) -> Iterator[i
 
 def _candidates(target: Target) -> Iterator[str]:
     from warpforge.model.serial import load_plot
+    from warpforge.plan.refs import refs
 
     if target.kind == "formula":
         return
