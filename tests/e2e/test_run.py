@@ -102,7 +102,8 @@ stdin 0
 """
 
 
-def test_the_action_sees_the_golden_environment(box_world: World) -> None:
+@pytest.mark.parametrize("sandbox", ["bwrap", "runc"])
+def test_the_action_sees_the_golden_environment(box_world: World, sandbox: str) -> None:
     lines = (
         "env | grep -v '^_=' | grep -v SHLVL | grep -v OLDPWD | sort",
         "echo umask $(umask)",
@@ -117,14 +118,15 @@ def test_the_action_sees_the_golden_environment(box_world: World) -> None:
     )
     box_world.write("plot.wf", plot({"env": script(*lines)}))
     host = {"SECRET_OF_THE_HOST": "x", "LD_PRELOAD": "", "LANG": "C.UTF-8", "TERM": "dumb"}
-    said = box_world.run("run", "plot.wf", env=host).err
+    said = box_world.run("run", "--sandbox", sandbox, "plot.wf", env=host).err
     seen = "".join(line.removeprefix("env | ") + "\n" for line in said.splitlines() if line.startswith("env | "))
     assert seen == GOLDEN
 
 
-def test_the_action_has_its_own_limits_of_files_and_core_and_the_callers_others(box_world: World) -> None:
+@pytest.mark.parametrize("sandbox", ["bwrap", "runc"])
+def test_the_action_has_its_own_limits_of_files_and_core_and_the_callers_others(box_world: World, sandbox: str) -> None:
     box_world.write("plot.wf", plot({"s": script("ulimit -a")}))
-    said = box_world.run("run", "plot.wf").err
+    said = box_world.run("run", "--sandbox", sandbox, "plot.wf").err
     seen = [line.removeprefix("s | ") for line in said.splitlines() if line.startswith("s | ")]
     outside = subprocess.run(
         ["busybox", "sh", "-c", "ulimit -c 0; ulimit -S -n 1024; ulimit -a"], capture_output=True, text=True, check=True

@@ -24,7 +24,7 @@ class Common:
         self.quiet = False
         self.verbose = False
         self.max_unpacked: int | None = None
-        self.conduct: dict[str, Any] = {}  # how actions are run, as fields of Options
+        self.conduct: dict[str, Any] = {}  # what the flags say of how actions are run
         self.trace_file = ""
         self.trace_http = False
         self.trace_insecure = False
@@ -41,6 +41,11 @@ class Common:
             for warning in self._settings.warnings:
                 self.note(warning)
         return self._settings
+
+    @property
+    def conducting(self) -> dict[str, Any]:
+        """How actions are run, as fields of Options: what the flags said, and what secrets are looked up with."""
+        return {**self.conduct, "variable": self.settings.variable, "directory": self.settings.cwd}
 
     def note(self, message: str) -> None:
         """One line for a person, on stderr; silent under --quiet."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.conduct import conducted
 from warpforge.errors import Failed
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ GOOD: Final = ("same", "no-replay")
 @click.option("--memo", is_flag=True, help="Let the memo answer what was run here before.")
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
+@conducted
 @pass_common
 def replay(common: Common, refs: tuple[str, ...], *, every: bool, memo: bool, offline: bool, jobs: int | None) -> None:
     """Build releases again from their replays, and compare with what was published.
@@ -81,6 +83,7 @@ def _opened(common: Common, *, force: bool, offline: bool, jobs: int | None) -> 
         run_path=settings.run_path,
         access=settings.access,
         invocation=new_guid(),
+        **common.conducting,
     )
     return Engine(find_stack(settings.cwd, settings.home), make_reporter(common), options)
 

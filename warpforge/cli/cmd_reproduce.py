@@ -8,6 +8,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.cmd_shell import parse_target
+from warpforge.cli.conduct import conducted
 from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
@@ -37,6 +38,7 @@ SHOWN = 5
 @click.argument("what", required=False, default="", metavar="[TARGET[:STEP]]")
 @click.option("--variations", default=",".join(NAMES), show_default=True, metavar="LIST", help="What to vary.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once, of what must be run first.")
+@conducted
 @MAX_UNPACKED
 @pass_common
 def reproduce(common: Common, what: str, *, variations: str, jobs: int | None) -> None:
@@ -52,7 +54,11 @@ def reproduce(common: Common, what: str, *, variations: str, jobs: int | None) -
     settings = common.settings
     target, step = parse_target(what, common)
     options = Options(
-        jobs=jobs or 0, warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked
+        jobs=jobs or 0,
+        warehouse=settings.warehouse,
+        access=settings.access,
+        max_unpacked=common.max_unpacked,
+        **common.conducting,
     )
     screen, recorder = make_reporter(common), _Recorder()
     found: list[Reproduction] = []

@@ -86,9 +86,7 @@ def run(
         invocation=new_guid(),
         max_unpacked=common.max_unpacked,
         explain=explain,
-        variable=settings.variable,
-        directory=settings.cwd,
-        **common.conduct,
+        **common.conducting,
     )
     reporter = make_reporter(common)
     profiler: Profile | None = None

@@ -23,7 +23,6 @@ from warpforge.sandbox.kernel import (
     mount,
     prctl,
     rename_process,
-    reset_signals,
     set_mount,
     setns,
     unshare,
@@ -85,7 +84,6 @@ def _serve(points: bytes, root: bytes, tell: int) -> None:
         os.write(tell, b"%d" % (error.errno or errno.EINVAL))
         return
     rename_process(TITLE)
-    reset_signals()
     os.chdir("/")
     os.write(tell, b"0")
     os.closerange(0, 1 << 20)
