@@ -104,7 +104,7 @@ def test_what_another_process_runs_is_followed_to_its_end(box_world: World) -> N
             cwd=box_world.root,
             env=box_world.environment(),
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
         )
         both = subprocess.Popen(
             [WARPFORGE, "--json", "log", "--follow"],
@@ -112,18 +112,36 @@ def test_what_another_process_runs_is_followed_to_its_end(box_world: World) -> N
             env=box_world.environment(),
             stdout=subprocess.PIPE,
         )
+        bored = subprocess.Popen(
+            [WARPFORGE, "log", "--follow"],
+            cwd=box_world.root,
+            env=box_world.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
         assert one.stdout is not None
+        assert both.stdout is not None
+        assert bored.stderr is not None
+        heard = both.stdout.readline() + both.stdout.readline()  # all three follow now
+        assert bored.stderr.readline().startswith(b"run   ")
+        bored.send_signal(signal.SIGINT)
+        assert bored.wait(60) == 130
+        bored.stderr.close()
         assert one.stdout.readline() == b"begun one\n"
         box_world.write("go/more", "")
         assert one.stdout.readline() == b"more\x1b[2J\tof it\n"
         box_world.write("go/end", "")
-        assert one.communicate(timeout=60)[0] == b"end\n"
-        said, _ = both.communicate(timeout=60)
+        assert one.stdout.read() == b"end\n"
+        assert one.wait(60) == 0
+        one.stdout.close()
+        said = both.stdout.read()
+        assert both.wait(60) == 0
+        both.stdout.close()
     finally:
         box_world.write("go/more", "")
         box_world.write("go/end", "")
         assert running.wait(60) == 0
-    lines = [json.loads(line) for line in said.splitlines()]
+    lines = [json.loads(line) for line in (heard + said).splitlines()]
     texts: dict[str, str] = {}
     for line in lines:
         if "said" in line:

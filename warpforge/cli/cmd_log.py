@@ -12,7 +12,7 @@ import click
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.render import seconds
 from warpforge.cli.units import Moment
-from warpforge.errors import Missing
+from warpforge.errors import EXIT_INTERRUPTED, Missing
 from warpforge.store.store import Store
 from warpforge.workspace.find import find_stack
 
@@ -87,7 +87,10 @@ def log(
     if follow:
         from warpforge.cli.following import Follower
 
-        Follower(common, store.runs, wanted.has).follow()
+        try:
+            Follower(common, store.runs, wanted.has).follow()
+        except KeyboardInterrupt:  # the usual way to look away; what ran runs on
+            raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
         return
     found = [*islice(filter(wanted.has, _entries(store.runs)), count)]
     if wanted != Wanted() and not found:

@@ -188,7 +188,7 @@ def _hermeticity(account: Account) -> Iterator[str]:
         for step in account.steps()
         if step.run
         for origin in step.run.origins.values()
-        if origin.startswith(("ingest:", "candidate:"))
+        if origin.startswith(("ingest:", "candidate:")) and not origin.startswith("ingest:literal:")
     }
     yield "<h2>Hermeticity</h2><div class='card'>"
     if not found and not ingests:
@@ -196,8 +196,17 @@ def _hermeticity(account: Account) -> Iterator[str]:
     for path, why in found:
         yield f'<p class="warn"><b>{_text(path or "formula")}</b> is not hermetic: {_text(", ".join(why))}</p>'
     for origin, path in ingests.items():
-        yield f'<p class="warn"><code>{_text(origin)}</code>, of this machine, is an input of {_text(path)}</p>'
+        yield f'<p class="warn"><code>{_text(origin)}</code>, {_from(origin)}, is an input of {_text(path)}</p>'
     yield "</div>"
+
+
+def _from(origin: str) -> str:
+    """What is wrong with a name, in the words of ``check --strict``."""
+    if origin.startswith("candidate:"):
+        return "what that module gave the last time here"
+    if origin.startswith("ingest:oci:"):
+        return "an image of the world" if "@sha256:" in origin else "an image by a tag, which may move"
+    return "something of this machine"
 
 
 def _table(rows: list[tuple[str, str]]) -> str:
