@@ -73,6 +73,18 @@ def test_a_step_over_its_limit_fails_and_is_run_again_next_time(
     assert again.all("started"), "what was stopped is not remembered"
 
 
+def test_a_command_has_a_limit_for_all_its_steps(box_world: World) -> None:
+    steps = {name: script("sleep 60", outputs={"o": "/o"}) for name in ("a", "b")}
+    steps["quick"] = script("echo x > /o", outputs={"o": "/o"})
+    box_world.write("plot.wf", plot(steps))
+    failed = box_world.fail("run", "--limit", "total=3s", "-j1", "--keep-going", "plot.wf")
+    assert (failed.exit, failed.code) == (1, "action-limit")
+    assert failed.causes[-1]["details"]["limit"] == "3"
+    box_world.write("plot.wf", plot({"quick": steps["quick"]}))
+    box_world.run("run", "--force", "--limit", "total=100s", "plot.wf")
+    assert entry(box_world, "quick")["limits"] == {"total": "100 by clock"}
+
+
 def test_a_capped_log_says_so(box_world: World) -> None:
     box_world.write("plot.wf", plot({"s": script("while :; do echo much; done")}))
     box_world.fail("run", "--limit", "output=3k", "plot.wf")

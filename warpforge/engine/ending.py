@@ -26,8 +26,13 @@ def executor_failed(engine: str, error: WarpforgeError) -> Failed:
     return Failed("executor-failed", f"the {engine} engine could not run it", cause=error, engineName=engine)
 
 
-def check_end(job: Job, record: RunRecord, outcome: Outcome, run: Run) -> None:
-    """Errors: an ActionFailed, ``action-limit``, ``interrupted``."""
+def check_end(job: Job, record: RunRecord, outcome: Outcome, run: Run, *, over: float = 0.0) -> None:
+    """``over``: seconds that all actions together had and that are over. Errors: an ActionFailed, ``action-limit``,
+    ``interrupted``.
+    """
+    if outcome.stopped == "cancelled" and over:
+        what = f"the actions of this command together went over their limit total={over:g}: this one was stopped"
+        raise Failed("action-limit", what, reason="time", limit=f"{over:g}", step="/".join(job.step) or None)
     if outcome.stopped == "cancelled":
         raise Failed("interrupted", "the action was stopped")
     if outcome.stopped:

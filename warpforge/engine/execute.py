@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec.structs import replace
 
+from warpforge.engine.allowance import Allowance
 from warpforge.engine.ending import ActionFailed, check_end, check_gathered, executor_failed
 from warpforge.engine.events import Notice, Reporter, StepExplained, StepFinished, StepOutput, StepStarted
 from warpforge.engine.phases import Phases
@@ -87,6 +88,7 @@ class Executor:
         self._made: dict[str, RunRecord] = {}  # by this process: not even force runs these again
         self._explainer: Explainer | None = None
         self._explaining = Lock()
+        self._allowance = Allowance(lambda: cancel().cancel())
         self.resumed = False  # whether a step was: what a plot gives then is no result to rely on
 
     def recall(self, job: Job) -> RunRecord | None:
@@ -162,11 +164,15 @@ class Executor:
         guard = conduct.guard(job.formula)
         with phases.of("furnish"):
             spec = furnish(job.formula, trees, job.where.base, guard.values if guard else {})
-            spec = limited(spec, conduct.limits(job.where.plot, job.step))
+            limits = conduct.limits(job.where.plot, job.step)
+            spec = limited(spec, limits)
+        self._allowance.hold(limits.get("total", 0))
         if self._options.keep_run_dir and not guard:
             spec = replace(spec, keep=True)
         run = self._store.runs.begin(job.formula_id, job.step)
         describe(run, job)
+        if total := limits.get("total", 0):
+            run.entry.limits = {"total": f"{total:g} by clock"}
         if guard is None:  # a secret is not to lie about in a box that failed
             spec = replace(spec, keep_failed=self._wrecks.room(run))
         if resumption is not None:
@@ -298,7 +304,7 @@ class Executor:
         entry.exit_code = outcome.exit_code
         run.last_entry = outcome.entry
         entry.sandbox = outcome.facts.sandbox if spec.argv else ""
-        entry.limits = {
+        entry.limits |= {
             name: kept
             for name, kept in outcome.facts.limits.items()
             if name != "gather" or spec.gather_limit != GATHER  # what nobody asked for
@@ -308,7 +314,7 @@ class Executor:
         if not outcome.facts.overlay:
             entry.why.append("trees were copied: overlays cannot be mounted here")
         record = RunRecord(run.id, int(time()), job.formula_id, outcome.exit_code, {})
-        check_end(job, record, outcome, run)
+        check_end(job, record, outcome, run, over=self._allowance.over)
         for label, gathered in zip(labels, outcome.gathered, strict=True):
             check_gathered(label, gathered)
         ordered = {label: results[label] for label in labels}
@@ -359,6 +365,7 @@ class Executor:
 
     def close(self) -> None:
         """Remove the working directory outside of the store, if there was one."""
+        self._allowance.close()
         if "_elsewhere" in self.__dict__:
             self._elsewhere.close()
 

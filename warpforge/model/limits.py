@@ -34,6 +34,7 @@ def _parse_count(text: str) -> int:
 # name -> how it is spelled, and the least that lets anything run
 NAMES: Final[dict[str, tuple[Callable[[str], float], float]]] = {
     "time": (parse_duration, 0.001),
+    "total": (parse_duration, 0.001),  # of all steps of one command together
     "memory": (parse_size, 32_000_000),
     "pids": (_parse_count, 4),
     "disk": (parse_size, 1_000_000),
