@@ -4,5 +4,5 @@
 share; then one file per command, imported when that command is called.
 
 Events become lines (``render``), JSON lines (``jsonlines``, with a schema for each kind), a live screen (``live``, of
-which the **board** is the state and the look), a **profile** or **traces**. ``graph`` is the picture of steps as a value.
+which the **board** is the state and the look), a **profile** or **traces**. ``graph``: the picture of steps as a value.
 """
