@@ -250,3 +250,21 @@ def test_two_cannot_be_in_one_failed_box_and_nothing_is_left_of_one_that_is_kill
         first.wait()
     assert wait_until(lambda: not find_by_command(marker.replace(" ", "\0")))
     assert box_world.run("shell", "--failed", "--", "cat", "/f").out == "one\ntwo\n"
+
+
+def test_where_no_box_can_be_kept_the_error_is_the_actions(box_world: World) -> None:
+    box_world.write("plot.wf", plot({"s": script("exit 3")}))
+    box_world.write(".warpforge/failed", "a file where the boxes would lie")
+    failed = box_world.fail("run", "plot.wf")
+    assert failed.code == "formula-execution-failed"
+    assert "shell" not in failed.causes[-1]["details"]
+    assert box_world.fail("shell", "--failed").code == "missing"
+
+
+def test_a_box_with_a_secret_is_never_kept(box_world: World) -> None:
+    secret = script("cat /token > /f; exit 3", inputs={"/token": "secret:TOKEN"})
+    box_world.write("plot.wf", plot({"s": secret}))
+    box_world.write("token", "very-secret-indeed")
+    failed = box_world.call("--json", "run", "--secret", "TOKEN=file:token", "plot.wf")
+    assert failed.exit == 1 and "very-secret-indeed" not in failed.out + failed.err, str(failed)
+    assert kept(box_world) == []

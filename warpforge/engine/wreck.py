@@ -64,7 +64,12 @@ class Wrecks:
         if not self._options.keep_failed:
             return
         note = make_note(run, job, error) if error is not None else None
-        if self._store.failed.settle(run.id, note, boxes=self._options.keep_failed) and error is not None:
+        try:
+            kept = self._store.failed.settle(run.id, note, boxes=self._options.keep_failed)
+        except (OSError, WarpforgeError) as trouble:  # a full disk, say: what failed is the action, and that is told
+            self._reporter.tell(Notice("warning", f"the failed box is not kept: {trouble}"))
+            return
+        if kept and error is not None:
             error.details["shell"] = f"warpforge shell --failed {run.id[:8]}"
 
     def find(self, job: Job) -> Resumption | None:
