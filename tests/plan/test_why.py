@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.strategies import formulas
 
@@ -83,6 +83,7 @@ def test_what_is_at_the_bottom() -> None:
     assert [(step, change.at) for step, change in top.roots()] == [("a", "script entry 1")]
 
 
+@settings(max_examples=40)
 @given(formulas(), formulas())
 def test_something_differs_exactly_when_they_are_not_the_same(first: dict[str, Any], second: dict[str, Any]) -> None:
     assert compare(first, first) == []
