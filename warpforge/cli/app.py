@@ -14,6 +14,7 @@ from warpforge.errors import Invalid, WarpforgeError
 if TYPE_CHECKING:
     from warpforge.cli.settings import Settings
     from warpforge.cli.tracing import Traces
+    from warpforge.engine.options import Options
 
 
 class Common:
@@ -42,10 +43,22 @@ class Common:
                 self.note(warning)
         return self._settings
 
-    @property
-    def conducting(self) -> dict[str, Any]:
-        """How actions are run, as fields of Options: what the flags said, and what secrets are looked up with."""
-        return {**self.conduct, "variable": self.settings.variable, "directory": self.settings.cwd}
+    def options(self, **more: Any) -> Options:
+        """How an engine works: what the environment and the flags said, and ``more`` fields of Options."""
+        from warpforge.engine.options import Options
+
+        settings = self.settings
+        said: dict[str, Any] = {
+            "warehouse": settings.warehouse,
+            "run_path": settings.run_path,
+            "keep_run_dir": settings.keep_run_dir,
+            "access": settings.access,
+            "max_unpacked": self.max_unpacked,
+            "variable": settings.variable,
+            "directory": settings.cwd,
+            **self.conduct,
+        }
+        return Options(**{**said, **more})
 
     def note(self, message: str) -> None:
         """One line for a person, on stderr; silent under --quiet."""

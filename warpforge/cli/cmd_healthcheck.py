@@ -8,7 +8,6 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.engine.health import BAD, OK, WARN, Check, can_build, examine
-from warpforge.engine.options import Options
 from warpforge.workspace.find import find_stack
 
 EXIT: Final = 4  # as for every error of a machine that cannot
@@ -25,7 +24,7 @@ def healthcheck(common: Common, *, offline: bool) -> int:
     """
     settings = common.settings
     stack = find_stack(settings.cwd, settings.home or settings.cwd)
-    options = Options(warehouse=settings.warehouse, access=settings.access)
+    options = common.options()
     checks: list[Check] = []
     for check in examine(stack, options, offline=offline):
         checks.append(check)

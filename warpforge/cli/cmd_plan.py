@@ -83,12 +83,11 @@ def _forecasts(
     from warpforge.engine.engine import Engine
     from warpforge.engine.events import Notice
     from warpforge.engine.forecast import Forecaster
-    from warpforge.engine.options import Options
     from warpforge.workspace.find import Stack, find_stack
     from warpforge.workspace.targets import find_targets
 
     settings = common.settings
-    options = Options(jobs=jobs or 0, force=force, look=True, warehouse=settings.warehouse, access=settings.access)
+    options = common.options(jobs=jobs or 0, force=force, look=True)
     reporter = make_reporter(common)
     forecasters: dict[Stack, Forecaster] = {}
     for target in find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message))):

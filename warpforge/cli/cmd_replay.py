@@ -69,22 +69,11 @@ def _meant(replayer: Replayer, refs: Iterable[str], *, every: bool) -> Iterable[
 def _opened(common: Common, *, force: bool, offline: bool, jobs: int | None) -> Engine:
     from warpforge.cli.render import make_reporter
     from warpforge.engine.engine import Engine
-    from warpforge.engine.options import Options
     from warpforge.store.guid import new_guid
     from warpforge.workspace.find import find_stack
 
     settings = common.settings
-    options = Options(
-        jobs=jobs or 0,
-        force=force,
-        remake=True,
-        offline=offline,
-        warehouse=settings.warehouse,
-        run_path=settings.run_path,
-        access=settings.access,
-        invocation=new_guid(),
-        **common.conducting,
-    )
+    options = common.options(jobs=jobs or 0, force=force, remake=True, offline=offline, invocation=new_guid())
     return Engine(find_stack(settings.cwd, settings.home), make_reporter(common), options)
 
 

@@ -23,12 +23,11 @@ def report(common: Common, run: str, output: str) -> None:
     from warpforge.cli.report_html import page
     from warpforge.engine.account import account
     from warpforge.engine.engine import Engine
-    from warpforge.engine.options import Options
     from warpforge.errors import store_error
     from warpforge.workspace.find import find_stack
 
     settings = common.settings
-    options = Options(warehouse=settings.warehouse, look=True)
+    options = common.options(look=True)
     with Engine(find_stack(settings.cwd, settings.home), PlainLines(common), options) as engine:
         pieces = list(page(account(engine, run)))
     if output == "-":

@@ -14,7 +14,6 @@ from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Event, Reporter, Several, StepFinished
 from warpforge.engine.execute import list_secrets
-from warpforge.engine.options import Options
 from warpforge.engine.reproduce import DIFFERS, Reproducer, Reproduction, Trial
 from warpforge.engine.vary import NAMES
 from warpforge.errors import Failed, Missing
@@ -53,13 +52,7 @@ def reproduce(common: Common, what: str, *, variations: str, jobs: int | None) -
         refuse_argument(f"no such variation: {', '.join(unknown)}; there are {', '.join(NAMES)}")
     settings = common.settings
     target, step = parse_target(what, common)
-    options = Options(
-        jobs=jobs or 0,
-        warehouse=settings.warehouse,
-        access=settings.access,
-        max_unpacked=common.max_unpacked,
-        **common.conducting,
-    )
+    options = common.options(jobs=jobs or 0, keep_run_dir=False)
     screen, recorder = make_reporter(common), _Recorder()
     found: list[Reproduction] = []
     with Engine(find_stack(target.path.parent, settings.home), Several(screen, recorder), options) as engine:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -14,7 +16,6 @@ from warpforge.engine.engine import Engine
 from warpforge.engine.events import Notice
 from warpforge.engine.failure import Failure, Failures, all_errors
 from warpforge.engine.modules import in_order
-from warpforge.engine.options import Options
 from warpforge.errors import EXIT_INTERRUPTED, WarpforgeError
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord, spell_result
@@ -27,18 +28,21 @@ KEEP = "Boxes of failed actions that are kept for `warpforge shell --failed`; 0 
 
 if TYPE_CHECKING:
     from warpforge.cli.profile import Profile
+    from warpforge.cli.render import Renderer
+    from warpforge.engine.events import Reporter
+    from warpforge.engine.options import Options
 
 
 @click.command(cls=Command, name="run")
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
 @click.option("--force", "-f", is_flag=True, help="Run again what the memo could answer.")
 @click.option("--rebuild", is_flag=True, help="Run everything again and compare with what was made before.")
-@click.option("--recursive", "-r", is_flag=True, help="Make what is nowhere to be had by the replays of releases.")
+@click.option("--recursive", "-r", "remake", is_flag=True, help="Make what nobody has by the replays of releases.")
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine; say first all that is missing.")
 @click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @click.option("--resume", is_flag=True, help="Take up failed scripts in their kept boxes, at the entry that failed.")
-@click.option("--at-entry", type=click.IntRange(min=0), metavar="N", help="With --resume: at this entry.")
+@click.option("--at-entry", "resume_at", type=click.IntRange(min=0), metavar="N", help="With --resume: at this entry.")
 @click.option("--keep-failed", type=click.IntRange(min=0), default=BOXES, show_default=True, metavar="N", help=KEEP)
 @conducted
 @MAX_UNPACKED
@@ -46,82 +50,73 @@ if TYPE_CHECKING:
 @click.option("--explain", is_flag=True, help="Say of each step that runs what has changed.")
 @pass_common
 def run(
-    common: Common,
-    targets: tuple[str, ...],
-    *,
-    force: bool,
-    rebuild: bool,
-    recursive: bool,
-    offline: bool,
-    keep_going: bool,
-    jobs: int | None,
-    resume: bool,
-    at_entry: int | None,
-    keep_failed: int,
-    explain: bool,
-    profile: str | None,
+    common: Common, /, targets: tuple[str, ...], *, jobs: int | None, keep_going: bool, profile: str | None, **how: Any
 ) -> None:
     """Run modules, plots and formulas; what was run before is answered from the memo.
 
     Without arguments the module of this directory is run; DIR/... runs every module at or below DIR.
     Results are printed on stdout, everything else on stderr.
     """
-    if at_entry is not None and not resume:
+    if how["resume_at"] is not None and not how["resume"]:
         refuse_argument("--at-entry says where --resume goes on: it needs --resume")
-    settings = common.settings
-    options = Options(
-        jobs=jobs or 0,
-        force=force,
-        rebuild=rebuild,
-        remake=recursive,
-        offline=offline,
-        warehouse=settings.warehouse,
-        run_path=settings.run_path,
-        keep_run_dir=settings.keep_run_dir,
-        keep_going=keep_going,
-        keep_failed=keep_failed,
-        resume=resume,
-        resume_at=at_entry,
-        access=settings.access,
-        invocation=new_guid(),
-        max_unpacked=common.max_unpacked,
-        explain=explain,
-        **common.conducting,
-    )
-    reporter = make_reporter(common)
+    options = common.options(jobs=jobs or 0, keep_going=keep_going, invocation=new_guid(), **how)
+    # the screen is closed before the engines are: its last words are read from their stores
+    with ExitStack() as engines, _screen(common, profile) as (screen, told):
+        found = find_targets(targets, common.settings.cwd, lambda message: screen.tell(Notice("info", message)))
+        _Runs(common, options, engines, screen, told).run(in_order(found))
+
+
+@contextmanager
+def _screen(common: Common, profile: str | None) -> Iterator[tuple[Renderer, Reporter]]:
+    """The screen, and all that hears of what happens: the screen, traces, the profile."""
+    screen = make_reporter(common)
     profiler: Profile | None = None
     if profile:
         from warpforge.cli.profile import Profile
 
         profiler = Profile(profile)
-    told = with_traces(common, reporter, *([profiler] if profiler else []))
-    engines: dict[Stack, Engine] = {}
-    failures: list[Failure] = []
-    found = in_order(find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message))))
     try:
-        for target in found:
-            stack = find_stack(target.path.parent, settings.home)
+        yield screen, with_traces(common, screen, *([profiler] if profiler else []))
+    finally:
+        screen.close()
+        if profiler is not None:
+            profiler.close()
+
+
+class _Runs(NamedTuple):
+    """What running several targets takes."""
+
+    common: Common
+    options: Options
+    opened: ExitStack
+    screen: Renderer
+    told: Reporter
+
+    def run(self, targets: Sequence[Target]) -> None:
+        """Every target, by an engine for each stack of workspaces.
+
+        Errors: the first, or with keep-going all of them together.
+        """
+        failures: list[Failure] = []
+        engines: dict[Stack, Engine] = {}
+        many = len(targets) > 1
+        for target in targets:
+            stack = find_stack(target.path.parent, self.common.settings.home)
             if stack not in engines:
-                engines[stack] = Engine(stack, told, options)
-                reporter.knows(engines[stack].store, options.jobs)
+                engines[stack] = self.opened.enter_context(Engine(stack, self.told, self.options))
+                self.screen.knows(engines[stack].store, self.options.jobs)
             try:
                 result = engines[stack].run(target)
             except WarpforgeError as error:
-                if not keep_going or error.exit_status() == EXIT_INTERRUPTED:
+                if not self.options.keep_going or error.exit_status() == EXIT_INTERRUPTED:
                     raise
-                failures += _failures(target, error, many=len(found) > 1)
+                failures += _failures(target, error, many=many)
                 continue
-            if not common.json:
-                reporter.pause()
-                _print(common, target, result, many=len(found) > 1)
+            if not self.common.json:
+                self.screen.pause()
+                _print(self.common, target, result, many=many)
         if failures:
             raise all_errors(failures)
-    finally:
-        reporter.close()
-        for engine in engines.values():
-            engine.close()
-        if profiler is not None:
-            profiler.close()
 
 
 def _failures(target: Target, error: WarpforgeError, *, many: bool) -> list[Failure]:

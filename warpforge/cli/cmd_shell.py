@@ -15,7 +15,6 @@ from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.enter import enter, job_of
-from warpforge.engine.options import Options
 from warpforge.errors import Missing
 from warpforge.model.formula import Script
 from warpforge.sandbox.seat import Stdin, Terminal
@@ -63,13 +62,7 @@ def shell(common: Common, ctx: click.Context, what: str, *, failed: bool, at_ent
     command: list[str] = ctx.meta["command"]
     settings = common.settings
     target, step = (None, ()) if failed else _parse(what, common)
-    options = Options(
-        warehouse=settings.warehouse,
-        run_path=settings.run_path,
-        access=settings.access,
-        max_unpacked=common.max_unpacked,
-        **common.conducting,
-    )
+    options = common.options(keep_run_dir=False)
     reporter = make_reporter(common)
     where = target.path.parent if target else settings.cwd
     with Engine(find_stack(where, settings.home), reporter, options) as engine, engine.store.use():

@@ -253,12 +253,11 @@ def _opened(common: Common) -> Iterator[Engine]:
     from warpforge.cli.jsonlines import JsonLines
     from warpforge.cli.render import PlainLines
     from warpforge.engine.engine import Engine
-    from warpforge.engine.options import Options
     from warpforge.workspace.find import find_stack
 
     settings = common.settings
     reporter = JsonLines(common) if common.json else PlainLines(common)
-    options = Options(warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked)
+    options = common.options()
     with Engine(find_stack(settings.cwd, settings.home), reporter, options) as engine:
         yield engine
 

@@ -260,14 +260,13 @@ def opened(common: Common, directory: Path | None = None) -> Iterator[Engine]:
     """The engine over the workspaces of a directory (default: here)."""
     from warpforge.cli.render import make_reporter
     from warpforge.engine.engine import Engine
-    from warpforge.engine.options import Options
     from warpforge.workspace.find import find_stack
 
     settings = common.settings
     with Engine(
         find_stack(directory or settings.cwd, settings.home),
         make_reporter(common),
-        Options(warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked),
+        common.options(),
     ) as engine:
         yield engine
 

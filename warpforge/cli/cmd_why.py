@@ -24,13 +24,12 @@ def why(common: Common, step: str, target: str | None) -> None:
     from warpforge.cli.render import make_reporter
     from warpforge.engine.answer import answer
     from warpforge.engine.engine import Engine
-    from warpforge.engine.options import Options
     from warpforge.workspace.find import find_stack
     from warpforge.workspace.targets import find_targets
 
     settings = common.settings
     [found] = find_targets([target] if target else [], settings.cwd)
-    options = Options(warehouse=settings.warehouse, access=settings.access)
+    options = common.options()
     reporter = make_reporter(common)
     with Engine(find_stack(found.path.parent, settings.home), reporter, options) as engine, engine.store.use():
         told = answer(engine, found, step)

@@ -86,7 +86,6 @@ class Moving(NamedTuple):
 def moving(common: Common) -> Iterator[Moving]:
     """An engine and its transfer, told of on the screen."""
     from warpforge.engine.engine import Engine
-    from warpforge.engine.options import Options
     from warpforge.engine.transfer import Transfer
     from warpforge.workspace.find import find_stack
 
@@ -100,7 +99,7 @@ def moving(common: Common) -> Iterator[Moving]:
         reporter = Bars(common)
     else:
         reporter = PlainLines(common)
-    options = Options(warehouse=settings.warehouse, access=settings.access, max_unpacked=common.max_unpacked)
+    options = common.options()
     try:
         with Engine(find_stack(settings.cwd, settings.home), reporter, options) as engine, engine.store.use():
             transfer = Transfer(engine.store, engine.supply, engine.lookup, engine.reach, reporter)
