@@ -46,6 +46,8 @@ def _empty(descent: Descent, device: int) -> None:
     while True:
         if subdirectories:
             name = subdirectories.pop()
+            if _is_gone(descent.fd, name):
+                continue
             pending.append((name, subdirectories))
             descent.adopt(_open_writable(descent.fd, name, device))
             subdirectories = list(_unlink_batch(descent.fd))
@@ -61,6 +63,15 @@ def _empty(descent: Descent, device: int) -> None:
         os.rmdir(name, dir_fd=descent.fd)
 
 
+def _is_gone(dir_fd: int, name: bytes) -> bool:
+    """Remove a directory at once if it is empty, as most are that a box leaves: no need to look into it."""
+    try:
+        os.rmdir(name, dir_fd=dir_fd)
+    except OSError:
+        return False  # not empty, or something that is told when it is opened
+    return True
+
+
 def _unlink_batch(fd: int) -> Iterator[bytes]:
     """Unlink files until a batch is through or nothing but directories is left; names the directories met."""
     while True:
@@ -70,7 +81,7 @@ def _unlink_batch(fd: int) -> Iterator[bytes]:
         for name, is_directory in batch:
             if not is_directory:
                 os.unlink(name, dir_fd=fd)
-        if directories or not batch:
+        if directories or len(batch) < _BATCH:
             yield from directories
             return
 
