@@ -163,3 +163,11 @@ def test_rebuild_with_keep_going_finds_every_difference(box_world: World) -> Non
     box_world.run("run", "plot.wf")
     failed = box_world.fail("run", "--rebuild", "--keep-going", "plot.wf")
     assert [found["step"] for found in json.loads(failed.error["details"]["failures"])] == ["a", "b"]
+
+
+def test_one_step_is_tried_although_another_fails(box_world: World) -> None:
+    good = script("echo x > /o", outputs={"o": "/o"})
+    box_world.write("plot.wf", plot({"good": good, "bad": script("exit 1")}))
+    _, reproduction, status = trials(box_world, "--variations", "hostname", "plot.wf:good")
+    assert reproduction["step"] == "good" and reproduction["grade"] == "A" and status == 0
+    assert box_world.fail("reproduce", "--variations", "hostname", "plot.wf").code == "formula-execution-failed"

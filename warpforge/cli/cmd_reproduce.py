@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -16,13 +17,15 @@ from warpforge.engine.events import Event, Reporter, Several, StepFinished
 from warpforge.engine.execute import list_secrets
 from warpforge.engine.reproduce import DIFFERS, Reproducer, Reproduction, Trial
 from warpforge.engine.vary import NAMES
-from warpforge.errors import Failed, Missing
+from warpforge.errors import Failed
 from warpforge.workspace.find import find_stack
 
 if TYPE_CHECKING:
+    from warpforge.cli.render import Renderer
     from warpforge.engine.execute import Job
     from warpforge.model.run import RunRecord
     from warpforge.plan.plan import StepPath
+    from warpforge.workspace.targets import Target
 
 GRADES = {
     "A": "nothing changed its outputs",
@@ -53,19 +56,13 @@ def reproduce(common: Common, what: str, *, variations: str, jobs: int | None) -
     settings = common.settings
     target, step = parse_target(what, common)
     options = common.options(jobs=jobs or 0, keep_run_dir=False)
-    screen, recorder = make_reporter(common), _Recorder()
     found: list[Reproduction] = []
+    screen, recorder = make_reporter(common), _Recorder()
     with Engine(find_stack(target.path.parent, settings.home), Several(screen, recorder), options) as engine:
-        try:
-            engine.run(target)
-        finally:
-            screen.close()
         reproducer = Reproducer(engine, lambda job, trial: _tell(common, job, trial))
         try:
             with engine.store.use():
-                for job, _ in engine.steps(target, recorder.records):
-                    if step and job.step != step:
-                        continue
+                for job in _jobs(engine, target, step, screen, recorder):
                     if list_secrets(job.formula):
                         common.note(f"{_name(job)} is left out: it needs a secret")
                         continue
@@ -74,9 +71,22 @@ def reproduce(common: Common, what: str, *, variations: str, jobs: int | None) -
                     _grade(common, found[-1])
         finally:
             reproducer.close()
-    if step and not found:
-        raise Missing("missing", f"the plot has no step {'/'.join(step)}", stepName="/".join(step))
     _judge(found)
+
+
+def _jobs(engine: Engine, target: Target, step: StepPath, screen: Renderer, recorder: _Recorder) -> Iterator[Job]:
+    """The step that was asked for, after all that it needs; without one every step of what is run first."""
+    try:
+        if step:
+            only = engine.approach(target, step)
+        else:
+            engine.run(target)
+    finally:
+        screen.close()
+    if step:
+        yield only
+    else:
+        yield from (job for job, _ in engine.steps(target, recorder.records))
 
 
 class _Recorder(Reporter):
