@@ -83,3 +83,22 @@ def test_a_directory_without_write_permission_can_be_moved(tmp_path: Path) -> No
     with atomic.movable(tree):
         os.rename(tree, tmp_path / "two" / "tree")
     assert (tmp_path / "two" / "tree").stat().st_mode & 0o777 == 0o555
+
+
+def test_a_private_directory_is_nobody_elses(tmp_path: Path) -> None:
+    path = str(tmp_path / "mine")
+    assert atomic.make_private(path) == atomic.make_private(path) == path
+    assert os.stat(path).st_mode & 0o7777 == 0o700
+    os.chmod(path, 0o777)
+    with pytest.raises(PermissionError):
+        atomic.make_private(path)
+    os.rmdir(path)
+    os.symlink(tmp_path, path)
+    with pytest.raises(PermissionError):
+        atomic.make_private(path)
+    if os.geteuid() == 0:
+        other = tmp_path / "theirs"
+        other.mkdir(0o700)
+        os.chown(other, 58123, 58123)
+        with pytest.raises(PermissionError):
+            atomic.make_private(str(other))

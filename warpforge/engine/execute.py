@@ -359,9 +359,13 @@ class Executor:
 
     @cached_property
     def _elsewhere(self) -> Staging:
+        from warpforge.fsx.atomic import make_private
+        from warpforge.store.finding import storing
         from warpforge.store.staging import Staging
 
-        return Staging(f"/var/tmp/warpforge-{os.geteuid()}")
+        path = f"/var/tmp/warpforge-{os.geteuid()}"
+        with storing(f"cannot work in {path}"):
+            return Staging(make_private(path))
 
     def close(self) -> None:
         """Remove the working directory outside of the store, if there was one."""

@@ -195,11 +195,15 @@ class Reproducer:
     def _find_elsewhere(self) -> str:
         import os
 
+        from warpforge.fsx.atomic import make_private
         from warpforge.store.staging import Staging
 
         if self._elsewhere is None:
             top = find_elsewhere(self._engine.store.staging.directory())
-            self._elsewhere = Staging(f"{top}/warpforge-{os.geteuid()}")
+            try:
+                self._elsewhere = Staging(make_private(f"{top}/warpforge-{os.geteuid()}"))
+            except OSError as error:
+                raise Unvaried(f"{error.filename}: {error.strerror}") from error
         return self._elsewhere.directory()
 
 

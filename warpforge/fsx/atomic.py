@@ -124,6 +124,19 @@ def exchange(one: StrPath, other: StrPath) -> None:
     renameat2(os.fspath(one), os.fspath(other), RENAME_EXCHANGE)
 
 
+def make_private(path: str) -> str:
+    """A directory of ours alone, in a place where everybody may write; gives it. Raises OSError.
+
+    Somebody may have made it before us, to have us work in what is theirs: that is refused (EPERM).
+    """
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    status = os.lstat(path)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise OSError(errno.EPERM, "it belongs to somebody else", path)
+    return path
+
+
 def link_or_copy(path: str, goal: str) -> None:
     """Give a file that never changes a second name; a copy where that cannot be done. Raises OSError."""
     try:
