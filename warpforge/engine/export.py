@@ -33,7 +33,7 @@ class Exporter:
     def tar(self, ware: WareId, goal: str, filters: Filters, compression: str) -> None:
         """A tar at ``goal``, in canonical order. Errors: ``already-exists``, ``store``, and those of supply."""
         from warpforge.pack.compressors import make_compressor
-        from warpforge.pack.tarball import write_tree
+        from warpforge.pack.writing import write_tree
 
         with self._file(goal) as sink, self._tree(ware, filters) as (entries, check):
             packer = make_compressor(compression)

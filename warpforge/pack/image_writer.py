@@ -91,7 +91,7 @@ def make_image(
 def _make(
     entries: Iterable[tuple[Entry, Content | None]], filters: Filters, making: Making, blob: BinaryIO | None
 ) -> Made:
-    from .tarball import write_tree
+    from .writing import write_tree
 
     writer = _LayerWriter(blob, making.compression)
     found = write_tree(_directories_only(entries), filters, writer.write)
