@@ -17,8 +17,8 @@ from warpforge.cli.plain import plain
 from warpforge.cli.summary import summary
 from warpforge.cli.tail import Tail
 from warpforge.engine.events import PlotBegan, StepFailed, StepFinished, StepPhase, StepSkipped, StepStarted, WareMoving
-from warpforge.engine.execute import Where
 from warpforge.engine.history import History
+from warpforge.engine.job import Where
 from warpforge.errors import Failed
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.run import RunRecord

@@ -55,7 +55,7 @@ def write(place: str, noted: str, seed: int) -> None:
             Path("tree", name).write_bytes(
                 f"{number} {name}\n".encode() + rng.randbytes(rng.choice((10, 3000, 60_000)))
             )
-        ware = run("ware", "pack", "-t", rng.choice(("tar", "ztar")), "tree").strip()
+        ware = json.loads(run("ware", "pack", "-t", rng.choice(("tar", "ztar")), "tree"))["ware"]
         write_all(notes, f"ware {ware}\n".encode())
         run("ware", "pin", ware, f"p{number % 20}")
         write_all(notes, f"pin p{number % 20} {ware}\n".encode())

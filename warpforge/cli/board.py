@@ -26,8 +26,8 @@ from warpforge.plan.foresee import makespan
 
 if TYPE_CHECKING:
     from warpforge.cli.tail import Tail
-    from warpforge.engine.execute import Where
     from warpforge.engine.history import History
+    from warpforge.engine.job import Where
     from warpforge.plan.plan import Plan, StepPath
 
 Piece = tuple[str, str]  # text, and its style

@@ -73,7 +73,9 @@ def _opened(common: Common, *, force: bool, offline: bool, jobs: int | None) -> 
     from warpforge.workspace.find import find_stack
 
     settings = common.settings
-    options = common.options(jobs=jobs or 0, force=force, remake=True, offline=offline, invocation=new_guid())
+    options = common.options(
+        jobs=jobs or 0, force=force, forget=force, remake=True, offline=offline, invocation=new_guid()
+    )
     return Engine(find_stack(settings.cwd, settings.home), make_reporter(common), options)
 
 

@@ -14,7 +14,7 @@ from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Event, Reporter, Several, StepFinished
-from warpforge.engine.execute import list_secrets
+from warpforge.engine.job import list_secrets
 from warpforge.engine.reproduce import DIFFERS, Reproducer, Reproduction, Trial
 from warpforge.engine.vary import NAMES
 from warpforge.errors import Failed
@@ -22,7 +22,7 @@ from warpforge.workspace.find import find_stack
 
 if TYPE_CHECKING:
     from warpforge.cli.render import Renderer
-    from warpforge.engine.execute import Job
+    from warpforge.engine.job import Job
     from warpforge.model.run import RunRecord
     from warpforge.plan.plan import StepPath
     from warpforge.workspace.targets import Target

@@ -22,7 +22,7 @@ from warpforge.workspace.find import find_stack
 from warpforge.workspace.targets import Target, find_targets
 
 if TYPE_CHECKING:
-    from warpforge.engine.execute import Job
+    from warpforge.engine.job import Job
     from warpforge.store.failed import FailedBox
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warpforge.engine.execute import Job, Where, is_memoisable
+from warpforge.engine.job import Job, Where, is_memoisable
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId
 from warpforge.model.ident import formula_id

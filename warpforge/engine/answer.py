@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
-from warpforge.engine.execute import Job
+from warpforge.engine.job import Job
 from warpforge.engine.why import Explainer
 from warpforge.errors import Missing
 from warpforge.model.ident import formula_id

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from warpforge.engine.bundle import Bundler
-from warpforge.engine.execute import Job, Where
+from warpforge.engine.job import Job, Where
 from warpforge.errors import Failed, Invalid, Unable, store_error
 from warpforge.fsx.atomic import fsync_dir, make_dirs, movable, rename_noreplace
 from warpforge.model.atoms import CatalogRef, WareId

@@ -25,7 +25,7 @@ from warpforge.errors import WarpforgeError
 from warpforge.store.invocations import FAILED, HIT, RAN, Invocation, PlotNote, StepNote
 
 if TYPE_CHECKING:
-    from warpforge.engine.execute import Where
+    from warpforge.engine.job import Where
     from warpforge.model.plot import PlotResults
     from warpforge.model.run import RunRecord
     from warpforge.plan.plan import Plan

@@ -10,7 +10,7 @@ from warpforge.model.formula import Script
 from warpforge.model.run import RunRecord
 
 if TYPE_CHECKING:
-    from warpforge.engine.execute import Job
+    from warpforge.engine.job import Job
     from warpforge.sandbox.spec import Gathered, Outcome
     from warpforge.store.runs import Run
 

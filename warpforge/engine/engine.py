@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from warpforge.engine.chronicle import Chronicle
 from warpforge.engine.ending import ActionFailed
 from warpforge.engine.events import Notice, Reporter, Several, StepFailed, StepFinished
-from warpforge.engine.execute import Executor, Job, Where
+from warpforge.engine.execute import Executor
+from warpforge.engine.job import Job, Where
 from warpforge.engine.options import Options
 from warpforge.engine.supply import Supply
 from warpforge.errors import Missing, Unable, WarpforgeError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec.structs import replace
 
-from warpforge.engine.execute import Job, Where
+from warpforge.engine.job import Job, Where
 from warpforge.engine.wreck import read_formula
 from warpforge.errors import Failed, Invalid
 from warpforge.model.formula import Action, Script
@@ -52,8 +52,8 @@ def enter(
     The caller uses the store. Errors: ``invalid-argument``, ``formula-execution-failed`` when it cannot be executed,
     ``executor-failed`` and those of supply.
     """
-    from warpforge.engine.execute import check_mounts
     from warpforge.engine.furnish import furnish
+    from warpforge.engine.job import check_mounts
 
     check_mounts(job)
     guard = engine.conduct.guard(job.formula)  # nothing is masked: who asked sees the box as it is

@@ -14,7 +14,7 @@ from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord
 
 if TYPE_CHECKING:
-    from warpforge.engine.execute import Where
+    from warpforge.engine.job import Where
     from warpforge.plan.plan import Plan, StepPath
     from warpforge.plan.why import Reason
 

@@ -6,8 +6,8 @@ recall the memo · take the formula's lock, recall once more · furnish · run �
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -19,10 +19,11 @@ from msgspec.structs import replace
 from warpforge.engine.allowance import Allowance
 from warpforge.engine.ending import ActionFailed, check_end, check_gathered, executor_failed
 from warpforge.engine.events import Notice, Reporter, StepExplained, StepFinished, StepOutput, StepStarted
+from warpforge.engine.job import Job, check_mounts, check_network, describe, is_memoisable
 from warpforge.engine.phases import Phases
-from warpforge.errors import Missing, Unable, WarpforgeError
-from warpforge.model.atoms import Literal, Mount, SandboxPort, Secret, WareId
-from warpforge.model.formula import Echo, Exec, Formula, Script
+from warpforge.errors import Unable, WarpforgeError
+from warpforge.model.atoms import Literal, SandboxPort, WareId
+from warpforge.model.formula import Echo, Formula
 from warpforge.model.run import RunRecord
 from warpforge.store.layout import is_inside
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from warpforge.engine.why import Explainer
     from warpforge.engine.wreck import Resumption, Wrecks
     from warpforge.model.limits import Limits
-    from warpforge.plan.plan import StepPath
     from warpforge.sandbox.protocol import Cancel, Entries, Seat
     from warpforge.sandbox.spec import BoxSpec, Outcome
     from warpforge.store.runs import Run
@@ -46,25 +46,14 @@ if TYPE_CHECKING:
 GATHER = 64 << 30  # bytes that a run may give unless a limit says otherwise: a sparse file can claim any number
 
 
-class Where(NamedTuple):
-    """Where formulas come from: the document's file, the module's name, if it has one; host paths begin beside it."""
+class _Ready(NamedTuple):
+    """What is ready before a run begins: its box, its limits, where time goes, its secrets, and what it takes up."""
 
-    document: Path
-    plot: str = ""
-
-    @property
-    def base(self) -> Path:
-        return self.document.parent
-
-
-class Job(NamedTuple):
-    """One formula to execute: its step, its id, where it comes from, and what the plot says of each input."""
-
-    step: StepPath
-    formula: Formula
-    formula_id: str
-    where: Where
-    origins: Mapping[str, str] | None = None
+    spec: BoxSpec
+    limits: Limits
+    phases: Phases
+    guard: Guard | None
+    resumption: Resumption | None
 
 
 class Executor:
@@ -142,9 +131,31 @@ class Executor:
         return self._store.turn(job.formula_id, waits)
 
     def _execute(self, job: Job, *, memoisable: bool) -> RunRecord:
+        from warpforge.engine.rebuild import check_same
+
+        ready = self._prepare(job)
+        memoisable = memoisable and ready.resumption is None
+        run, spec = self._begin(job, ready)
+        # whoever rebuilds compares, and the memo stays with what was first
+        before = self._store.memo.load(job.formula_id) if self._options.rebuild and memoisable else None
+        remembered = memoisable and before is None and not self._options.forget
+        with self._settled(run, job, ready):
+            record = self._run(job, spec, run, ready.phases, ready.guard)
+            if before is not None:
+                check_same(self._store, self._supply, before, record)
+            run.entry.memoised = remembered
+        if ready.resumption is not None:
+            self._store.failed.drop(ready.resumption.box)
+        if remembered:
+            self._memoise(record)
+        if memoisable and self._options.force:
+            self._made[record.formula_id] = record
+        return record
+
+    def _prepare(self, job: Job) -> _Ready:
+        """All that is thought of and fetched before a run has a name."""
         from warpforge.engine.furnish import furnish
         from warpforge.engine.gather import check_gathers
-        from warpforge.engine.rebuild import check_same
 
         conduct = self._conduct()
         try:
@@ -162,46 +173,46 @@ class Executor:
         with phases.of("supply"):
             trees = self.trees(job.formula)
         guard = conduct.guard(job.formula)
+        limits = conduct.limits(job.where.plot, job.step)
         with phases.of("furnish"):
-            spec = furnish(job.formula, trees, job.where.base, guard.values if guard else {})
-            limits = conduct.limits(job.where.plot, job.step)
-            spec = limited(spec, limits)
-        self._allowance.hold(limits.get("total", 0))
+            spec = limited(furnish(job.formula, trees, job.where.base, guard.values if guard else {}), limits)
         if self._options.keep_run_dir and not guard:
             spec = replace(spec, keep=True)
+        return _Ready(spec, limits, phases, guard, resumption)
+
+    def _begin(self, job: Job, ready: _Ready) -> tuple[Run, BoxSpec]:
+        """A run in the log, and its box."""
+        spec = ready.spec
+        total = ready.limits.get("total", 0)
+        self._allowance.hold(total)
         run = self._store.runs.begin(job.formula_id, job.step)
         describe(run, job)
-        if total := limits.get("total", 0):
+        if total:
             run.entry.limits = {"total": f"{total:g} by clock"}
-        if guard is None:  # a secret is not to lie about in a box that failed
+        if ready.guard is None:  # a secret is not to lie about in a box that failed
             spec = replace(spec, keep_failed=self._wrecks.room(run))
-        if resumption is not None:
-            spec, memoisable = resumption.apply(spec), False
-            self._resume(run, job, resumption)
+        if ready.resumption is not None:
+            spec = ready.resumption.apply(spec)
+            self._resume(run, job, ready.resumption)
         run.entry.invocation = self._options.invocation
         run.announce()
-        self._reporter.tell(StepStarted(job.step, job.formula_id, run.id, conduct.box.name))
-        # whoever rebuilds compares, and the memo stays with what was first
-        before = self._store.memo.load(job.formula_id) if self._options.rebuild and memoisable else None
+        self._reporter.tell(StepStarted(job.step, job.formula_id, run.id, self._conduct().box.name))
+        return run, spec
+
+    @contextmanager
+    def _settled(self, run: Run, job: Job, ready: _Ready) -> Iterator[None]:
+        """However the body ends, the run log has its line, and what failed is kept or not as it should be."""
         failed: WarpforgeError | None = None
-        hold = self._store.failed.hold(resumption.box) if resumption is not None else nullcontext()
+        held = self._store.failed.hold(ready.resumption.box) if ready.resumption is not None else nullcontext()
         try:
-            with hold:
-                record = self._run(job, spec, run, phases, guard)
-            if before is not None:
-                check_same(self._store, self._supply, before, record)
-            run.entry.memoised = memoisable and before is None
-        except ActionFailed as error:
-            failed = error
-            if guard:
-                guard.mask(error)
-            self._ended(run)
-            raise
+            with held:
+                yield
         except WarpforgeError as error:
             failed = error
-            if guard:
-                guard.mask(error)
-            run.entry.error = error.chain()[-1].code
+            if ready.guard:
+                ready.guard.mask(error)
+            if not isinstance(error, ActionFailed):
+                run.entry.error = error.chain()[-1].code
             self._ended(run)
             raise
         except BaseException:
@@ -211,14 +222,6 @@ class Executor:
         finally:
             self._wrecks.settle(run, job, failed)
         self._ended(run)
-        if resumption is not None:
-            self._store.failed.drop(resumption.box)
-        if memoisable:
-            if before is None:
-                self._memoise(record)
-            if self._options.force:
-                self._made[record.formula_id] = record
-        return record
 
     def _explain(self, job: Job) -> None:
         from warpforge.engine.why import Explainer
@@ -383,16 +386,6 @@ class Executor:
         return keep_output(self._store, label, gather, entries)
 
 
-def is_memoisable(formula: Formula) -> bool:
-    """Whether the same formula id means the same inputs: a mount of the host breaks that, and a secret."""
-    return not any(isinstance(entry.basis, Mount | Secret) for entry in formula.inputs.values())
-
-
-def list_secrets(formula: Formula) -> list[tuple[SandboxPort, str]]:
-    """The secrets of a formula: where, and which."""
-    return [(port, entry.basis.name) for port, entry in formula.inputs.items() if isinstance(entry.basis, Secret)]
-
-
 def limited(spec: BoxSpec, limits: Limits) -> BoxSpec:
     """The same box with limits."""
     return replace(
@@ -404,49 +397,3 @@ def limited(spec: BoxSpec, limits: Limits) -> BoxSpec:
         output_limit=int(limits.get("output", 0)),
         gather_limit=int(limits.get("gather", GATHER)),
     )
-
-
-def unhermetic(formula: Formula) -> list[str]:
-    """Why a formula depends on more than its hashes."""
-    why = [f"mount at {port}" for port, entry in formula.inputs.items() if isinstance(entry.basis, Mount)]
-    why += [f"secret {name} at {port}" for port, name in list_secrets(formula)]
-    if isinstance(formula.action, Exec | Script) and formula.action.network is True:
-        why.append("network")
-    return why
-
-
-def check_mounts(job: Job) -> None:
-    """Errors: ``missing``."""
-    for port, entry in job.formula.inputs.items():
-        if isinstance(entry.basis, Mount) and not (job.where.base / entry.basis.path).exists():
-            path = job.where.base / entry.basis.path
-            raise Missing("missing", f"{entry.text} at {port}: there is no {path}", path=path)
-
-
-def check_network(job: Job) -> None:
-    """Errors: ``fetch`` (offline)."""
-    action = job.formula.action
-    if isinstance(action, Exec | Script) and action.network is True:
-        raise Unable("fetch", "offline, and the action asks for the network", reason="offline")
-
-
-def describe(run: Run, job: Job) -> None:
-    """What the run log says of a run before it begins."""
-    from msgspec import Raw
-    from msgspec.json import encode
-
-    from warpforge.store.runs import FORMULA_LIMIT
-
-    entry = run.entry
-    entry.plot = job.where.plot
-    entry.document = str(job.where.document)
-    entry.origins = dict(job.origins or {})
-    formula = encode(job.formula.to_serial())
-    if len(formula) <= FORMULA_LIMIT:
-        entry.formula = Raw(formula)
-    entry.why = unhermetic(job.formula)
-    entry.hermetic = not entry.why
-    entry.secrets = sorted({name for _, name in list_secrets(job.formula)})
-    entry.inputs = {
-        str(port): item.text for port, item in job.formula.inputs.items() if not isinstance(item.basis, Literal)
-    }

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 from msgspec.structs import replace
 
-from warpforge.engine.execute import Job, Where
 from warpforge.engine.history import History
+from warpforge.engine.job import Job, Where
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef, Ingest, WareId
 from warpforge.model.ident import formula_id

@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from warpforge.engine.execute import Where
+    from warpforge.engine.job import Where
     from warpforge.plan.plan import StepPath
     from warpforge.store.runs import RunEntry
 

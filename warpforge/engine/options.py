@@ -18,6 +18,7 @@ class Options:
     """How to run: ``jobs`` boxes at once, ``force`` past the memo, where boxes work, whose warehouse, which access,
     and ``invocation``, the id of the command in the run log; with ``look`` nothing is written, so nothing can run.
     ``keep_going`` after a failure, as far as can be; ``keep_failed``: how many boxes of failed actions are kept.
+    ``forget``: what is run is not remembered.
     ``rebuild``: as force, but what was made before is compared with, and stays remembered.
     ``resume`` scripts in such boxes, at the entry that failed or at ``resume_at``.
     ``remake``: wares that are nowhere to be had are made again by the replays of their releases.
@@ -34,6 +35,7 @@ class Options:
         *,
         jobs: int = 0,
         force: bool = False,
+        forget: bool = False,
         rebuild: bool = False,
         warehouse: Path | None = None,
         run_path: Path | None = None,
@@ -57,6 +59,7 @@ class Options:
     ) -> None:
         self.jobs = jobs or len(os.sched_getaffinity(0))
         self.force = force or rebuild
+        self.forget = forget
         self.rebuild = rebuild
         self.warehouse = warehouse
         self.run_path = run_path

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.engine.events import Notice, Reporter
-from warpforge.engine.execute import Where
+from warpforge.engine.job import Where
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId
 from warpforge.model.plot import Plot, PlotResults

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from warpforge.engine.compare import differences
-from warpforge.engine.execute import Where
+from warpforge.engine.job import Where
 from warpforge.errors import Missing, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 

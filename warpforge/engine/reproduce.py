@@ -16,9 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from warpforge.engine.ending import ActionFailed, check_end, check_gathered
-from warpforge.engine.execute import check_mounts, describe
 from warpforge.engine.furnish import furnish
 from warpforge.engine.gather import check_gathers
+from warpforge.engine.job import check_mounts, describe
 from warpforge.engine.rebuild import keep_both, tell
 from warpforge.engine.vary import HELD, Place, Setting, Unvaried, find_elsewhere, vary
 from warpforge.errors import WarpforgeError
@@ -27,7 +27,7 @@ from warpforge.model.run import RunRecord
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
-    from warpforge.engine.execute import Job
+    from warpforge.engine.job import Job
     from warpforge.sandbox.protocol import Entries
     from warpforge.store.staging import Staging
 

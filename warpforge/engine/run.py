@@ -16,8 +16,9 @@ from typing import Final, NamedTuple
 
 from warpforge.engine.ending import ActionFailed
 from warpforge.engine.events import PlotBegan, PlotFinished, Reporter, StepFailed, StepFinished, StepSkipped
-from warpforge.engine.execute import Executor, Job, Where, is_memoisable
+from warpforge.engine.execute import Executor
 from warpforge.engine.failure import Failure, all_errors, plot_error
+from warpforge.engine.job import Job, Where, is_memoisable
 from warpforge.engine.workers import Workers
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId

@@ -19,7 +19,7 @@ from warpforge.plan.plan import Source, StepPath
 from warpforge.plan.why import CHANGED, FIRST, SAME, WAITS, Change, Reason, Serial, compare
 
 if TYPE_CHECKING:
-    from warpforge.engine.execute import Job, Where
+    from warpforge.engine.job import Job, Where
     from warpforge.engine.supply import Supply
     from warpforge.plan.foresee import Foreseen
     from warpforge.plan.plan import Plan

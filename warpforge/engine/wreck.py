@@ -20,7 +20,7 @@ from warpforge.model.lint import sets_errexit
 from warpforge.sandbox.spec import SCRIPT_DIR, BoxSpec, Mount
 
 if TYPE_CHECKING:
-    from warpforge.engine.execute import Job
+    from warpforge.engine.job import Job
     from warpforge.engine.options import Options
     from warpforge.store.failed import FailedBox
     from warpforge.store.runs import Run
