@@ -9,8 +9,6 @@ import pytest
 from support.plots import plot, script, subplot
 from support.world import World
 
-pytestmark = pytest.mark.both
-
 LIB = "a.org/lib"
 BUSYBOX = "warpsys.org/busybox"
 

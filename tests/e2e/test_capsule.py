@@ -11,8 +11,6 @@ import pytest
 from support.plots import plot, script
 from support.world import WARPFORGE, World
 
-pytestmark = pytest.mark.both
-
 LIB, APP = "a.org/lib", "a.org/app"
 
 
@@ -51,6 +49,7 @@ def result(world: World, *words: str, cwd: str = ".") -> str:
     return found
 
 
+@pytest.mark.both
 def test_what_is_in_a_capsule_builds_elsewhere(module: World, elsewhere: World) -> None:
     made = module.run("--json", "capsule", "create", "../app.capsule", "app").one("capsule")
     assert made["memos"] == 1 and made["releases"] == 2
@@ -70,6 +69,7 @@ def test_replays_come_along(module: World, elsewhere: World) -> None:
     assert [(one["ref"], one["verdict"]) for one in said] == [(f"{LIB}:v1:lib", "same")]
 
 
+@pytest.mark.both
 def test_without_interfaces(module: World, elsewhere: World) -> None:
     """In a network namespace of its own, with nothing in it."""
     unshare = ["unshare", "--net", *([] if os.geteuid() == 0 else ["--user", "--map-current-user"])]

@@ -10,8 +10,6 @@ import pytest
 from support.repositories import Repo
 from support.world import World
 
-pytestmark = pytest.mark.both
-
 
 @pytest.fixture
 def rooted(world: World) -> World:

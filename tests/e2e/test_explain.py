@@ -8,8 +8,6 @@ import pytest
 from support.plots import BUSYBOX, plot, script
 from support.world import World
 
-pytestmark = pytest.mark.both
-
 LIB, APP = "a.org/lib", "a.org/app"
 
 
