@@ -101,7 +101,11 @@ class Disk:
         self.copy.unlink()
 
     def close(self) -> None:
-        subprocess.run(["umount", self.place], check=True)
+        """Unmount the disk, once those that a killed writer had started have noticed and ended."""
+        deadline = time.monotonic() + 20
+        while subprocess.run(["umount", "-q", self.place], check=False).returncode:
+            assert time.monotonic() < deadline, f"{self.place} is still in use"
+            time.sleep(0.05)
 
 
 def torture(base: Path, cuts: int, seed: int) -> dict[str, int]:
