@@ -144,3 +144,18 @@ def test_a_text_is_no_item(box_world: World) -> None:
     module(box_world, "lib", LIB, plot({"make": step}, {"x": "pipe:make:x"}))
     failed = box_world.fail("catalog", "-n", "test", "release", "v1", "lib")
     assert failed.error["details"]["reason"] == "literal"
+
+
+def test_the_tree_of_a_tar_can_be_said_too(box_world: World) -> None:
+    out = {"o": {"from": "/out", "packtype": "tar"}}
+    step = script("mkdir /out", "ln -s here /out/link", outputs=out)
+    module(box_world, "lib", LIB, plot({"make": step}, {"lib": "pipe:make:o"}))
+    box_world.run("catalog", "-n", "test", "release", "--duals", "v1", "lib")
+    _, release, _ = documents(box_world, LIB, "v1")
+    packtype, _, hash_ = release["items"]["lib"].partition(":")
+    dual = box_world.path(f".warpforge/duals/{packtype}/{hash_[:3]}/{hash_[3:6]}/{hash_}").read_text().strip()
+    assert release["metadata"]["ztar.lib"] == dual and dual.startswith("ztar:")
+    # and it is held against what comes: another tree is refused
+    box_world.run("catalog", "-n", "test", "-f", "release", "-m", "ztar.lib=" + dual[:-1] + "x", "v1", "lib")
+    box_world.write("user.wf", plot({"use": script("true", inputs={"/x": f"catalog:{LIB}:v1:lib"})}))
+    assert box_world.fail("run", "user.wf").code == "ware-mismatch"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 @NAME
 @FORCE
 @click.option("--freeze", is_flag=True, help="Put the wares that ingests gave in their place.")
+@click.option("--duals", is_flag=True, help="Also say which tree a ware has whose id does not cover all of it.")
 @click.option("--extended", is_flag=True, help="Also write what readers of the original's schema refuse.")
 @click.option("--metadata", "-m", multiple=True, metavar="K=V", help="More to say of the release; may be repeated.")
 @click.pass_context
@@ -34,6 +35,7 @@ def release(
     *,
     force: bool,
     freeze: bool,
+    duals: bool,
     extended: bool,
 ) -> None:
     """Run the module in DIR (default: here) and publish what its plot gives as RELEASE, with the plot as its replay.
@@ -49,7 +51,7 @@ def release(
     (target,) = find_targets([module], common.settings.cwd)
     if target.kind != "module":
         refuse_argument(f"{module} has no module.wf: only what has a name can be released")
-    how = How(freeze, extended, is_forced(context, force=force), _metadata(metadata))
+    how = How(freeze, extended, is_forced(context, force=force), duals, _metadata(metadata))
     with opened(common, target.path.parent) as engine:
         catalog = chosen_catalog(context, engine.stack, name)
         for made in Releaser(engine, catalog, how).release(target, release_name):

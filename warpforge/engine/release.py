@@ -30,11 +30,13 @@ class How(NamedTuple):
     """``freeze``: ingests become the wares that they were. ``extended``: also what the shipped schema does not read.
 
     ``force``: replace a release that says something else. ``metadata`` is written beside the replay's id.
+    ``duals``: also say in ``ztar.ITEM`` which tree a ware has whose own id does not cover all of it.
     """
 
     freeze: bool = False
     extended: bool = False
     force: bool = False
+    duals: bool = False
     metadata: Mapping[str, str] = {}
 
 
@@ -136,9 +138,16 @@ class Releaser:
             )
         return ref
 
+    def _duals(self, items: Mapping[str, WareId]) -> dict[str, str]:
+        """What the store knows of the trees of wares whose ids say less."""
+        if not self._how.duals:
+            return {}
+        known = {item: self._engine.store.duals.get(ware) for item, ware in items.items()}
+        return {f"ztar.{item}": dual for item, dual in known.items() if dual is not None}
+
     def _write(self, module: str, name: str, items: dict[str, WareId], replay: Plot) -> Released:
         with edit(self._catalog, module) as changed:
-            metadata = {**self._how.metadata, "replay": changed.put_replay(replay)}
+            metadata = {**self._how.metadata, **self._duals(items), "replay": changed.put_replay(replay)}
             made = Release(name, items, metadata)
             known = changed.release(name)
             if known is not None and known != made and not self._how.force:
