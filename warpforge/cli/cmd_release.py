@@ -28,15 +28,14 @@ if TYPE_CHECKING:
 def release(
     common: Common,
     context: click.Context,
+    /,
     release_name: str,
     module: str,
     name: str | None,
     metadata: tuple[str, ...],
     *,
     force: bool,
-    freeze: bool,
-    duals: bool,
-    extended: bool,
+    **how: bool,
 ) -> None:
     """Run the module in DIR (default: here) and publish what its plot gives as RELEASE, with the plot as its replay.
 
@@ -51,10 +50,10 @@ def release(
     (target,) = find_targets([module], common.settings.cwd)
     if target.kind != "module":
         refuse_argument(f"{module} has no module.wf: only what has a name can be released")
-    how = How(freeze, extended, is_forced(context, force=force), duals, _metadata(metadata))
+    wanted = How(**how, force=is_forced(context, force=force), metadata=_metadata(metadata))
     with opened(common, target.path.parent) as engine:
         catalog = chosen_catalog(context, engine.stack, name)
-        for made in Releaser(engine, catalog, how).release(target, release_name):
+        for made in Releaser(engine, catalog, wanted).release(target, release_name):
             _show(common, made, catalog.name)
 
 
