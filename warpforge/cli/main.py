@@ -59,7 +59,11 @@ def app() -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit. Errors never show a traceback, unless WARPFORGE_DEBUG is set."""
-    status = call(sys.argv[1:])
+    leave(call(sys.argv[1:]))
+
+
+def leave(status: int) -> NoReturn:
+    """End this process once everything was said."""
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError):
             stream.flush()
@@ -67,17 +71,17 @@ def main() -> NoReturn:
     os._exit(status)
 
 
-def call(argv: list[str]) -> int:
-    """Run one command line; gives the exit status."""
+def call(argv: list[str], program: click.Group = app, name: str = "warpforge") -> int:
+    """Run one command line of a program; gives the exit status."""
     common = Common()
     _open_missing_streams()
     _mind_signals(common, argv)
     try:
-        if "_WARPFORGE_COMPLETE" in os.environ:  # a shell asks how a word may go on
-            app.main(argv, standalone_mode=False, prog_name="warpforge")
-        # not app.main: that one makes its own of an interrupt and of a reader who left
-        with app.make_context("warpforge", argv, obj=common) as context:
-            status = app.invoke(context)
+        if f"_{name.upper()}_COMPLETE" in os.environ:  # a shell asks how a word may go on
+            program.main(argv, standalone_mode=False, prog_name=name)
+        # not program.main: that one makes its own of an interrupt and of a reader who left
+        with program.make_context(name, argv, obj=common) as context:
+            status = program.invoke(context)
         sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except click.exceptions.Exit as done:

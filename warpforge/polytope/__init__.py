@@ -1,0 +1,27 @@
+"""Polytope: jobs, modules and services, written in ``polytope.yml``, on top of the engine.
+
+The walk of data
+    bytes of a file -> PolytopeFile (one form, whatever the dialect) -> a call: a module, its arguments, its scope
+    -> level by level: arguments checked against parameter types, references and code evaluated -> a leaf: a primitive,
+    or code, with values only -> as a formula, if it is a pure function of pinned inputs; else as boxes of a job
+
+The words
+    module      a template for formulas and boxes: parameters, and another module with arguments, or code
+    primitive   a module that is not described by another: container, and the few that the job itself carries out
+    built-in    a module that ships with us: data beside the code, referred to as polytope/NAME or polytope/NAME!ID
+    parameter   what a module may be given; its type says which values, and what it is when nothing is given
+    argument    the value of a parameter in one call
+    reference   text that stands for a value: pt.param, pt.value, pt.secret, pt.output
+    code        text after pt.js or pt.clj, evaluated where it cannot reach the host
+    scope       the file that a module was written in: there bare ids mean what they meant to its author
+    template    steps to run together
+    step        one call of a module within a job, and when it begins
+    job         steps, services and volumes with one network of their own, from start to end
+    container   a box with an image at its root that may serve, and be started again
+    service     a name and ports under which other boxes of the job, and the host, reach a container
+    volume      a directory that outlives a container: until the job ends, or for the whole project
+    dataset     a file tree that a container left, kept as a ware; its versions are numbered
+    runner      what code may ask of the job that runs it
+    trigger     what starts a template by itself: a schedule, or something that happened in a repository
+    lock        which digest each tag of an image meant (polytope.lock)
+"""
