@@ -5,6 +5,7 @@ layer     catalogs that stand beside each other; a nearer layer shadows a farthe
 pin       what a reference stands for now: a ware, and where that was read
 lookup    from references to pins, over layers
 fault     what is wrong or odd in a catalog; each module is examined by itself, then compared with the others (check)
+key       who signs: ed25519; an envelope (DSSE) is signed bytes with their signatures, so many of so many keys
 edit      a module's directory built beside the old one and swapped for it
 
 A release is only believed when its id is the one that its module names; so is a replay.

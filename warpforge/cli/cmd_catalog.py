@@ -23,6 +23,7 @@ LAZY = {
     "add": ("warpforge.cli.cmd_catalog_add:add", "Give a ware a name: an archive, a directory, a commit."),
     "check": ("warpforge.cli.cmd_catalog_check:check", "Say all that is wrong with a catalog."),
     "ingest-git-tags": ("warpforge.cli.cmd_catalog_add:ingest_git_tags", "Make a release of every tag."),
+    "key": ("warpforge.cli.cmd_catalog_key:key", "Make and show the keys that sign."),
     "mirror": ("warpforge.cli.cmd_catalog_mirror:mirror", "Push the wares of a catalog to its warehouses."),
     "release": ("warpforge.cli.cmd_release:release", "Run a module and publish what it gives, with its replay."),
 }
