@@ -13,7 +13,7 @@ from warpforge.catalog.edit import edit
 from warpforge.catalog.tree import Catalog
 from warpforge.model.atoms import WareId
 from warpforge.model.catalog import Release
-from warpforge.model.serial import load_plot
+from warpforge.model.serial import dump, load_plot, load_verdicts
 
 pytestmark = pytest.mark.both
 
@@ -124,3 +124,22 @@ def test_a_replay_that_needs_what_it_makes_is_passed_over(box_world: World) -> N
     box_world.write("user.wf", plot({"use": script("true", inputs={"/x": f"catalog:{LIB}:v1:lib"})}))
     failed = box_world.call("run", "-r", "user.wf")
     assert failed.exit == 3 and "it cannot make it" in failed.err
+
+
+def test_verdicts_are_kept_here_and_published_when_told_to(released: World) -> None:
+    released.run("replay", f"{LIB}:v1", "--memo")
+    assert not released.path(".warpforge/verdicts").exists()
+    released.run("replay", f"{LIB}:v1")
+    here = released.path(f".warpforge/verdicts/{LIB}/_verdicts/v1/verdicts.json")
+    kept = load_verdicts(here.read_bytes(), "v").noun
+    assert kept.module == LIB and kept.items["lib"].verdict == "same"
+    catalog = released.path(".warpforge/catalogs/test")
+    published = catalog / LIB / "_verdicts" / "v1" / "verdicts.json"
+    assert not published.exists()
+    released.run("replay", f"{LIB}:v1", "--publish")
+    noun = load_verdicts(published.read_bytes(), "v").noun
+    assert dump(noun) == published.read_bytes() and noun.items["lib"].made == noun.items["lib"].published
+    assert released.run("catalog", "check").exit == 0
+    [replay] = released.run("--json", "explain", f"{LIB}:v1:lib").all("provenance")[0]["replays"]
+    assert replay["verdict"] == "same" and replay["judged"] >= noun.items["lib"].time
+    assert "same when it was built again" in released.run("explain", f"{LIB}:v1:lib").out

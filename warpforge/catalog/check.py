@@ -22,11 +22,11 @@ from warpforge.model.names import is_module_name
 from warpforge.model.plot import Plot, every_input
 from warpforge.model.serial import dump, load_catalog_module, load_mirrors, load_release, load_replay
 
-from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, Catalog
+from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, VERDICTS_DIR, Catalog
 
 ERROR: Final = "error"
 WARNING: Final = "warning"
-_OURS: Final = frozenset((MODULE_FILE, MIRRORS_FILE, RELEASES_DIR, REPLAYS_DIR))
+_OURS: Final = frozenset((MODULE_FILE, MIRRORS_FILE, RELEASES_DIR, REPLAYS_DIR, VERDICTS_DIR))
 # what people take for each other, within what a module's name may hold
 _ALIKE: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": None, ".": None})
 

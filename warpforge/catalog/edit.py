@@ -179,8 +179,14 @@ def lock_path(catalog: Path) -> Path:
 @contextmanager
 def writing(catalog: Catalog) -> Iterator[None]:
     """Hold the lock of a catalog's writers. Errors: ``store`` (busy, with the holder's pid)."""
-    path = lock_path(catalog.path)
-    with _as_store(f"cannot lock catalog {catalog.name}"):
+    with locked(lock_path(catalog.path), f"cannot lock catalog {catalog.name}"):
+        yield
+
+
+@contextmanager
+def locked(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock; ``what`` cannot be done without. Errors: ``store`` (busy, with the holder's pid)."""
+    with _as_store(what):
         make_dirs(path.parent, sync=False)
         lock = Lock(path, timeout=PATIENCE)
         lock.acquire()

@@ -23,6 +23,7 @@ MODULE_FILE: Final = "_module.json"
 MIRRORS_FILE: Final = "_mirrors.json"
 RELEASES_DIR: Final = "_releases"
 REPLAYS_DIR: Final = "_replays"
+VERDICTS_DIR: Final = "_verdicts"
 _LARGE: Final = 1 << 15  # bytes of a module from which on one release is looked up without reading all others
 
 

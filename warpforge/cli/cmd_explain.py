@@ -90,6 +90,8 @@ def _facts(one: Known) -> Iterator[str]:
     yield from (f"also {name}" for name in one.names[1:])
     for replay in one.replays:
         yield f"replay {replay.replay} of {replay.ref}"
+        if replay.verdict:
+            yield f"  {replay.verdict} when it was built again at {strftime('%Y-%m-%d %H:%M', gmtime(replay.judged))}"
     for execution in one.executions:
         when = strftime("%Y-%m-%d %H:%M", gmtime(execution.started))
         yield f"made by {execution.step} of {execution.module}, run {execution.run[:8]} at {when}"

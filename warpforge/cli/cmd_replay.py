@@ -25,24 +25,40 @@ GOOD: Final = ("same", "no-replay")
 @click.argument("refs", nargs=-1, metavar="[MODULE[:RELEASE[:ITEM]]]...")
 @click.option("--all", "every", is_flag=True, help="Every release of the catalogs here that has a replay.")
 @click.option("--memo", is_flag=True, help="Let the memo answer what was run here before.")
+@click.option("--publish", is_flag=True, help="Keep the verdicts in the catalog, too, for all who read it.")
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @conducted
 @pass_common
-def replay(common: Common, refs: tuple[str, ...], *, every: bool, memo: bool, offline: bool, jobs: int | None) -> None:
+def replay(
+    common: Common,
+    refs: tuple[str, ...],
+    *,
+    every: bool,
+    memo: bool,
+    publish: bool,
+    offline: bool,
+    jobs: int | None,
+) -> None:
     """Build releases again from their replays, and compare with what was published.
 
     What a replay needs and nobody has is built by its own replay first. Exit status 1 when anything differs.
+    The verdicts are kept in the workspace, unless --memo answered instead of a box.
     """
     from warpforge.engine.replay import Replayer
 
     if not refs and not every:
         refuse_argument("what? Name MODULE[:RELEASE[:ITEM]], or say --all")
+    if memo and publish:
+        refuse_argument("--memo builds nothing again: there is nothing to --publish")
     verdicts: list[Verdict] = []
     with _opened(common, force=not memo, offline=offline, jobs=jobs) as engine:
         replayer = Replayer(engine)
         for catalog, module, release, item in _meant(replayer, refs, every=every):
-            for verdict in replayer.replay(catalog, module, release, item):
+            found = replayer.replay(catalog, module, release, item)
+            if not memo:
+                _keep(engine, catalog, module, release, found, publish=publish)
+            for verdict in found:
                 verdicts.append(verdict)
                 _show(common, verdict)
     bad = [verdict for verdict in verdicts if verdict.verdict not in GOOD]
@@ -50,6 +66,18 @@ def replay(common: Common, refs: tuple[str, ...], *, every: bool, memo: bool, of
         names = ", ".join(f"{verdict.ref} {verdict.verdict}" for verdict in bad)
         code = "ware-mismatch" if any(verdict.verdict == "differs" for verdict in bad) else "formula-execution-failed"
         raise Failed(code, f"{len(bad)} of {len(verdicts)} items are not what was published: {names}", reason="replay")
+
+
+def _keep(
+    engine: Engine, catalog: Catalog, module: str, release: Release, verdicts: list[Verdict], *, publish: bool
+) -> None:
+    from warpforge.engine import verdicts as keeping
+
+    document = keeping.document(module, release, verdicts)
+    if document is not None:
+        keeping.keep_here(engine.stack.root.internal, document)
+        if publish:
+            keeping.publish(catalog, document)
 
 
 def _meant(replayer: Replayer, refs: Iterable[str], *, every: bool) -> Iterable[tuple[Catalog, str, Release, str]]:

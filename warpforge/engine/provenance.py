@@ -46,9 +46,12 @@ class Replayable(NamedTuple):
     ref: str
     replay: str
     inputs: tuple[tuple[str, str], ...]  # ware, and what the plot calls it
+    verdict: str = ""  # what came of it the last time that somebody built it again, as far as that is kept
+    judged: int = 0  # when that was, in seconds since 1970
 
     def to_serial(self) -> dict[str, Any]:
-        return {**self._asdict(), "inputs": [{"ware": ware, "origin": origin} for ware, origin in self.inputs]}
+        inputs = [{"ware": ware, "origin": origin} for ware, origin in self.inputs]
+        return {key: value for key, value in {**self._asdict(), "inputs": inputs}.items() if value or key == "inputs"}
 
 
 class Known(NamedTuple):
@@ -174,7 +177,17 @@ class Provenance:
     def _replays(self, named: Iterable[tuple[Catalog, CatalogRef, Release]]) -> Iterator[Replayable]:
         for catalog, ref, release in named:
             if release.replay is not None:
-                yield Replayable(str(ref), release.replay, tuple(self._takes(catalog, ref.module, release.replay)))
+                takes = tuple(self._takes(catalog, ref.module, release.replay))
+                yield Replayable(str(ref), release.replay, takes, *self._judged(catalog, ref, release))
+
+    def _judged(self, catalog: Catalog, ref: CatalogRef, release: Release) -> tuple[str, int]:
+        """The newest verdict that is kept of an item, and when it was given."""
+        from warpforge.engine.verdicts import known
+
+        internals = [workspace.internal for workspace in self._engine.stack]
+        found = [one.verdicts.items.get(ref.item) for one in known(internals, catalog, ref.module, release)]
+        newest = max((one for one in found if one is not None), key=lambda one: one.time, default=None)
+        return (newest.verdict, newest.time) if newest else ("", 0)
 
     def _takes(self, catalog: Catalog, module: str, replay: str) -> Iterator[tuple[str, str]]:
         plot = catalog.replay(module, replay)

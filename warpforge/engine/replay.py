@@ -8,24 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warpforge.engine.compare import differences
 from warpforge.engine.job import Where
 from warpforge.errors import Missing, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.model.verdict import DIFFERS, FAILED, MISSING, NO_REPLAY, SAME
 
 if TYPE_CHECKING:
     from warpforge.catalog.tree import Catalog
     from warpforge.engine.engine import Engine
     from warpforge.model.catalog import Release
     from warpforge.model.plot import PlotResults
-
-SAME: Final = "same"
-DIFFERS: Final = "differs"
-MISSING: Final = "missing"
-FAILED: Final = "failed"
-NO_REPLAY: Final = "no-replay"
 
 
 class Verdict(NamedTuple):

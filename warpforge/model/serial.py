@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .conduct import SandboxChoice, SecretSources
     from .jsontext import Slip
     from .limits import LimitTable
+    from .verdict import ReleaseVerdicts
 
 __all__ = ["SIZE_LIMIT", "Loaded", "dump", "fmt", "load_document"]
 
@@ -112,10 +113,11 @@ def _lazily(module: str, function: str) -> Callable[[Reading, Any, Place], Any]:
 _LIMITS: Final = _Kind("limits", "invalid", _lazily("limits", "read_limits"))
 _SANDBOX: Final = _Kind("sandbox", "invalid", _lazily("conduct", "read_sandbox"))
 _SECRETS: Final = _Kind("secrets", "invalid", _lazily("conduct", "read_secrets"))
+_VERDICTS: Final = _Kind("verdicts", "catalog-invalid", _lazily("verdict", "read_verdicts"))
 _RUN_RECORD: Final = _Kind("", "serialization", read_run_record)
 
 _CONFIGS: Final = (_MIRRORING, _MIRROR_LIST, _UNPACKING)
-_FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, *_CONFIGS)}
+_FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, _VERDICTS, *_CONFIGS)}
 # documents without a capsule of their own are known by a member they must have
 _SIGNS: Final = {"formula": _FORMULA, "releaseName": _RELEASE, "items": _RELEASE, "formulaID": _RUN_RECORD}
 _CAPSULES: Final[dict[type, str]] = {
@@ -189,18 +191,22 @@ def load_unpacking(data: bytes, name: str) -> Loaded[Unpacking]:
     return _load(data, name, _UNPACKING)
 
 
+def load_verdicts(data: bytes, name: str) -> Loaded[ReleaseVerdicts]:
+    return _load(data, name, _VERDICTS)
+
+
 def load_run_record(data: bytes, name: str) -> Loaded[RunRecord]:
     return _load(data, name, _RUN_RECORD)
 
 
-def dump(noun: Noun | Formula | PlotResults) -> bytes:
+def dump(noun: Noun | Formula | PlotResults | ReleaseVerdicts) -> bytes:
     """Canonical bytes: in its capsule where the document has one, struct fields in schema order, maps as they were."""
     from .layout import layout
 
     serial = noun.to_serial()
     if isinstance(noun, Formula):
         serial = {"formula": {"formula.v1": serial}}
-    capsule = _CAPSULES.get(type(noun))
+    capsule = _CAPSULES.get(type(noun)) or getattr(noun, "capsule", None)
     return layout({capsule: serial} if capsule else serial)
 
 
