@@ -150,11 +150,29 @@ set_up_servers() {
 	done
 }
 
+# --- images for tests ---------------------------------------------------------------------------------
+
+# Made by scripts/images.py from Debian packages, again when that file changes.
+has_images() { [ "$(sha256sum <scripts/images.py)" = "$(cat .venv/images/recipe 2>/dev/null)" ]; }
+
+set_up_images() {
+	command -v apt-get >/dev/null || return 0
+	say "making images from Debian packages (for tests; nothing is installed)"
+	.venv/bin/python scripts/images.py .venv/images || {
+		as_root apt-get -q update >&2 && .venv/bin/python scripts/images.py .venv/images
+	} || {
+		say "the images could not be made: the tests that start them will be skipped"
+		return 0
+	}
+	sha256sum <scripts/images.py >.venv/images/recipe
+}
+
 set_up_system
-if ! is_ready || [ -n "$(missing_servers)" ]; then
+if ! is_ready || [ -n "$(missing_servers)" ] || ! has_images; then
 	mkdir -p build
 	exec 9>build/setup.lock
 	flock 9 # two makes at once: the second finds it done
 	is_ready || set_up_python
 	set_up_servers
+	has_images || set_up_images
 fi

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
+
+import pytest
 
 from .hostile_http import Behaviour, Call, Hostile, body
 from .images import MANIFEST, Image
@@ -17,17 +20,30 @@ from .places import find_server, free_port, wait_for
 @contextmanager
 def docker_registry(work: Path) -> Iterator[str]:
     """Debian's docker-registry; gives HOST:PORT. Skips the test where there is none."""
+    with _serve(work, f"{{filesystem: {{rootdirectory: {work}/registry}}}}") as host:
+        yield host
+
+
+@contextmanager
+def image_registry(work: Path) -> Iterator[str]:
+    """Debian's docker-registry with the images that set-up made (debian:12 postgres:15 nginx:1.22 python:3.11
+    node:18), to be read only; gives HOST:PORT. Skips the test where there are none."""
+    images = Path(sys.prefix) / "images/registry"
+    if not images.exists():
+        pytest.skip("the images are not here: `make setup` makes them")
+    storage = f"{{filesystem: {{rootdirectory: {images}}}, maintenance: {{readonly: {{enabled: true}}}}}}"
+    with _serve(work, storage) as host:
+        yield host
+
+
+@contextmanager
+def _serve(work: Path, storage: str) -> Iterator[str]:
     program = find_server("docker-registry")
     if program is None:
-        import pytest
-
         pytest.skip("docker-registry is not here: `make setup` unpacks it")
     port = free_port()
     config = work / "registry.yml"
-    config.write_text(
-        "version: 0.1\nlog: {level: error}\n"
-        f"storage: {{filesystem: {{rootdirectory: {work}/registry}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n"
-    )
+    config.write_text(f"version: 0.1\nlog: {{level: error}}\nstorage: {storage}\nhttp: {{addr: '127.0.0.1:{port}'}}\n")
     running = subprocess.Popen([program, "serve", str(config)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_for(port, running)
