@@ -59,6 +59,8 @@ CODES: Final[dict[str, int | None]] = {
     "action-limit": 1,
     "fetch": 4,
     "interrupted": EXIT_INTERRUPTED,
+    "job-invalid": 2,
+    "job-step-failed": 1,
     "key-invalid": 2,
     "output-invalid": 1,
     "sandbox-unavailable": 4,
