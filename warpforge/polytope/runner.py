@@ -5,7 +5,7 @@ Calls block; each step has a thread of its own. A job that is stopped raises ``I
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from warpforge.polytope.nouns import Value
@@ -33,6 +33,18 @@ class Containers(Protocol):
     def stop(self, container: str) -> None:
         """SIGTERM, then SIGKILL; returns when it has ended. One that has ended is fine."""
 
+    def close_service(self, service: str) -> None:
+        """Nobody reaches it any more. One that is not open is fine."""
+
+    def await_service(self, service: str, port: int, seconds: float) -> bool:
+        """Until a service of the job answers (``port`` 0: at all its ports); False when it does not in that time."""
+
+    def service_address(self, service: str, port: int) -> tuple[str, int]:
+        """Where the host reaches it (``port`` 0: the first): host and port. Errors: ``missing``."""
+
+    def list_files(self, container: str, path: str) -> list[dict[str, Value]]:
+        """FileInfo of each entry of a directory of the container, or of the one file."""
+
     def read_file(self, container: str, path: str) -> bytes:
         """A file of the container as it is now."""
 
@@ -57,6 +69,21 @@ class Runner(Containers, Protocol):
 
     def http_request(self, request: Mapping[str, Value]) -> dict[str, Value]:
         """{url, method, headers, body} -> HttpResponse; made from within the job's network."""
+
+    def http_stream(self, request: Mapping[str, Value]) -> Iterator[str]:
+        """As ``http_request``, the body line by line as it comes. Errors: ``connection``, for a status from 400 too."""
+
+    def ask(self, kind: str, prompt: str) -> str | None:
+        """What whoever runs the job enters: ``text``, or ``code``; None when nobody will answer any more."""
+
+    def say(self, text: str) -> None:
+        """Text for whoever runs the job, as it is: a part of a line, perhaps."""
+
+    def read_repo_file(self, repo: str, path: str) -> str:
+        """A file of a repository, by its path from the root. ``repo`` "": the one that the code was written in.
+
+        Errors: ``missing``.
+        """
 
     def get_value(self, scope: str, key: str) -> Value:
         """``scope``: step, job or project; None when there is none."""
