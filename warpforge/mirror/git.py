@@ -135,12 +135,16 @@ class GitRemote:
 
         ``directory`` as for ``resolve``. Errors: ``git`` (missing, unsafe), ``fetch``.
         """
+        names = self.names(directory)
+        return {name.removeprefix("refs/tags/"): oid for name, oid in names.items() if name.startswith("refs/tags/")}
+
+    def names(self, directory: Path) -> dict[str, str]:
+        """The id of what each name leads to, as ``tags`` has it: ``refs/heads/main`` and all others, and HEAD."""
         try:
             names = self._names(Bare(directory))
         except GitFailed as fault:
-            raise self._explain(fault, "its tags") from fault
-        tags = [name for name in names if name.startswith("refs/tags/") and not name.endswith("^{}")]
-        return {name.removeprefix("refs/tags/"): names.get(name + "^{}", names[name]) for name in tags}
+            raise self._explain(fault, "its names") from fault
+        return {name: names.get(name + "^{}", oid) for name, oid in names.items() if not name.endswith("^{}")}
 
     def _parse(self, bare: Bare, revision: str, ref: str) -> str:
         try:

@@ -1,0 +1,104 @@
+"""Talking to the process that runs a job: a socket in the job's directory, one question and one answer a connection.
+
+A question is a JSON object on a line, ``{"do": WORD, ...}``; the answer ``{"result": ...}`` or ``{"error": ...}``, as
+errors are written everywhere. The directory is its owner's alone, and so is the socket.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any, Final
+
+from warpforge.errors import PREFIX, Failed, Internal, Unable, WarpforgeError
+
+NAME: Final = "socket"
+LONGEST: Final = 1 << 24  # bytes of one question or answer
+QUEUE: Final = 32
+
+Answer = Callable[[Mapping[str, Any]], Any]
+
+
+@contextmanager
+def _short(directory: str) -> Iterator[str]:
+    """A name for the socket that fits into an address, however deep the directory lies."""
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}/{NAME}"
+    finally:
+        os.close(fd)
+
+
+class Control:
+    """Answers questions from threads of its own, until it is closed."""
+
+    def __init__(self, directory: str, answer: Answer) -> None:
+        """Errors: OSError."""
+        self._answer = answer
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{directory}/{NAME}")
+        with _short(directory) as address:
+            self._socket.bind(address)
+        self._socket.listen(QUEUE)
+        threading.Thread(target=self._serve, name="control", daemon=True).start()
+
+    def close(self) -> None:
+        """No more questions."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._talk, args=(connection,), name="control answer", daemon=True).start()
+
+    def _talk(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            connection.sendall(json.dumps(self._reply(_read(connection))).encode() + b"\n")
+
+    def _reply(self, line: bytes) -> dict[str, Any]:
+        try:
+            return {"result": self._answer(json.loads(line))}
+        except WarpforgeError as error:
+            return {"error": error.to_serial()}
+        except Exception as error:
+            return {"error": Internal("internal", f"{type(error).__name__}: {error}").to_serial()}
+
+
+def ask(directory: str, do: str, /, **more: Any) -> Any:
+    """One question to the process that runs a job, and its answer.
+
+    Errors: ``connection`` when nobody answers there; whatever the answer is.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(directory) as address:
+            connection.connect(address)
+            connection.sendall(json.dumps({"do": do, **more}).encode() + b"\n")
+            answer = json.loads(_read(connection))
+    except (OSError, ValueError) as error:
+        what = f"the process that runs this job does not answer ({error}): `pt ps` tells whether it runs"
+        raise Unable("connection", what, cause=error, path=directory) from error
+    if "error" in answer:
+        raise _revive(answer["error"])
+    return answer["result"]
+
+
+def _read(connection: socket.socket) -> bytes:
+    data = b""
+    while not data.endswith(b"\n") and len(data) < LONGEST and (more := connection.recv(1 << 16)):
+        data += more
+    return data
+
+
+def _revive(serial: Mapping[str, Any]) -> WarpforgeError:
+    cause = _revive(serial["cause"]) if "cause" in serial else None
+    return Failed(serial["code"].removeprefix(PREFIX), serial["message"], cause=cause, **serial.get("details", {}))

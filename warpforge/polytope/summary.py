@@ -1,0 +1,141 @@
+"""What a job is at a moment: its steps, containers and services, put together from events. No I/O.
+
+Times are seconds since 1970, 0.0 for not yet.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from warpforge.polytope.events import (
+    ENDED,
+    ContainerChanged,
+    ContainerState,
+    Event,
+    Exposed,
+    JobChanged,
+    ServiceChanged,
+    ServiceState,
+    StepChanged,
+    StepState,
+)
+
+GONE: Final = frozenset({"exited", "failed"})
+
+
+class StepSummary(msgspec.Struct, kw_only=True):
+    """``parent``: the step whose template it is written in. ``is_template``: it has no work of its own."""
+
+    id: str
+    parent: str = ""
+    state: StepState = "queued"
+    created: float = 0.0
+    started: float = 0.0
+    finished: float = 0.0
+    why: str = ""
+    is_template: bool = False
+    containers: list[str] = []
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED
+
+
+class ContainerSummary(msgspec.Struct, kw_only=True):
+    """``exit``: of the process that ended last; ``image``: as written, then its digest."""
+
+    id: str
+    step: str = ""
+    state: ContainerState = "pulling"
+    image: str = ""
+    digest: str = ""
+    created: float = 0.0
+    started: float = 0.0
+    finished: float = 0.0
+    exit: int | None = None
+    restarts: int = 0
+    why: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in GONE
+
+
+class ServiceSummary(msgspec.Struct, kw_only=True):
+    """``containers``: what stands behind it."""
+
+    id: str
+    containers: list[str] = []
+    state: ServiceState = "pending"
+    ports: tuple[Exposed, ...] = ()
+
+
+class JobSummary(msgspec.Struct, kw_only=True):
+    """``run``: what was asked for, in words; ``file``: the polytope file; ``pid``: of the process that runs it."""
+
+    id: str
+    uid: str
+    run: str = ""
+    file: str = ""
+    pid: int = 0
+    state: StepState = "queued"
+    created: float = 0.0
+    finished: float = 0.0
+    why: str = ""
+    steps: dict[str, StepSummary] = {}
+    containers: dict[str, ContainerSummary] = {}
+    services: dict[str, ServiceSummary] = {}
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED
+
+    def hear(self, event: Event, now: float) -> bool:
+        """Take what happened; gives whether anything here is different now."""
+        match event:
+            case JobChanged():
+                self.state, self.why = event.state, event.why
+                self.finished = now if self.has_ended else 0.0
+            case StepChanged():
+                self._step(event, now)
+            case ContainerChanged():
+                self._container(event, now)
+            case ServiceChanged():
+                self._service(event)
+            case _:
+                return False
+        return True
+
+    def spawned(self, container: str, step: str, image: str, now: float) -> None:
+        """A step has a container more."""
+        one = self.containers.setdefault(container, ContainerSummary(id=container, created=now))
+        one.step, one.image = step, image
+        if step in self.steps and container not in self.steps[step].containers:
+            self.steps[step].containers = [*self.steps[step].containers, container]
+
+    def _step(self, event: StepChanged, now: float) -> None:
+        step = self.steps.setdefault(event.step, StepSummary(id=event.step, parent=event.parent, created=now))
+        step.state, step.why = event.state, event.why or step.why
+        if event.parent in self.steps:
+            self.steps[event.parent].is_template = True
+        if event.state in ("starting", "running") and not step.started:
+            step.started = now
+        if step.has_ended:
+            step.finished = now
+
+    def _container(self, event: ContainerChanged, now: float) -> None:
+        one = self.containers.setdefault(event.container, ContainerSummary(id=event.container, created=now))
+        one.state, one.restarts = event.state, event.restarts
+        one.exit = event.exit if event.exit is not None else one.exit
+        one.digest, one.why = event.image or one.digest, event.why
+        if event.state == "running":
+            one.started = now
+        one.finished = now if one.has_ended else 0.0
+
+    def _service(self, event: ServiceChanged) -> None:
+        one = self.services.setdefault(event.service, ServiceSummary(id=event.service))
+        if event.container not in one.containers:
+            one.containers = [*one.containers, event.container]
+        one.state, one.ports = event.state, event.ports or one.ports
