@@ -106,7 +106,7 @@ def test_a_catalog_gives_a_ware_a_name_and_a_mirror(world: World) -> None:
     again = world.fail("catalog", "-n", "mine", "add", "tar", "example.org/tree:v1:any", address)
     assert (again.code, again.exit) == ("already-exists", 1)
     world.run("catalog", "-n", "mine", "add", "tar", "--force", "example.org/tree:v1:any", address)
-    assert "example.org/tree:v1:any" in world.run("catalog", "ls").out
+    assert "example.org/tree:v1:any" in world.run("catalog", "ls", "--refs").out
     shown = world.run("catalog", "show", "example.org/tree:v1").out
     assert ware in shown
     assert address in shown

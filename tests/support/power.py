@@ -169,7 +169,7 @@ def look(place: Path, lines: list[str]) -> Counter[str]:
         found = verify(store, lambda ware, file: scan(file, ware.packtype).ware)
         counts["torn"] += sum(finding.kind != "index" for finding in found)
         counts["torn"] += len(store.findings())
-    listed = _command(place, "catalog", "ls")
+    listed = _command(place, "catalog", "ls", "--refs")
     counts["refs lost"] += sum(reference not in listed for reference in references)
     _command(place, "store", "stats")
     _command(place, "ware", "pack", "tree")

@@ -7,7 +7,6 @@ Modules that lie below the edited one in the tree are carried along as hard link
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ from msgspec import UNSET
 
 from warpforge.errors import Failed, Invalid, Unable, store_error
 from warpforge.fsx.atomic import exchange, fsync_dir, make_dirs, random_name, rename_noreplace, write_new
+from warpforge.fsx.links import link_tree
 from warpforge.fsx.locks import Busy, Lock
 from warpforge.fsx.remove import remove_tree
 from warpforge.model.atoms import CatalogRef, WarehouseAddr, WareId
@@ -30,7 +30,7 @@ from warpforge.model.serial import dump
 from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, Catalog
 
 PATIENCE: Final = 60.0  # seconds to wait for another writer
-_STAGING: Final = ".tmp"
+STAGING: Final = ".tmp"
 
 
 class ModuleEdit:
@@ -198,13 +198,13 @@ def locked(path: Path, what: str) -> Iterator[None]:
 
 def _swap(catalog: Path, module: str, files: dict[str, bytes]) -> None:
     """Build the module's directory anew and put it in place. Raises OSError."""
-    staging = catalog / _STAGING
+    staging = catalog / STAGING
     remove_tree(-100, os.fspath(staging), missing_ok=True)
     make_dirs(staging, sync=False)
     goal = catalog / module
     fresh = staging / random_name()
     if goal.is_dir():
-        _link_tree(goal, fresh, {*files})
+        link_tree(goal, fresh, {*files})
     else:
         os.mkdir(fresh)
     for name, data in files.items():
@@ -221,32 +221,6 @@ def _swap(catalog: Path, module: str, files: dict[str, bytes]) -> None:
     fsync_dir(goal.parent)
     with suppress(OSError):  # the change is made; what stays here the next writer removes
         remove_tree(-100, os.fspath(staging))
-
-
-def _link_tree(old: Path, new: Path, without: set[str]) -> None:
-    """The tree once more, its files as hard links (or copies where links cannot be made), but for some."""
-    waiting = [""]
-    while waiting:
-        below = waiting.pop()
-        os.mkdir(new / below)
-        with os.scandir(old / below) as entries:
-            for entry in entries:
-                name = f"{below}/{entry.name}" if below else entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    waiting.append(name)
-                elif name not in without:
-                    _link(old / name, new / name)
-        os.chmod(new / below, stat.S_IMODE(os.stat(old / below).st_mode))
-
-
-def _link(old: Path, new: Path) -> None:
-    try:
-        os.link(old, new, follow_symlinks=False)
-    except OSError:
-        if old.is_symlink():
-            os.symlink(os.readlink(old), new)
-        else:
-            write_new(new, old.read_bytes())
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,8 +10,8 @@ from msgspec import UNSET
 
 from warpforge.catalog.lookup import Lookup
 from warpforge.catalog.tree import Catalog
-from warpforge.cli.app import Common, Group, pass_common, printable, to_json
-from warpforge.cli.catalogs import FORCE, NAME, here, remember
+from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_named, remember
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef
 
@@ -25,6 +25,7 @@ LAZY = {
     "ingest-git-tags": ("warpforge.cli.cmd_catalog_add:ingest_git_tags", "Make a release of every tag."),
     "key": ("warpforge.cli.cmd_catalog_key:key", "Make and show the keys that sign."),
     "mirror": ("warpforge.cli.cmd_catalog_mirror:mirror", "Push the wares of a catalog to its warehouses."),
+    "update": ("warpforge.cli.cmd_catalog_update:update", "Bring catalogs up to date with their git repositories."),
     "release": ("warpforge.cli.cmd_release:release", "Run a module and publish what it gives, with its replay."),
 }
 
@@ -40,9 +41,18 @@ def catalog(context: click.Context, name: str | None, *, force: bool) -> None:
 
 @catalog.command("init")
 @click.argument("name")
+@click.option("--remote", "-r", metavar="URL|DIR", default="", help="From a git repository; `update` follows it.")
+@click.option("--branch", "-b", metavar="BRANCH", default="", help="Of the repository; default: its own.")
 @pass_common
-def init(common: Common, name: str) -> None:
-    """Make an empty catalog in the root workspace."""
+def init(common: Common, name: str, remote: str, branch: str) -> None:
+    """Make a catalog in the root workspace: an empty one, or one that comes from a git repository."""
+    if remote:
+        from warpforge.cli.cmd_catalog_update import install
+
+        install(common, name, remote, branch)
+        return
+    if branch:
+        refuse_argument("--branch is of a repository: say --remote, too")
     from warpforge.catalog.edit import init_catalog
 
     made = init_catalog(here(common).root.catalogs_dir, name)
@@ -51,37 +61,68 @@ def init(common: Common, name: str) -> None:
 
 @catalog.command("ls")
 @click.argument("module", required=False)
+@click.option("--refs", is_flag=True, help="Each catalog with its place and every reference in it.")
 @pass_common
-def ls(common: Common, module: str | None) -> None:
-    """List catalogs and the references in them; MODULE lists only that one."""
-    for found in Lookup(here(common).catalog_layers()).catalogs():
+def ls(common: Common, module: str | None, *, refs: bool) -> None:
+    """List the catalogs of the root workspace, by their names; MODULE lists the references of that one everywhere."""
+    stack = here(common)
+    if not (refs or module or common.json):
+        for path in stack.root.catalogs():
+            common.result(printable(path.name))
+        return
+    for found in Lookup(stack.catalog_layers()).catalogs():
         rows = list(_references(found, module))
         if common.json:
             print(to_json({"catalog": {"name": found.name, "path": str(found.path), "refs": [str(r) for r in rows]}}))
             continue
-        common.result(printable(f"{found.name}  {found.path}"))
+        if refs:
+            common.result(printable(f"{found.name}  {found.path}"))
         for ref in rows:
-            common.result(f"  {ref}")
+            common.result(f"  {ref}" if refs else str(ref))
 
 
 @catalog.command("show")
 @click.argument("ref", metavar="MODULE[:RELEASE[:ITEM]]")
+@NAME
+@click.pass_context
 @pass_common
-def show(common: Common, ref: str) -> None:
-    """Show a module, a release or an item: wares, metadata, mirrors, and where it was found."""
+def show(common: Common, context: click.Context, ref: str, name: str | None) -> None:
+    """Show what a module has, as a tree, with wares under --verbose; of a release or an item, all that is known."""
     module, _, rest = ref.partition(":")
     release, _, item = rest.partition(":")
+    stack = here(common)
+    if is_named(context, name):
+        catalogs = [chosen_catalog(context, stack, name, make=False)]
+    else:
+        catalogs = [*Lookup(stack.catalog_layers()).catalogs()]
     shown = 0
-    for found in Lookup(here(common).catalog_layers()).catalogs():
+    for found in catalogs:
         known = found.module(module)
-        for name in known.releases if known else ():
-            noun = found.release(module, name) if release in ("", name) else None
-            if noun is None or (item and item not in noun.items):
-                continue
-            _show(common, found, module, noun, found.mirrors(module), item)
+        nouns = [found.release(module, one) for one in (known.releases if known else ()) if release in ("", one)]
+        releases = [noun for noun in nouns if noun is not None and (not item or item in noun.items)]
+        if known is not None and not release and not common.json:
+            _show_tree(common, found, module, releases)
             shown += 1
+            continue
+        for noun in releases:
+            _show(common, found, module, noun, found.mirrors(module), item)
+        shown += len(releases)
     if not shown:
         raise Missing("catalog-missing-entry", f"no catalog here has {ref}", catalogRef=ref)
+
+
+def _show_tree(common: Common, found: Catalog, module: str, releases: Sequence[Release]) -> None:
+    """As the original draws it."""
+    if common.verbose:
+        common.note(f"in the catalog {found.name} at {found.path}")
+    common.result(module)
+    for number, release in enumerate(releases, 1):
+        is_last = number == len(releases)
+        common.result(f" {'└─' if is_last else '├─'} {module}:{release.name}")
+        for place, (label, ware) in enumerate(release.items.items(), 1):
+            branch = "└─" if place == len(release.items) else "├─"
+            told = f" ({ware})" if common.verbose else ""
+            common.result(f" {' ' if is_last else '│'}   {branch} {module}:{release.name}:{label}{told}")
 
 
 def _references(found: Catalog, module: str | None) -> Iterator[CatalogRef]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from warpforge.catalog.check import ERROR, Examined, Fault, check_among, check_module, strays
+from warpforge.catalog.check import ERROR, Examined, Fault, check_among, strays
 from warpforge.catalog.edit import writing
+from warpforge.catalog.examine import examine
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.catalogs import NAME, chosen_catalog, here, is_named
 from warpforge.errors import Invalid
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from warpforge.catalog.tree import Catalog
     from warpforge.model.atoms import CatalogRef
     from warpforge.workspace.find import Stack
-
-MANY: Final = 400  # modules from which on other processes help
-CHUNK: Final = 50
 
 
 @click.command(cls=Command, name="check")
@@ -58,7 +55,7 @@ def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, job
     with ExitStack() as held:
         if rewrite:
             held.enter_context(writing(catalog))
-        examined = [*_examine(catalog.path, modules, rewrite=rewrite, jobs=jobs)]
+        examined = [*examine(catalog.path, modules, jobs, rewrite=rewrite)]
     for one in examined:
         faults += one.faults
     faults += [*strays(catalog), *_among(common, stack, examined)]
@@ -73,26 +70,6 @@ def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, job
     else:
         common.result(printable(f"{catalog.name}: {summary}" + (f", {rewritten} rewritten" if rewrite else "")))
     return errors
-
-
-def _examine(catalog: Path, modules: Sequence[str], *, rewrite: bool, jobs: int) -> Iterator[Examined]:
-    """Every module, by several processes when there are many."""
-    if len(modules) < MANY or jobs == 1:
-        for module in modules:
-            yield check_module(catalog, module, rewrite=rewrite)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    chunks = [modules[at : at + CHUNK] for at in range(0, len(modules), CHUNK)]
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for found in pool.map(_chunk, [(catalog, chunk, rewrite) for chunk in chunks]):
-            yield from found
-
-
-def _chunk(work: tuple[Path, Sequence[str], bool]) -> list[Examined]:
-    catalog, modules, rewrite = work
-    return [check_module(catalog, module, rewrite=rewrite) for module in modules]
 
 
 def _among(common: Common, stack: Stack, examined: list[Examined]) -> Iterator[Fault]:

@@ -73,3 +73,12 @@ def renameat2(
         syscall("renameat2", old_dir, os.fsencode(old), new_dir, os.fsencode(new), flags)
     except OSError as error:
         raise OSError(error.errno, error.strerror, os.fspath(new)) from None
+
+
+def syncfs(path: str | os.PathLike[str]) -> None:
+    """Make all that was written to a directory's file system durable: for many files quicker than one by one."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        check(libc.syncfs(fd), os.fspath(path))
+    finally:
+        os.close(fd)

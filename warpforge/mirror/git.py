@@ -18,7 +18,7 @@ from warpforge.errors import Unable, WarpforgeError
 from warpforge.fsx.git import Bare, is_id
 
 from .git_process import GitFailed, converse
-from .git_url import GitUrl, Unsafe, find_submodule, parse_git_url
+from .git_url import GitUrl, Unsafe, find_submodule, parse_git_remote, parse_git_url
 from .git_way import Way, find_way
 from .policy import DEFAULT, Access
 
@@ -55,6 +55,14 @@ class GitRemote:
             raise _unsafe(address, error) from None
 
     @classmethod
+    def named(cls, text: str, access: Access = DEFAULT) -> GitRemote:
+        """The repository that a person's own git would go to for this text. Errors: ``git`` (unsafe)."""
+        try:
+            return cls(parse_git_remote(text), access)
+        except Unsafe as error:
+            raise _unsafe(text, error) from None
+
+    @classmethod
     def at(cls, path: Path, access: Access = DEFAULT) -> GitRemote:
         """A repository of this machine."""
         return cls(GitUrl("file", "", os.path.abspath(path)), access)
@@ -72,9 +80,10 @@ class GitRemote:
         network = self._way.network if self._url.scheme in ("http", "https") else ""
         return GitRemote(found, self._access, network)
 
-    def bring(self, ware: WareId, directory: Path, moved: Moved) -> None:
+    def bring(self, ware: WareId, directory: Path, moved: Moved, *, history: bool = False) -> None:
         """Fetch the commit into the bare repository at ``directory``, which may hold others; made if it is not there.
 
+        ``history``: with the commits before it that are not there yet.
         Errors: ``fetch`` (not-found, net, size, policy), ``git`` (unsafe, missing).
         """
         commit = ware.hash
@@ -82,7 +91,7 @@ class GitRemote:
             raise self._error("a commit's id is 40 or 64 hexadecimal digits", "policy")
         bare = Bare(directory, size=len(commit))
         if not bare.has_commit(commit):
-            self._bring(bare, commit, moved)
+            self._bring(bare, commit, moved, [] if history else ["--depth=1"])
         if not bare.has_commit(commit):
             raise self._absent(commit)
 
@@ -146,6 +155,20 @@ class GitRemote:
             raise self._explain(fault, "its names") from fault
         return {name: names.get(name + "^{}", oid) for name, oid in names.items() if not name.endswith("^{}")}
 
+    def branches(self, directory: Path) -> tuple[str, dict[str, str]]:
+        """The branch that HEAD is (empty when it is none), and the commit of each branch.
+
+        ``directory`` as for ``resolve``. Errors: ``git`` (missing, unsafe), ``fetch``.
+        """
+        prefix = "refs/heads/"
+        try:
+            listed = self._listed(Bare(directory))
+        except GitFailed as fault:
+            raise self._explain(fault, "its branches") from fault
+        head = next((said.removeprefix("ref: ") for said, name in listed if name == "HEAD" and said[:4] == "ref:"), "")
+        found = {name.removeprefix(prefix): oid for oid, name in listed if name.startswith(prefix) and is_id(oid)}
+        return head.removeprefix(prefix) if head.startswith(prefix) else "", found
+
     def _parse(self, bare: Bare, revision: str, ref: str) -> str:
         try:
             return bare.run("rev-parse", "-q", "--verify", "--end-of-options", revision + "^{commit}").decode().strip()
@@ -154,9 +177,9 @@ class GitRemote:
                 raise
             raise self._no_ref(ref) from error
 
-    def _bring(self, bare: Bare, commit: str, moved: Moved) -> None:
+    def _bring(self, bare: Bare, commit: str, moved: Moved, options: list[str]) -> None:
         try:
-            self._fetch(bare, ["--depth=1"], [commit], moved)
+            self._fetch(bare, options, [commit], moved)
         except GitFailed as fault:
             if fault.kind != "refused":
                 raise self._explain(fault, commit) from fault
@@ -174,9 +197,13 @@ class GitRemote:
 
     def _names(self, bare: Bare) -> dict[str, str]:
         """Every name with its id; where a tag leads to is called as the tag with ``^{}``. Raises GitFailed."""
-        said = self._converse(bare, ["ls-remote", "-q", "--", self._way.url], _silent)
+        return {name: oid for oid, name in self._listed(bare) if is_id(oid)}
+
+    def _listed(self, bare: Bare) -> list[tuple[str, str]]:
+        """Every name behind its id; what is only another name stands behind ``ref:`` and that. Raises GitFailed."""
+        said = self._converse(bare, ["ls-remote", "-q", "--symref", "--", self._way.url], _silent)
         lines = said.decode("utf-8", "surrogateescape").splitlines()
-        return {name: oid for oid, _, name in (line.partition("\t") for line in lines)}
+        return [(said, name) for said, _, name in (line.partition("\t") for line in lines)]
 
     def _fetch(self, bare: Bare, options: list[str], wanted: list[str], moved: Moved) -> None:
         """Raises GitFailed."""

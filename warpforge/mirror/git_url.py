@@ -60,6 +60,15 @@ def parse_git_url(text: str) -> GitUrl:
     return _checked(GitUrl(parts.scheme, host, path, user, password, port))
 
 
+def parse_git_remote(text: str) -> GitUrl:
+    """What a person tells git of a repository: a URL, ``user@host:path``, or a path from the top. Raises Unsafe."""
+    if "://" in text:
+        return parse_git_url(text)
+    if not text or not text.isprintable() or text.startswith("-"):
+        raise Unsafe("not an address")
+    return _checked(GitUrl("file", "", text)) if text.startswith("/") else _scp(text)
+
+
 def find_submodule(base: GitUrl, text: str) -> GitUrl:
     """Where an address in ``.gitmodules`` leads from the repository at ``base``. Raises Unsafe."""
     if not text or not text.isprintable() or text.startswith("-"):

@@ -97,6 +97,15 @@ class MirrorList(msgspec.Struct, frozen=True):
         return _texts(self.addresses)
 
 
+class CatalogSources(msgspec.Struct, frozen=True):
+    """The catalogs that a root workspace has from git repositories: ``URL`` or ``URL#BRANCH``, by their names here."""
+
+    sources: dict[str, str]
+
+    def to_serial(self) -> dict[str, str]:
+        return dict(self.sources)
+
+
 class Unpacking(msgspec.Struct, frozen=True):
     """What this workspace lets an archive unpack to before its id is verified, in bytes."""
 

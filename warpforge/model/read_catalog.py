@@ -9,11 +9,11 @@ from msgspec import UNSET
 from warpforge.errors import Invalid
 
 from .atoms import Literal, WarehouseAddr, WareId
-from .catalog import CatalogModule, Mirroring, MirrorList, Mirrors, PushConfig, Release, Unpacking
+from .catalog import CatalogModule, CatalogSources, Mirroring, MirrorList, Mirrors, PushConfig, Release, Unpacking
 from .findings import Place
 from .ident import ALPHABET
 from .module import Module
-from .names import is_item_name, is_release_name, parse_module_name, parse_packtype
+from .names import is_catalog_name, is_item_name, is_release_name, parse_module_name, parse_packtype
 from .plaintext import INT_LIMIT
 from .reading import Reading
 from .run import RunRecord
@@ -109,6 +109,14 @@ def _read_addresses(reading: Reading, value: Any, place: Place) -> tuple[Warehou
 
 def read_mirror_list(reading: Reading, value: Any, place: Place) -> MirrorList:
     return MirrorList(_read_addresses(reading, value, place))
+
+
+def read_catalog_sources(reading: Reading, value: Any, place: Place) -> CatalogSources:
+    found = reading.string_map(value, place)
+    for name in found:
+        if not is_catalog_name(name):
+            reading.refuse((place, name), f"not a catalog name: {name!r}")
+    return CatalogSources(found)
 
 
 def read_unpacking(reading: Reading, value: Any, place: Place) -> Unpacking:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from warpforge.errors import Invalid
 
-from .catalog import CatalogModule, Mirroring, MirrorList, Mirrors, Release, Unpacking
+from .catalog import CatalogModule, CatalogSources, Mirroring, MirrorList, Mirrors, Release, Unpacking
 from .check import check_formula, check_plot
 from .findings import ROOT, Finding, Place, invalid_document
 from .formula import Formula, FormulaFile
@@ -25,6 +25,7 @@ from .plaintext import SIZE_LIMIT, read_plain
 from .plot import Plot, PlotResults
 from .read_catalog import (
     read_catalog_module,
+    read_catalog_sources,
     read_mirror_list,
     read_mirroring,
     read_mirrors,
@@ -96,6 +97,7 @@ _MIRRORS: Final = _Kind("catalogmirrors", "catalog-invalid", read_mirrors)
 _RELEASE: Final = _Kind("", "catalog-invalid", read_release)
 _MIRRORING: Final = _Kind("mirroring", "catalog-invalid", read_mirroring)
 _MIRROR_LIST: Final = _Kind("mirrors", "catalog-invalid", read_mirror_list)
+_CATALOG_SOURCES: Final = _Kind("catalogs", "catalog-invalid", read_catalog_sources)
 _UNPACKING: Final = _Kind("unpacking", "catalog-invalid", read_unpacking)
 
 
@@ -116,7 +118,7 @@ _SECRETS: Final = _Kind("secrets", "invalid", _lazily("conduct", "read_secrets")
 _VERDICTS: Final = _Kind("verdicts", "catalog-invalid", _lazily("verdict", "read_verdicts"))
 _RUN_RECORD: Final = _Kind("", "serialization", read_run_record)
 
-_CONFIGS: Final = (_MIRRORING, _MIRROR_LIST, _UNPACKING)
+_CONFIGS: Final = (_MIRRORING, _MIRROR_LIST, _CATALOG_SOURCES, _UNPACKING)
 _FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, _VERDICTS, *_CONFIGS)}
 # documents without a capsule of their own are known by a member they must have
 _SIGNS: Final = {"formula": _FORMULA, "releaseName": _RELEASE, "items": _RELEASE, "formulaID": _RUN_RECORD}
@@ -127,10 +129,23 @@ _CAPSULES: Final[dict[type, str]] = {
     Mirrors: "catalogmirrors.v1",
     Mirroring: "mirroring.v1",
     MirrorList: "mirrors.v1",
+    CatalogSources: "catalogs.v1",
     Unpacking: "unpacking.v1",
 }
 
-Noun = FormulaFile | Plot | Module | CatalogModule | Mirrors | Release | Mirroring | MirrorList | Unpacking | RunRecord
+Noun = (
+    FormulaFile
+    | Plot
+    | Module
+    | CatalogModule
+    | Mirrors
+    | Release
+    | Mirroring
+    | MirrorList
+    | CatalogSources
+    | Unpacking
+    | RunRecord
+)
 
 
 def load_document(data: bytes, name: str) -> Loaded[Any]:
@@ -173,6 +188,10 @@ def load_mirroring(data: bytes, name: str) -> Loaded[Mirroring]:
 
 def load_mirror_list(data: bytes, name: str) -> Loaded[MirrorList]:
     return _load(data, name, _MIRROR_LIST)
+
+
+def load_catalog_sources(data: bytes, name: str) -> Loaded[CatalogSources]:
+    return _load(data, name, _CATALOG_SOURCES)
 
 
 def load_limits(data: bytes, name: str) -> Loaded[LimitTable]:

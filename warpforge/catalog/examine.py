@@ -1,0 +1,32 @@
+"""Examining many modules: by several processes when there are many."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from .check import Examined, check_module
+
+MANY: Final = 400  # modules from which on other processes help
+CHUNK: Final = 50
+
+
+def examine(catalog: Path, modules: Sequence[str], jobs: int, *, rewrite: bool = False) -> Iterator[Examined]:
+    """Each module, in this order. ``jobs``: processes at most. Errors: as ``check_module``."""
+    if len(modules) < MANY or jobs == 1:
+        for module in modules:
+            yield check_module(catalog, module, rewrite=rewrite)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    chunks = [modules[at : at + CHUNK] for at in range(0, len(modules), CHUNK)]
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        for found in pool.map(_chunk, [(catalog, chunk, rewrite) for chunk in chunks]):
+            yield from found
+
+
+def _chunk(work: tuple[Path, Sequence[str], bool]) -> list[Examined]:
+    catalog, modules, rewrite = work
+    return [check_module(catalog, module, rewrite=rewrite) for module in modules]
