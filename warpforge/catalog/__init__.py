@@ -7,7 +7,7 @@ lookup    from references to pins, over layers
 fault     what is wrong or odd in a catalog; each module is examined by itself, then compared with the others (check)
 key       who signs: ed25519; an envelope (DSSE) is signed bytes with their signatures, so many of so many keys
 clone     a catalog with a ``.git`` that says where it came from
-succession  what became of releases between two states of a catalog
+step      what became of a release from one state of a catalog to the next (succession)
 edit      a module's directory built beside the old one and swapped for it
 
 A release is only believed when its id is the one that its module names; so is a replay.
