@@ -22,6 +22,7 @@ from warpforge.model.names import is_module_name
 from warpforge.model.plot import Plot, every_input
 from warpforge.model.serial import dump, load_catalog_module, load_mirrors, load_release, load_replay
 
+from .snapshot import DIRECTORY as SNAPSHOTS
 from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, VERDICTS_DIR, Catalog
 
 ERROR: Final = "error"
@@ -96,7 +97,7 @@ def strays(catalog: Catalog) -> Iterator[Fault]:
     for directory, names, files in os.walk(catalog.path):
         below = os.path.relpath(directory, catalog.path)
         if below == ".":
-            names[:] = [name for name in names if name[:1] != "." and name != "_html"]
+            names[:] = [name for name in names if name[:1] != "." and name not in ("_html", SNAPSHOTS)]
             files = []  # a catalog may have a readme, a licence, whatever its repository wants
         names.sort()
         for name in [name for name in names if name[:1] == "_"]:

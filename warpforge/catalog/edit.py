@@ -16,7 +16,7 @@ import msgspec
 from msgspec import UNSET
 
 from warpforge.errors import Failed, Invalid, Unable, store_error
-from warpforge.fsx.atomic import exchange, fsync_dir, make_dirs, random_name, rename_noreplace, write_new
+from warpforge.fsx.atomic import exchange, fsync_dir, make_dirs, random_name, rename_noreplace, write_atomic, write_new
 from warpforge.fsx.links import link_tree
 from warpforge.fsx.locks import Busy, Lock
 from warpforge.fsx.remove import remove_tree
@@ -27,6 +27,8 @@ from warpforge.model.names import is_catalog_name
 from warpforge.model.plot import Plot
 from warpforge.model.serial import dump
 
+from .snapshot import DIRECTORY as SNAPSHOTS
+from .snapshot import KEPT
 from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, Catalog
 
 PATIENCE: Final = 60.0  # seconds to wait for another writer
@@ -43,6 +45,7 @@ class ModuleEdit:
         self.mirrors = catalog.mirrors(module)
         self._releases: dict[str, Release] = {}
         self._replays: dict[str, Plot] = {}
+        self.replaced: list[Release] = []  # as they were
 
     def release(self, name: str) -> Release | None:
         """A release as it is to be."""
@@ -50,6 +53,10 @@ class ModuleEdit:
 
     def put_release(self, release: Release) -> None:
         """Add or replace a release."""
+        if release.name in self.module.releases and release.name not in self._releases:
+            replaced = self._catalog.release(self.module.name, release.name)
+            if replaced is not None and replaced != release:
+                self.replaced.append(replaced)
         self._releases[release.name] = release
         releases = {**self.module.releases, release.name: release_id(release)}
         self.module = msgspec.structs.replace(self.module, releases=releases)
@@ -166,6 +173,7 @@ def edit(catalog: Catalog, module: str) -> Iterator[ModuleEdit]:
         changed = ModuleEdit(catalog, module)
         yield changed
         with _as_store(f"cannot write module {module} of catalog {catalog.name}"):
+            _keep_replaced(catalog, changed)
             _swap(catalog.path, module, changed.files())
 
 
@@ -194,6 +202,16 @@ def locked(path: Path, what: str) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _keep_replaced(catalog: Catalog, changed: ModuleEdit) -> None:
+    """Keep releases that are replaced, if the catalog has snapshots: one may name them. Raises OSError."""
+    snapshots = catalog.path / SNAPSHOTS
+    if not changed.replaced or not snapshots.is_dir():
+        return
+    make_dirs(snapshots / KEPT)
+    for release in changed.replaced:
+        write_atomic(snapshots / KEPT / f"{release_id(release)}.json", dump(release))
 
 
 def _swap(catalog: Path, module: str, files: dict[str, bytes]) -> None:

@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import os
 import stat
-from hashlib import sha256
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.errors import Failed, Invalid, Missing, Unable, store_error
@@ -52,6 +50,8 @@ class PublicKey(NamedTuple):
     @property
     def id(self) -> str:
         """The key's id."""
+        from hashlib import sha256
+
         return sha256(_DER + self.raw).hexdigest()
 
     def pem(self) -> str:
@@ -203,5 +203,7 @@ def _formless(message: str, cause: BaseException | None = None) -> Invalid:
 
 
 def _need_cryptography() -> None:
+    from importlib.util import find_spec
+
     if find_spec("cryptography") is None:
         raise Unable("sign-missing", "signatures need the package cryptography: pip install 'warpforge[sign]'")

@@ -27,8 +27,8 @@ class Pin(NamedTuple):
 class Lookup:
     """``layers``: catalogs nearest first; those of one layer are equals. What was read is kept: one for a command."""
 
-    def __init__(self, layers: Sequence[Sequence[Path]]) -> None:
-        self._layers = [[Catalog(path) for path in layer] for layer in layers]
+    def __init__(self, layers: Sequence[Sequence[Catalog | Path]]) -> None:
+        self._layers = [[one if isinstance(one, Catalog) else Catalog(one) for one in layer] for layer in layers]
         self._releases: dict[tuple[Catalog, str, str], Release | None] = {}
         self._mirrors: dict[tuple[Catalog, str], Mirrors | None] = {}
 
@@ -45,11 +45,24 @@ class Lookup:
 
     def pin(self, refs: Iterable[CatalogRef]) -> dict[CatalogRef, Pin]:
         """All of these. Errors: as ``find``; ``catalog-missing-entry`` naming every one that is missing."""
-        found = {ref: self.find(ref) for ref in refs}
-        missing = [ref for ref, pin in found.items() if pin is None]
+        found: dict[CatalogRef, Pin] = {}
+        missing: list[CatalogRef] = []
+        lost: list[Missing] = []
+        for ref in dict.fromkeys(refs):
+            try:
+                pin = self.find(ref)
+            except Missing as error:  # a snapshot names it, and it was not kept
+                lost.append(error)
+                continue
+            if pin is None:
+                missing.append(ref)
+            else:
+                found[ref] = pin
+        if lost:
+            raise lost[0] if len(lost) == 1 else _lost(lost)
         if missing:
             raise _missing(missing)
-        return {ref: pin for ref, pin in found.items() if pin is not None}
+        return found
 
     def shadowed(self, ref: CatalogRef) -> list[Pin]:
         """What farther layers say of a reference that a nearer one answers otherwise."""
@@ -119,6 +132,11 @@ def _agreed(pins: list[Pin]) -> Pin:
                 catalogs=f"{first.catalog.name} {other.catalog.name}",
             )
     return first
+
+
+def _lost(errors: list[Missing]) -> Missing:
+    lines = "".join(f"\n  {error.message}" for error in errors)
+    return Missing("catalog-missing-entry", f"what a snapshot names was not kept:{lines}", reason="kept")
 
 
 def _missing(refs: list[CatalogRef]) -> Missing:

@@ -6,18 +6,25 @@ mismatch, and that the module was swapped meanwhile, reads once more.
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from warpforge.errors import Invalid, Unable
 from warpforge.model.catalog import CatalogModule, Mirrors, Release
 from warpforge.model.ident import plot_id, release_id
 from warpforge.model.names import is_module_name
-from warpforge.model.plaintext import read_plain
+from warpforge.model.plaintext import SIZE_LIMIT, read_plain
 from warpforge.model.plot import Plot
 from warpforge.model.serial import load_catalog_module, load_mirrors, load_release, load_replay
+
+if TYPE_CHECKING:
+    from .view import View
+
+T = TypeVar("T")
 
 MODULE_FILE: Final = "_module.json"
 MIRRORS_FILE: Final = "_mirrors.json"
@@ -28,10 +35,14 @@ _LARGE: Final = 1 << 15  # bytes of a module from which on one release is looked
 
 
 class Catalog:
-    """One catalog tree. Module names given to it are valid; nothing is kept between calls."""
+    """One catalog tree. Module names given to it are valid; nothing is kept between calls.
 
-    def __init__(self, path: Path) -> None:
+    ``view``: what says which of it may be believed; without one all of it is, as far as ids go.
+    """
+
+    def __init__(self, path: Path, view: View | None = None) -> None:
         self.path: Final = path
+        self.view: Final = view
 
     @property
     def name(self) -> str:
@@ -40,23 +51,22 @@ class Catalog:
     def module(self, module: str) -> CatalogModule | None:
         """A module's releases. Errors: ``catalog-invalid``, ``serialization``, ``datatoonew``, ``io``."""
         path = self._file(module, MODULE_FILE)
-        data = _read(path)
-        return None if data is None else _module_of(data, path, module)
+
+        def read() -> CatalogModule | None:
+            data = read_file(path)
+            found = None if data is None else _module_of(data, path, module)
+            return found if self.view is None else self.view.module(module, found)
+
+        return self._steady(module, read)
 
     def release(self, module: str, release: str) -> Release | None:
         """One release, which has the id that its module names. Errors: as ``module``; ``catalog-invalid`` (hash)."""
-        while True:
-            before = self._identity(module)
-            try:
-                return self._release(module, release)
-            except Invalid as error:
-                if error.reason != "hash" or self._identity(module) == before:
-                    raise  # nobody swapped the module meanwhile: it is what it is
+        return self._steady(module, lambda: self._release(module, release))
 
     def replay(self, module: str, plot: str) -> Plot | None:
         """The plot with this id. Errors: as ``module``; ``catalog-invalid`` (hash)."""
         path = self.replay_path(module, plot)
-        data = _read(path)
+        data = read_file(path)
         if data is None:
             return None
         noun = load_replay(data, path).noun
@@ -71,8 +81,13 @@ class Catalog:
     def mirrors(self, module: str) -> Mirrors | None:
         """Where a module's wares may be had. Errors: as ``module``."""
         path = self._file(module, MIRRORS_FILE)
-        data = _read(path)
-        return None if data is None else load_mirrors(data, path).noun
+
+        def read() -> Mirrors | None:
+            data = read_file(path)
+            found = None if data is None else load_mirrors(data, path).noun
+            return found if self.view is None else self.view.mirrors(module, found)
+
+        return self._steady(module, read)
 
     def modules(self) -> Iterator[str]:
         """The names of all modules, sorted. Errors: ``io``."""
@@ -97,16 +112,30 @@ class Catalog:
                 if release is not None:
                     yield module, name, release
 
+    def _steady(self, module: str, read: Callable[[], T]) -> T:
+        """Read; once more when what was read does not fit and the module, or its snapshot, was swapped meanwhile."""
+        while True:
+            before = self._identity(module)
+            try:
+                return read()
+            except Invalid as error:
+                if error.reason not in ("hash", "unsigned"):
+                    raise
+                swapped = self._identity(module) != before
+                if not (self.view.refresh() if self.view else False) and not swapped:
+                    raise  # nobody changed it meanwhile: it is what it is
+
     def _release(self, module: str, release: str) -> Release | None:
         wanted = self._release_id(module, release)
+        if self.view is not None:
+            wanted = self.view.release_id(module, release, wanted)
         if wanted is None:
             return None
         path = self._file(module, RELEASES_DIR, release)
-        data = _read(path)
-        if data is None:
-            raise _torn(path, wanted, "missing", module)
-        noun = load_release(data, path).noun
-        if (found := release_id(noun)) != wanted:
+        noun, found = _release_of(read_file(path), path)
+        if found != wanted and self.view is not None and (kept := self.view.kept(wanted)) is not None:
+            noun, found = _release_of(kept, path)
+        if noun is None or found != wanted:
             raise _torn(path, wanted, found, module)
         if noun.name != release:
             raise _refuse(f"{path} is the release {noun.name}, not {release}", "name", path, module=module)
@@ -114,7 +143,7 @@ class Catalog:
 
     def _release_id(self, module: str, release: str) -> str | None:
         path = self._file(module, MODULE_FILE)
-        data = _read(path)
+        data = read_file(path)
         if data is None:
             return None
         if len(data) > _LARGE and (releases := _releases_of(data, module)) is not None:
@@ -143,6 +172,14 @@ def _module_of(data: bytes, path: str, module: str) -> CatalogModule:
     return noun
 
 
+def _release_of(data: bytes | None, path: str) -> tuple[Release | None, str]:
+    """A release and its id."""
+    if data is None:
+        return None, "missing"
+    noun = load_release(data, path).noun
+    return noun, release_id(noun)
+
+
 def _releases_of(data: bytes, module: str) -> dict[str, str] | None:
     """The releases in a large module that is plainly well-formed; None to have it read with care."""
     value = read_plain(data)
@@ -164,10 +201,20 @@ def _is_part(entry: os.DirEntry[str]) -> bool:
     return is_module_name(entry.name) and entry.is_dir()
 
 
-def _read(path: str) -> bytes | None:
+def read_file(path: str) -> bytes | None:
+    """A file of a catalog, at most one byte more than a document may have; None when it is not there.
+
+    Errors: ``io``, also for what is no file: a catalog may come from anywhere.
+    """
     try:
-        with open(path, "rb", buffering=0) as file:
-            return file.readall()
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "it is not a file", path)
+            return os.read(fd, min(status.st_size, SIZE_LIMIT) + 1)
+        finally:
+            os.close(fd)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

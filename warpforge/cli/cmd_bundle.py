@@ -37,10 +37,10 @@ def bundle(
 
     The workspace is the nearest one, and must not be the root, whose catalogs are where things are copied from.
     """
-    from warpforge.catalog.lookup import Lookup
     from warpforge.catalog.tree import Catalog
     from warpforge.cli.cmd_ware import opened
     from warpforge.engine.bundle import Bundler
+    from warpforge.engine.catalogs import open_lookup
     from warpforge.workspace.targets import find_targets
 
     found = find_targets(targets, common.settings.cwd, common.note)
@@ -55,8 +55,8 @@ def bundle(
                 path=nearest.path,
             )
         goal = Catalog(nearest.internal / "catalog")
-        elsewhere = [[path for path in layer if path != goal.path] for layer in engine.stack.catalog_layers()]
-        bundler = Bundler(Lookup(elsewhere), goal, recursive=recursive, force=is_forced(context, force=force))
+        elsewhere = open_lookup(engine.stack, common.note, without=goal.path)
+        bundler = Bundler(elsewhere, goal, recursive=recursive, force=is_forced(context, force=force))
         goal.path.mkdir(exist_ok=True)
         for vendored in bundler.bundle(engine.load(target)[0] for target in found if target.kind != "formula"):
             _say(common, f"{vendored.module}:{vendored.release}", vendored.source, changed=vendored.changed)

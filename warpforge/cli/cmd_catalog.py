@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import UNSET
 
-from warpforge.catalog.lookup import Lookup
 from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_named, remember
+from warpforge.engine.catalogs import open_catalog, open_lookup
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef
 
@@ -24,8 +24,12 @@ LAZY = {
     "check": ("warpforge.cli.cmd_catalog_check:check", "Say all that is wrong with a catalog."),
     "ingest-git-tags": ("warpforge.cli.cmd_catalog_add:ingest_git_tags", "Make a release of every tag."),
     "key": ("warpforge.cli.cmd_catalog_key:key", "Make and show the keys that sign."),
+    "log": ("warpforge.cli.cmd_catalog_sign:log", "Show the snapshots of a catalog, which nobody can rewrite."),
     "mirror": ("warpforge.cli.cmd_catalog_mirror:mirror", "Push the wares of a catalog to its warehouses."),
     "update": ("warpforge.cli.cmd_catalog_update:update", "Bring catalogs up to date with their git repositories."),
+    "sign": ("warpforge.cli.cmd_catalog_sign:sign", "Sign a catalog as it stands."),
+    "trust": ("warpforge.cli.cmd_catalog_trust:trust", "Say whose signatures a catalog needs."),
+    "verify": ("warpforge.cli.cmd_catalog_sign:verify", "Verify that a catalog is what was signed."),
     "release": ("warpforge.cli.cmd_release:release", "Run a module and publish what it gives, with its replay."),
 }
 
@@ -70,7 +74,7 @@ def ls(common: Common, module: str | None, *, refs: bool) -> None:
         for path in stack.root.catalogs():
             common.result(printable(path.name))
         return
-    for found in Lookup(stack.catalog_layers()).catalogs():
+    for found in open_lookup(stack, common.note).catalogs():
         rows = list(_references(found, module))
         if common.json:
             print(to_json({"catalog": {"name": found.name, "path": str(found.path), "refs": [str(r) for r in rows]}}))
@@ -92,9 +96,9 @@ def show(common: Common, context: click.Context, ref: str, name: str | None) -> 
     release, _, item = rest.partition(":")
     stack = here(common)
     if is_named(context, name):
-        catalogs = [chosen_catalog(context, stack, name, make=False)]
+        catalogs = [open_catalog(stack, chosen_catalog(context, stack, name, make=False).path, common.note)]
     else:
-        catalogs = [*Lookup(stack.catalog_layers()).catalogs()]
+        catalogs = [*open_lookup(stack, common.note).catalogs()]
     shown = 0
     for found in catalogs:
         known = found.module(module)

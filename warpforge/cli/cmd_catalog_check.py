@@ -12,12 +12,12 @@ import click
 from warpforge.catalog.check import ERROR, Examined, Fault, check_among, strays
 from warpforge.catalog.edit import writing
 from warpforge.catalog.examine import examine
+from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.catalogs import NAME, chosen_catalog, here, is_named
 from warpforge.errors import Invalid
 
 if TYPE_CHECKING:
-    from warpforge.catalog.tree import Catalog
     from warpforge.model.atoms import CatalogRef
     from warpforge.workspace.find import Stack
 
@@ -37,9 +37,7 @@ def check(common: Common, context: click.Context, name: str | None, *, rewrite: 
     if is_named(context, name):
         catalogs = [chosen_catalog(context, stack, name, make=False)]
     else:
-        from warpforge.catalog.lookup import Lookup
-
-        catalogs = [*Lookup(stack.catalog_layers()).catalogs()]
+        catalogs = [Catalog(path) for layer in stack.catalog_layers() for path in layer]
     errors = 0
     for catalog in catalogs:
         errors += _check(common, stack, catalog, rewrite=rewrite, jobs=jobs or len(os.sched_getaffinity(0)))
@@ -73,11 +71,11 @@ def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, job
 
 
 def _among(common: Common, stack: Stack, examined: list[Examined]) -> Iterator[Fault]:
-    from warpforge.catalog.lookup import Lookup
+    from warpforge.engine.catalogs import open_lookup
     from warpforge.errors import WarpforgeError
     from warpforge.store.store import Store
 
-    lookup = Lookup(stack.catalog_layers())
+    lookup = open_lookup(stack)
 
     def known(ref: CatalogRef) -> bool:
         try:

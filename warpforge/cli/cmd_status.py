@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from warpforge import __version__
-from warpforge.catalog.lookup import Lookup
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.engine.catalogs import open_lookup
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef
 from warpforge.model.plot import Plot, unreplayable
@@ -56,7 +56,7 @@ def _module(cwd: Path, stack: Stack) -> Iterator[Row]:
 
 
 def _names(plot: Plot, stack: Stack) -> Iterator[Row]:
-    lookup = Lookup(stack.catalog_layers())
+    lookup = open_lookup(stack)
     for ref in refs(plot):
         if not isinstance(ref, CatalogRef):
             continue

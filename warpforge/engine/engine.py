@@ -91,9 +91,12 @@ class Engine:
     @cached_property
     def lookup(self) -> Lookup:
         """The catalogs of the stack."""
-        from warpforge.catalog.lookup import Lookup
+        from warpforge.engine.catalogs import open_lookup
 
-        return Lookup(self.stack.catalog_layers())
+        def tell(message: str) -> None:
+            self._reporter.tell(Notice("warning", message))
+
+        return open_lookup(self.stack, tell, at=self._options.catalog_at)
 
     @cached_property
     def ingester(self) -> Ingester:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ class Options:
     ``sandbox``: the back-end's name, empty: as the workspace says. ``limits``: by name, over those of the workspace.
     ``secrets``: where values come from, over what the workspace says; ``variable`` looks into the environment for them.
     ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
+    ``catalog_at``: roots of snapshots at which catalogs are read.
     ``explain`` tells of each step why it runs.
     """
 
@@ -51,6 +52,7 @@ class Options:
         offline: bool = False,
         max_unpacked: int | None = None,
         explain: bool = False,
+        catalog_at: Sequence[str] = (),
         sandbox: str = "",
         limits: Limits | None = None,
         secrets: Mapping[str, SecretSource] | None = None,
@@ -75,6 +77,7 @@ class Options:
         self.offline = offline
         self.max_unpacked = max_unpacked
         self.explain = explain
+        self.catalog_at = catalog_at
         self.sandbox = sandbox
         self.limits = limits or {}
         self.secrets = secrets or {}

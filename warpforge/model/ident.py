@@ -39,6 +39,12 @@ class Serial(Protocol):
     def to_serial(self) -> Any: ...
 
 
+def digest(data: bytes) -> str:
+    """The SHA-384 of some bytes, in hexadecimal."""
+    found: str = sha384(data).hexdigest()
+    return found
+
+
 def document_id(value: Any) -> str:
     """The id of a document given as plain values (dict, list, str, int, bool): the object under the capsule key."""
     return "z" + _base58(_PREFIX + sha384(cbor(value)).digest())

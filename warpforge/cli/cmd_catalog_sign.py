@@ -1,0 +1,159 @@
+"""``warpforge catalog sign|verify|log``: snapshots of whole catalogs."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+from msgspec import UNSET
+
+from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_forced
+from warpforge.cli.units import Duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from warpforge.catalog.envelope import Envelope
+    from warpforge.catalog.sign import ReleaseChange
+    from warpforge.catalog.snapshot import Snapshot
+
+
+@click.command(cls=Command, name="sign")
+@click.option(
+    "--key", "-k", "keys", multiple=True, required=True, metavar="FILE", help="A private key; may be repeated."
+)
+@click.option("--valid", type=Duration(), default="90d", help="When it should be renewed; default: 90d, 0: never.")
+@click.option("--renew", is_flag=True, help="A new snapshot, even if nothing has changed.")
+@NAME
+@FORCE
+@click.pass_context
+@pass_common
+def sign(
+    common: Common,
+    context: click.Context,
+    keys: tuple[str, ...],
+    valid: float,
+    name: str | None,
+    *,
+    renew: bool,
+    force: bool,
+) -> None:
+    """Sign a catalog as it stands, or add a signature to its newest snapshot when nothing has changed.
+
+    A catalog that is not sound is not signed, nor one whose releases were changed or removed (-f signs that).
+    """
+    from warpforge.catalog.keys import load_private
+    from warpforge.catalog.sign import sign as sign_
+    from warpforge.engine.catalogs import find_believer
+
+    stack = here(common)
+    catalog = chosen_catalog(context, stack, name, make=False)
+    private = [load_private(key) for key in keys]
+    believer = find_believer(stack, catalog.path, common.note)
+    done = sign_(
+        catalog,
+        private,
+        valid=valid or None,
+        renew=renew,
+        force=is_forced(context, force=force),
+        check_past=believer.check_past if believer else None,
+    )
+    _show(common, done.snapshot, done.envelope, done.changes)
+    count = len(done.envelope.signatures)
+    what = f"version {done.snapshot.version}" if done.is_new else f"version {done.snapshot.version}, as it was,"
+    common.note(printable(f"catalog {catalog.name}: {what} has {count} signature{'' if count == 1 else 's'}"))
+
+
+@click.command(cls=Command, name="verify")
+@NAME
+@click.option("--allow-rollback", is_flag=True, help="Forget what was seen before, and accept what stands there.")
+@click.option("--shallow", is_flag=True, help="Only the snapshot and its past, not what it is of.")
+@click.pass_context
+@pass_common
+def verify(common: Common, context: click.Context, name: str | None, *, allow_rollback: bool, shallow: bool) -> None:
+    """Verify that a catalog is what was signed, by whom it must be, and that it goes on from what was seen here."""
+    from warpforge.catalog.history import history
+    from warpforge.catalog.sign import check_tree, read_head
+    from warpforge.catalog.snapshot import Snapshots
+    from warpforge.engine.catalogs import find_believer
+    from warpforge.errors import Missing
+
+    stack = here(common)
+    catalog = chosen_catalog(context, stack, name, make=False)
+    snapshots = Snapshots(catalog.path)
+    believer = find_believer(stack, catalog.path, common.note)
+    if believer is not None:
+        believer.believe(snapshots, allow_rollback=allow_rollback)
+    head, envelope = read_head(snapshots)
+    if head is None or envelope is None:
+        raise Missing("missing", f"catalog {catalog.name} has no snapshot: see `catalog sign`", path=catalog.path)
+    for _ in history(snapshots, head):
+        pass
+    if not shallow:
+        check_tree(catalog, head, snapshots)
+    _show(common, head, envelope, ())
+    if believer is None:
+        common.note(
+            printable(
+                f"catalog {catalog.name} is as its snapshot says; who signed that is not known here: no keys are "
+                "trusted, see `catalog trust`"
+            )
+        )
+    else:
+        common.note(printable(f"catalog {catalog.name} is what trusted keys signed"))
+
+
+@click.command(cls=Command, name="log")
+@NAME
+@click.option("--changes", is_flag=True, help="Also the releases that each added, changed or removed.")
+@click.option("--limit", "-l", type=click.IntRange(min=1), metavar="N", help="Only the newest.")
+@click.pass_context
+@pass_common
+def log(common: Common, context: click.Context, name: str | None, *, changes: bool, limit: int | None) -> None:
+    """Show the snapshots of a catalog, newest first. Each one is proved by the one after it: none can be rewritten."""
+    from warpforge.catalog.history import history
+    from warpforge.catalog.sign import changes as changes_
+    from warpforge.catalog.sign import read_head
+    from warpforge.catalog.snapshot import Snapshots
+    from warpforge.engine.catalogs import find_believer
+
+    stack = here(common)
+    catalog = chosen_catalog(context, stack, name, make=False)
+    snapshots = Snapshots(catalog.path)
+    believer = find_believer(stack, catalog.path, common.note)
+    head = believer.believe(snapshots) if believer is not None else read_head(snapshots)[0]
+    if head is None:
+        common.note(printable(f"catalog {catalog.name} has no snapshot: see `catalog sign`"))
+        return
+    for snapshot in islice(history(snapshots, head), limit):
+        moved: tuple[ReleaseChange, ...] = ()
+        if changes:
+            before = snapshots.logged(snapshot.version - 1).root if snapshot.version > 1 else None
+            moved = tuple(changes_(before, snapshot.root, snapshots.node))
+        envelope = snapshots.envelope(snapshot.version)
+        if envelope is not None:
+            _show(common, snapshot, envelope, moved)
+
+
+def _show(common: Common, snapshot: Snapshot, envelope: Envelope, moved: Iterable[ReleaseChange]) -> None:
+    if common.json:
+        serial: dict[str, Any] = {**snapshot.to_serial(), "id": snapshot.id}
+        serial["keys"] = [one.keyid for one in envelope.signatures]
+        serial["changes"] = [_serial(one) for one in moved]
+        print(to_json({"snapshot": serial}))
+        return
+    date = time.strftime("%Y-%m-%d %H:%M", time.gmtime(snapshot.time))
+    until = "" if snapshot.expires is UNSET else time.strftime(", until %Y-%m-%d", time.gmtime(snapshot.expires))
+    signers = " ".join(one.keyid[:16] for one in envelope.signatures)
+    common.result(printable(f"{snapshot.version:>4}  {date}{until}  {snapshot.root}  signed by {signers}"))
+    for one in moved:
+        common.result(printable(f"      {one.kind:<8} {one.module}:{one.release}"))
+
+
+def _serial(change: ReleaseChange) -> dict[str, str]:
+    ids = {"before": change.before, "after": change.after}
+    found = {"release": f"{change.module}:{change.release}", "change": change.kind}
+    return found | {key: id_ for key, id_ in ids.items() if id_}

@@ -1,0 +1,165 @@
+"""``warpforge catalog trust``: whose signatures a catalog needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+from msgspec import UNSET
+
+from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.catalogs import NAME, here, named_catalog
+from warpforge.cli.units import Duration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from warpforge.catalog.keys import PublicKey
+    from warpforge.catalog.trust import Trust
+    from warpforge.workspace.find import Workspace
+
+THRESHOLD = click.option("--threshold", type=click.IntRange(min=1), metavar="K", help="So many of the keys.")
+MAX_AGE = click.option("--max-age", type=Duration(), help="Refuse snapshots that are older; 0: of any age.")
+
+
+@click.group(cls=Group, name="trust", no_args_is_help=True)
+def trust() -> None:
+    """Say whose signatures a catalog needs; then nothing of it is believed that they did not sign.
+
+    Kept in config/trust.json of the root workspace. A catalog without keys is believed as it stands.
+    """
+
+
+@trust.command("add")
+@click.argument("keys", nargs=-1, required=True, metavar="KEY...")
+@NAME
+@THRESHOLD
+@MAX_AGE
+@click.pass_context
+@pass_common
+def add(
+    common: Common,
+    context: click.Context,
+    keys: tuple[str, ...],
+    name: str | None,
+    threshold: int | None,
+    max_age: float | None,
+) -> None:
+    """Trust keys: ed25519:..., or files with public keys."""
+    from warpforge.catalog.keys import load_public
+
+    fresh = tuple(str(load_public(key)) for key in keys)
+    _change(common, named_catalog(context, name), threshold, max_age, add=fresh)
+
+
+@trust.command("set")
+@NAME
+@THRESHOLD
+@MAX_AGE
+@click.pass_context
+@pass_common
+def set_(
+    common: Common, context: click.Context, name: str | None, threshold: int | None, max_age: float | None
+) -> None:
+    """Change how many keys must sign, and how old a snapshot may be."""
+    _change(common, named_catalog(context, name), threshold, max_age)
+
+
+@trust.command("remove")
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.option("--all", "every", is_flag=True, help="All of them: the catalog is believed as it stands.")
+@NAME
+@THRESHOLD
+@click.pass_context
+@pass_common
+def remove(
+    common: Common,
+    context: click.Context,
+    keys: tuple[str, ...],
+    *,
+    every: bool,
+    name: str | None,
+    threshold: int | None,
+) -> None:
+    """Trust keys no longer: by themselves, their files, or the beginning of their ids.
+
+    What only they had signed binds no more, so a snapshot of a version that they made up can be left behind.
+    """
+    from warpforge.catalog.keys import PublicKey
+
+    catalog = named_catalog(context, name)
+    if bool(keys) == every:
+        refuse_argument("name keys, or say --all")
+    _, trusts = _read(common)
+    known = [PublicKey.parse(key) for key in trusts[catalog].keys] if catalog in trusts else []
+    gone = {str(_meant(key, known)) for key in keys} if keys else {str(key) for key in known}
+    _change(common, catalog, threshold, None, remove=gone)
+
+
+@trust.command("list")
+@NAME
+@click.pass_context
+@pass_common
+def list_(common: Common, context: click.Context, name: str | None) -> None:
+    """Show whose signatures are needed, and what was seen last."""
+    from warpforge.catalog.trust import SEEN, load_seen
+
+    root, trusts = _read(common)
+    wanted = name or context.meta.get("catalog-name")
+    for catalog, one in trusts.items():
+        if wanted not in (None, catalog):
+            continue
+        seen = load_seen(root.internal / SEEN / f"{catalog}.json")
+        if common.json:
+            serial = {"catalog": catalog, **msgspec.to_builtins(one)}
+            print(to_json({"trust": {**serial, **({"seen": seen.version, "root": seen.root} if seen else {})}}))
+            continue
+        age = "" if one.max_age is UNSET else f", not older than {one.max_age:g} s"
+        last = f"; seen: version {seen.version}, {seen.root}" if seen else "; nothing was seen yet"
+        common.result(printable(f"{catalog}: {one.threshold} of {len(one.keys)} keys{age}{last}"))
+        for key in one.public_keys():
+            common.result(f"  {key}  id {key.id[:16]}")
+
+
+def _read(common: Common) -> tuple[Workspace, dict[str, Trust]]:
+    from warpforge.engine.catalogs import trusts
+
+    root = here(common).root
+    return root, dict(trusts(root))
+
+
+def _change(
+    common: Common,
+    catalog: str,
+    threshold: int | None,
+    max_age: float | None,
+    *,
+    add: tuple[str, ...] = (),
+    remove: Collection[str] = (),
+) -> None:
+    from warpforge.catalog.trust import Trust, save_trusts
+    from warpforge.engine.catalogs import TRUST_FILE
+
+    root, trusts = _read(common)
+    old: Trust = trusts.get(catalog, Trust())
+    keys = tuple(key for key in dict.fromkeys((*old.keys, *add)) if key not in remove)
+    age = old.max_age if max_age is None else UNSET if max_age == 0 else max_age
+    new = msgspec.structs.replace(old, keys=keys, threshold=threshold or old.threshold, max_age=age)
+    if keys:
+        trusts[catalog] = new
+    else:
+        trusts.pop(catalog, None)
+    save_trusts(root.config(TRUST_FILE), trusts)
+    needs = f"needs {new.threshold} of {len(keys)} keys" if keys else "is believed as it stands"
+    common.note(printable(f"catalog {catalog} {needs}"))
+
+
+def _meant(text: str, known: list[PublicKey]) -> PublicKey:
+    from warpforge.catalog.keys import load_public
+
+    by_id = [key for key in known if len(text) >= 8 and key.id.startswith(text)]
+    found = by_id[0] if len(by_id) == 1 else load_public(text)
+    if found not in known:
+        refuse_argument(f"{text} is not trusted: see `catalog trust list`")
+    return found
