@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.spec import ContainerSpec, Service
+from warpforge.polytope.spec import ContainerSpec, Service, Source
 
 
 class Containers(Protocol):
@@ -80,10 +80,13 @@ class Runner(Containers, Protocol):
         """Text for whoever runs the job, as it is: a part of a line, perhaps."""
 
     def read_repo_file(self, repo: str, path: str) -> str:
-        """A file of a repository, by its path from the root. ``repo`` "": the one that the code was written in.
+        """A file of a repository, by its path from the root. ``repo`` "": the project's own. Errors: ``missing``."""
 
-        Errors: ``missing``.
-        """
+    def source_path(self, source: Source) -> str:
+        """Where something that can be mounted is on this host, to be read only. Errors: ``missing``, ``git``."""
+
+    def project_path(self) -> str:
+        """The directory of the project on this host: modules that make files make them there."""
 
     def get_value(self, scope: str, key: str) -> Value:
         """``scope``: step, job or project; None when there is none."""
