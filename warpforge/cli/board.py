@@ -9,6 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
+from warpforge.cli.picture import Row
 from warpforge.cli.render import name, seconds
 from warpforge.engine.events import (
     Event,
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from warpforge.engine.history import History
     from warpforge.engine.job import Where
     from warpforge.plan.plan import Plan, StepPath
-
-Piece = tuple[str, str]  # text, and its style
-Row = list[Piece]
 
 LAST_LINES: Final = 5  # of one step's output at most
 TRANSFERS: Final = 4
