@@ -41,12 +41,12 @@ class Picture:
         )
         self._live.start()
 
-    def line(self, text: str) -> None:
-        """A line that stays."""
+    def line(self, text: str, lead: Piece = ("", "")) -> None:
+        """A line that stays; ``lead`` stands before it, in its own style."""
         from rich.text import Text
 
         self._mind_width(self._console.width)
-        self._console.print(Text(printable(text)), soft_wrap=True)
+        self._console.print(Text.assemble(lead, printable(text)), soft_wrap=True)
 
     def close(self) -> None:
         self._live.stop()

@@ -38,6 +38,14 @@ class StepSaid(msgspec.Struct, frozen=True, tag="said"):
     line: str
 
 
+class ContainerSpawned(msgspec.Struct, frozen=True, tag="spawned"):
+    """A step has begun to start a container; ``image`` as written. The job tells it, the containers need not."""
+
+    container: str
+    step: str
+    image: str
+
+
 class ContainerChanged(msgspec.Struct, frozen=True, tag="container"):
     """``exit``: of the process that ended, None while there is none; ``restarts``: how often it was begun again;
     ``image``: its digest, once that is known."""
@@ -84,5 +92,5 @@ class JobChanged(msgspec.Struct, frozen=True, tag="job"):
     why: str = ""
 
 
-Event = JobChanged | StepChanged | StepSaid | ContainerChanged | ContainerSaid | ServiceChanged
+Event = JobChanged | StepChanged | StepSaid | ContainerSpawned | ContainerChanged | ContainerSaid | ServiceChanged
 Hear = Callable[[Event], None]

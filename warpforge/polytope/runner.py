@@ -8,8 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
+from warpforge.errors import Failed
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.spec import ContainerSpec, Service, Source
+
+
+class Interrupted(Failed):
+    """The step, or the whole job, is told to stop."""
+
+    def __init__(self) -> None:
+        super().__init__("interrupted", "stopped")
 
 
 class Containers(Protocol):

@@ -12,6 +12,7 @@ import msgspec
 from warpforge.polytope.events import (
     ENDED,
     ContainerChanged,
+    ContainerSpawned,
     ContainerState,
     Event,
     Exposed,
@@ -100,6 +101,8 @@ class JobSummary(msgspec.Struct, kw_only=True):
                 self.finished = now if self.has_ended else 0.0
             case StepChanged():
                 self._step(event, now)
+            case ContainerSpawned():
+                self._spawned(event, now)
             case ContainerChanged():
                 self._container(event, now)
             case ServiceChanged():
@@ -108,12 +111,12 @@ class JobSummary(msgspec.Struct, kw_only=True):
                 return False
         return True
 
-    def spawned(self, container: str, step: str, image: str, now: float) -> None:
-        """A step has a container more."""
-        one = self.containers.setdefault(container, ContainerSummary(id=container, created=now))
-        one.step, one.image = step, image
-        if step in self.steps and container not in self.steps[step].containers:
-            self.steps[step].containers = [*self.steps[step].containers, container]
+    def _spawned(self, event: ContainerSpawned, now: float) -> None:
+        one = self.containers.setdefault(event.container, ContainerSummary(id=event.container, created=now))
+        one.step, one.image = event.step, event.image
+        step = self.steps.get(event.step)
+        if step is not None and event.container not in step.containers:
+            step.containers = [*step.containers, event.container]
 
     def _step(self, event: StepChanged, now: float) -> None:
         step = self.steps.setdefault(event.step, StepSummary(id=event.step, parent=event.parent, created=now))

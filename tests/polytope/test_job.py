@@ -1,0 +1,205 @@
+"""A job that runs: its steps in threads, what they give each other, its logs and its end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.jobs import Maker
+
+from warpforge.errors import Invalid, Missing
+from warpforge.polytope.control import Control, ask
+from warpforge.polytope.events import JobChanged, StepSaid
+from warpforge.polytope.job import Job
+from warpforge.polytope.journal import KEPT, Journal, get_job, list_jobs, load_job, log_name, read_log
+from warpforge.polytope.nouns import After, Step, Template, Value
+from warpforge.polytope.runner import Runner
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> Iterator[Maker]:
+    maker = Maker(tmp_path)
+    yield maker
+    maker.close()
+
+
+def steps(*said: str | Step) -> list[Step]:
+    """``b<a``: b after a."""
+    made = []
+    for one in said:
+        if isinstance(one, Step):
+            made.append(one)
+        else:
+            id, _, after = one.partition("<")
+            made.append(Step(id=id, call=id, after=(After(after),) if after else ()))
+    return made
+
+
+def fail(runner: Runner) -> Value:
+    runner.fail("it broke", {"exit-code": 3})
+    return None
+
+
+def nothing(_: Runner) -> Value:
+    return None
+
+
+def texts(job: Job, step: str) -> list[str]:
+    return [line.text for line in read_log(f"{job.parts.journal.path}/steps/{log_name(step)}", step)]
+
+
+def test_steps_run_side_by_side(make_job: Maker) -> None:
+    meeting = threading.Barrier(2, timeout=30)
+
+    def meet(_: Runner) -> Value:
+        meeting.wait()
+        return None
+
+    job, _ = make_job({"a": meet, "b": meet})
+    assert job.run(steps("a", "b"), None) == "success"
+    assert {step.state for step in job.summary.steps.values()} == {"success"}
+
+
+def test_what_one_gives_the_next_waits_for(make_job: Maker) -> None:
+    seen: list[Value] = []
+
+    def give(runner: Runner) -> Value:
+        runner.set_value("job", "word", "common")
+        runner.sleep(0.05)
+        return {"url": "u"}
+
+    def take(runner: Runner) -> Value:
+        seen.extend([runner.output("give"), runner.get_value("job", "word"), runner.get_value("step", "word")])
+        return None
+
+    job, _ = make_job({"give": give, "take": take})
+    job.run(steps(Step(id="take", call="take", args={"x": "pt.output give url"}), "give"), None)
+    assert seen == [{"url": "u"}, "common", None]
+
+
+def test_a_failure_says_which_step_and_what_it_takes_along(make_job: Maker) -> None:
+    job, heard = make_job({"a": fail, "b": nothing, "c": nothing})
+    assert job.run(steps("a", "b<a", "c"), None) == "failed"
+    error = job.error()
+    assert error is not None and error.exit_status() == 1
+    assert error.details["step"] == "a" and error.chain()[-1].details["data"] == '{"exit-code": 3}'
+    assert job.summary.steps["b"].state == "canceled" and job.summary.steps["c"].state == "success"
+    assert [event.state for event in heard if isinstance(event, JobChanged)] == ["running", "failed"]
+
+
+def test_an_unknown_module_fails_only_its_own_step(make_job: Maker) -> None:
+    job, _ = make_job({"a": nothing})
+    job.run(steps("a", "gone"), None)
+    error = job.error()
+    assert job.summary.steps["a"].state == "success" and error is not None and error.exit_status() == 3
+
+
+def test_a_circle_is_refused_before_anything_runs(make_job: Maker) -> None:
+    job, _ = make_job({"a": nothing, "b": nothing})
+    with pytest.raises(Invalid, match="a -> b -> a"):
+        job.run(steps("a<b", "b<a"), None)
+    assert job.summary.state == "failed"
+
+
+def test_templates_within_templates_and_calls_from_code(make_job: Maker) -> None:
+    order: list[str] = []
+
+    def note(word: str):  # type: ignore[no-untyped-def]
+        def play(_: Runner) -> Value:
+            order.append(word)
+            return word
+
+        return play
+
+    def code(runner: Runner) -> Value:
+        assert runner.call_module("one", {}) == "one"
+        assert runner.call_module("pair", {}) == {"one": "one", "two": "two"}
+        assert runner.spawn_step("file!late", {}) == "late"
+        return "done"
+
+    pair = Template(id="pair", run=tuple(steps("one", "two<one")))
+    plays = {"one": note("one"), "two": note("two"), "pair": pair, "code": code, "file!late": note("late")}
+    job, _ = make_job(plays)
+    job.run(steps("pair", "code<pair"), None)
+    assert job.error() is None and order[:5] == ["one", "two", "one", "one", "two"] and order[5:] == ["late"]
+    assert job.summary.steps["two-2"].parent == "code" and job.summary.steps["pair"].is_template
+
+
+def test_secrets_are_masked_in_all_that_is_said(make_job: Maker, tmp_path: Path) -> None:
+    def tell(runner: Runner) -> Value:
+        runner.set_secret("token", "s3cr3t-t0k3n")
+        runner.log("info", "the token is s3cr3t-t0k3n\nand that is that")
+        runner.fail("s3cr3t-t0k3n was refused", {"token": "s3cr3t-t0k3n"})
+        return None
+
+    job, heard = make_job({"a": tell})
+    job.run(steps("a"), None)
+    assert texts(job, "a") == ["the token is ***", "and that is that"]
+    assert [event.line for event in heard if isinstance(event, StepSaid)] == texts(job, "a")
+    everything = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert "s3cr3t" not in everything + str(heard) + str(job.error()) + str(job.error() and job.error().to_serial())  # type: ignore[union-attr]
+
+
+def test_a_job_that_is_told_to_stop_does(make_job: Maker) -> None:
+    begun = threading.Event()
+
+    def linger(runner: Runner) -> Value:
+        begun.set()
+        runner.sleep(3600)
+        return None
+
+    job, _ = make_job({"a": linger, "b": nothing})
+    control = Control(job.parts.journal.path, lambda question: job.request_stop() if question["do"] == "stop" else None)
+
+    def stop() -> None:
+        begun.wait(30)
+        ask(job.parts.journal.path, "stop")
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    assert job.run(steps("a", "b<a"), None) == "stopped"
+    thread.join()
+    control.close()
+    assert [step.state for step in job.summary.steps.values()] == ["stopped", "canceled"]
+
+
+def test_a_job_until_a_step_has_ended(make_job: Maker) -> None:
+    def serve(runner: Runner) -> Value:
+        runner.sleep(3600)
+        return None
+
+    job, _ = make_job({"server": serve, "check": nothing})
+    assert job.run(steps("server", "check"), None, until=["check"]) == "success"
+    assert job.summary.steps["server"].state == "stopped"
+
+
+def test_the_directory_of_a_job_tells_what_it_is_and_whether_it_runs(make_job: Maker, tmp_path: Path) -> None:
+    jobs = f"{tmp_path}/jobs"
+    job, _ = make_job({"a": nothing}, "stack")
+    other, _ = make_job({}, "stack")
+    job.run(steps("a"), None)
+    assert other.summary.id == "stack-2"
+    assert get_job(jobs, "stack").is_running and get_job(jobs, "stack").summary.steps["a"].state == "success"
+    job.parts.journal.close()
+    assert not get_job(jobs, "stack").is_running
+    other.hear(JobChanged("stack-2", "running"))
+    other.parts.journal.close()  # as a kill would
+    assert get_job(jobs, "stack-2").was_killed
+    with pytest.raises(Missing, match="there is stack"):
+        get_job(jobs, "none")
+
+
+def test_only_the_newest_jobs_are_kept(make_job: Maker, tmp_path: Path) -> None:
+    jobs = f"{tmp_path}/jobs"
+    for number in range(KEPT + 3):
+        journal = Journal(jobs, "j")
+        job, _ = make_job({}, "j")
+        job.summary.created = float(number)
+        job.hear(JobChanged(job.summary.id, "success"))
+        job.parts.journal.close()
+        journal.close()
+    kept = [job.summary.created for job in list_jobs(jobs)]
+    assert len(kept) == KEPT + 1 and kept[-1] == KEPT + 2
+    assert load_job(f"{jobs}/nothing") is None

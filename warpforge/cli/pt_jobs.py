@@ -1,0 +1,57 @@
+"""Which jobs a command of ``pt`` is about: those of the project that one stands in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from warpforge.cli.app import Common
+from warpforge.errors import Missing
+from warpforge.workspace.find import INTERNAL, find_stack
+
+if TYPE_CHECKING:
+    from warpforge.polytope.journal import Recorded
+
+JOBS: Final = "jobs"
+
+
+def jobs_of(common: Common, start: Path | None = None) -> str:
+    """The directory that holds the jobs of the nearest workspace. Errors: ``workspace-missing``."""
+    return str(find_stack(start or common.settings.cwd, common.settings.home).nearest.internal / JOBS)
+
+
+def internal_of(project: Path) -> Path:
+    """Where a project keeps what belongs to it alone: beside its file."""
+    return project / INTERNAL
+
+
+def running_jobs(common: Common) -> list[Recorded]:
+    """The jobs that run now, the newest first."""
+    from warpforge.polytope.journal import list_jobs
+
+    return [job for job in reversed(list_jobs(jobs_of(common))) if job.is_running]
+
+
+def get_running(common: Common, id: str = "") -> Recorded:
+    """The job of this id, or the newest that runs. Errors: ``missing``."""
+    running = running_jobs(common)
+    found = next((job for job in running if not id or id in (job.summary.id, job.summary.uid)), None)
+    if found is None:
+        there = ", ".join(job.summary.id for job in running)
+        what = f"no job {id} runs here" if id else "no job runs here"
+        raise Missing(
+            "missing", f"{what}: there is {there}" if there else f"{what}: `pt run` starts one", job=id or None
+        )
+    return found
+
+
+def find_job_with(common: Common, part: str) -> Recorded | None:
+    """The newest job that has a service, a container or a step of this id; one that runs goes before."""
+    from warpforge.polytope.journal import list_jobs
+
+    jobs = [*reversed(list_jobs(jobs_of(common)))]
+    for job in sorted(jobs, key=lambda job: not job.is_running):
+        summary = job.summary
+        if part in summary.services or part in summary.containers or part in summary.steps:
+            return job
+    return None

@@ -1,0 +1,48 @@
+"""pt stop: end a service, a container or a step of a job that runs, or the whole job."""
+
+from __future__ import annotations
+
+import click
+
+from warpforge.cli.app import Common, pass_common
+from warpforge.cli.pt_jobs import get_running, running_jobs
+from warpforge.errors import Missing
+from warpforge.polytope.journal import Recorded
+
+
+@click.command("stop")
+@click.argument("ids", nargs=-1, metavar="[ID...]")
+@click.option("--job", "job_id", default="", metavar="JOB", help="In this job; else in the one that has it.")
+@pass_common
+def stop(common: Common, ids: tuple[str, ...], job_id: str) -> None:
+    """Stop services, containers, steps or jobs, by their ids; without any, the job that runs.
+
+    A job is stopped in order: its containers one after the other, the youngest first.
+    """
+    from warpforge.polytope.control import ask
+
+    if not ids:
+        job = get_running(common, job_id)
+        ask(job.path, "stop")
+        common.note(f"stopping {job.summary.id}")
+    for id in ids:
+        job = get_running(common, job_id) if job_id else _find(common, id)
+        if job.summary.id == id and not job_id:
+            ask(job.path, "stop")
+            common.note(f"stopping {id}")
+        else:
+            stopped = ask(job.path, "stop", id=id)
+            common.note(f"stopped {', '.join(stopped) or id}")
+
+
+def _find(common: Common, id: str) -> Recorded:
+    running = running_jobs(common)
+    for job in running:
+        summary = job.summary
+        if id in summary.services or id in summary.containers or id in summary.steps:
+            return job
+    for job in running:
+        if id in (job.summary.id, job.summary.uid):
+            return job
+    there = [name for job in running for name in (job.summary.id, *job.summary.services)]
+    raise Missing("missing", f"nothing that runs here is called {id}: there is {', '.join(there) or 'nothing'}", id=id)
