@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LAZY = {
     "bundle": ("warpforge.cli.cmd_bundle:bundle", "Copy what a workspace's plots name into its own catalog."),
+    "bump": ("warpforge.cli.cmd_bump:bump", "Propose newer releases for what plots take from catalogs."),
     "add": ("warpforge.cli.cmd_catalog_add:add", "Give a ware a name: an archive, a directory, a commit."),
     "check": ("warpforge.cli.cmd_catalog_check:check", "Say all that is wrong with a catalog."),
     "ingest-git-tags": ("warpforge.cli.cmd_catalog_add:ingest_git_tags", "Make a release of every tag."),

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
 from warpforge.cli.app import Command, Common, pass_common
-from warpforge.cli.files import STDIN, read_document
-from warpforge.errors import Failed, store_error
-from warpforge.fsx.atomic import write_atomic
+from warpforge.cli.files import STDIN, read_document, rewrite
+from warpforge.errors import Failed
 from warpforge.model.serial import fmt as canonical
 
 
@@ -32,15 +30,7 @@ def fmt(common: Common, files: tuple[str, ...], *, only_check: bool) -> None:
         elif file == STDIN:
             sys.stdout.write(formed.decode())
         elif formed != data:
-            _write(file, formed)
+            rewrite(file, formed)
             common.note(f"formatted {file}")
     if unlike:
         raise Failed("invalid", f"not canonical: {', '.join(unlike)}; warpforge fmt rewrites them", reason="canonical")
-
-
-def _write(file: str, data: bytes) -> None:
-    target = os.path.realpath(file)
-    try:
-        write_atomic(target, data, os.stat(target).st_mode & 0o777)
-    except OSError as error:
-        raise store_error(error, f"cannot write {file}") from error

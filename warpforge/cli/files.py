@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Missing, Unable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 STDIN: Final = "-"
 
@@ -39,5 +42,17 @@ def write_output(path: str, text: str) -> None:
     try:
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
+    except OSError as error:
+        raise store_error(error, f"cannot write {path}") from error
+
+
+def rewrite(path: str | Path, data: bytes) -> None:
+    """Replace a document of a person's, whole or not at all; what a link leads to, with its mode. Errors: ``store``."""
+    from warpforge.errors import store_error
+    from warpforge.fsx.atomic import write_atomic
+
+    target = os.path.realpath(path)
+    try:
+        write_atomic(target, data, os.stat(target).st_mode & 0o777)
     except OSError as error:
         raise store_error(error, f"cannot write {path}") from error

@@ -16,7 +16,7 @@ from warpforge.engine.job import Job, Where
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef, Ingest, WareId
 from warpforge.model.ident import formula_id
-from warpforge.model.plot import PlotBasis, PlotResults
+from warpforge.model.plot import Plot, PlotBasis, PlotResults
 from warpforge.plan.foresee import FETCH, HIT, REPLAY, RUN, WAITS, Foreseen, critical_path, foresee, in_order, makespan
 from warpforge.plan.plan import FormulaTask, Plan, RepackTask, Result, Source, StepPath
 
@@ -104,13 +104,17 @@ class Forecaster:
             return self._forecast_formula(target)
         plot, where = self._engine.load(target)
         pinner = self._engine.pinner
-        plan = Plan(plot, pinner.pins(plot, where.base))
-        seen = foresee(plan, lambda task: self._recall(task, where), self._repack)
+        plan, seen = self.foresee(plot, where)
         if plan.done and where.plot:
             self._engine.built[where.plot] = PlotResults(plan.results())
         elif where.plot:
             pinner.to_come.add(where.plot)
         return self._tell(plan, seen, where)
+
+    def foresee(self, plot: Plot, where: Where) -> tuple[Plan, dict[StepPath, Foreseen]]:
+        """How far a plot gets from what is known already. Errors: those of pinning it."""
+        plan = Plan(plot, self._engine.pinner.pins(plot, where.base))
+        return plan, foresee(plan, lambda task: self._recall(task, where), self._repack)
 
     def _forecast_formula(self, target: Target) -> Forecast:
         file, where = self._engine.load_formula(target)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.catalog.edit import edit
 from warpforge.errors import Failed, Invalid, Missing
-from warpforge.model.atoms import Candidate, CatalogRef, Ingest, WareId
+from warpforge.model.atoms import Candidate, CatalogRef, WareId
 from warpforge.model.catalog import Release
 from warpforge.model.findings import ROOT, invalid_document
 from warpforge.model.plot import Plot, PlotResults
@@ -22,6 +22,7 @@ from warpforge.plan.replayable import replayable, why_not
 if TYPE_CHECKING:
     from warpforge.catalog.tree import Catalog
     from warpforge.engine.engine import Engine
+    from warpforge.plan.refs import Ref
     from warpforge.plan.replayable import Replacements
     from warpforge.workspace.targets import Target
 
@@ -114,7 +115,7 @@ class Releaser:
         self.release(maker, candidate.label)
 
     def _replacements(self, plot: Plot) -> Replacements:
-        found: dict[Ingest | Candidate, WareId | CatalogRef] = {}
+        found: dict[Ref, WareId | CatalogRef] = {}
         for ref in refs(plot):
             if isinstance(ref, CatalogRef):
                 continue

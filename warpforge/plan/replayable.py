@@ -11,7 +11,9 @@ from warpforge.model.atoms import Candidate, CatalogRef, Ingest, WareId
 from warpforge.model.findings import Finding
 from warpforge.model.plot import Plot, PlotInput, Protoformula, spell, unreplayable
 
-Replacements = Mapping[Ingest | Candidate, WareId | CatalogRef]
+from .refs import Ref
+
+Replacements = Mapping[Ref, WareId | CatalogRef]
 
 _ADVICE: Final = {
     "ingest": "it is another thing on another machine: release it as a ware of its own, or freeze it",
@@ -30,7 +32,7 @@ def why_not(plot: Plot, capsule: str = "/plot.v1") -> list[Finding]:
 
 
 def replayable(plot: Plot, replacements: Replacements) -> Plot:
-    """The plot with what stands in for its ingests and candidates; all else stays as it was written."""
+    """The plot with what stands in for its ingests, candidates or catalog references; all else stays as written."""
     return replace(
         plot,
         inputs={label: _item(item, replacements) for label, item in plot.inputs.items()},
@@ -45,5 +47,5 @@ def _body(body: Protoformula | Plot, replacements: Replacements) -> Protoformula
 
 
 def _item(item: PlotInput, replacements: Replacements) -> PlotInput:
-    basis = replacements.get(item.basis) if isinstance(item.basis, Ingest | Candidate) else None
+    basis = replacements.get(item.basis) if isinstance(item.basis, Ingest | Candidate | CatalogRef) else None
     return item if basis is None else replace(item, text=spell(basis), basis=basis)
