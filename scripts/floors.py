@@ -9,7 +9,7 @@ from typing import Final
 
 FLOORS: Final[tuple[tuple[str, ...], ...]] = (
     ("errors",),
-    ("model", "fsx"),
+    ("model", "fsx", "picture"),
     ("plan",),
     ("pack", "store", "mirror", "catalog", "workspace", "sandbox", "reapi"),
     ("engine",),

@@ -9,6 +9,7 @@ The house
     errors                                      every code, one exception tree, the way to an exit status
     model                                       the nouns of every document, and the door between bytes and nouns
     fsx                                         the operating system: descriptors, atomic writes, locks; knows no wares
+    picture                                     graphs drawn, and what all pages share; knows no wares either
     plan                                        thought about plots, without I/O: order, refs, what is ready
     pack store mirror catalog workspace sandbox strangers to each other, one craft of I/O each
     engine                                      weaves them: supply, furnish, gather, execute, run

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from pathlib import Path
 
 import pytest
 
+from warpforge.catalog.envelope import Envelope, Signature, dump_envelope
 from warpforge.catalog.verdicts import PAYLOAD, find_verdicts, keep_verdicts, verdicts_dir
 from warpforge.model.atoms import WareId
 from warpforge.model.serial import dump
@@ -45,16 +44,11 @@ def test_another_form_of_the_release_begins_anew(tmp_path: Path) -> None:
 def test_an_envelope_holds_the_documents_bytes(tmp_path: Path) -> None:
     payload = dump(verdicts(a=same()))
     path = keep_verdicts(tmp_path, verdicts(b=same())).with_name("key.dsse")
-    envelope = {
-        "payloadType": PAYLOAD,
-        "payload": base64.b64encode(payload).decode(),
-        "signatures": [{"keyid": "key", "sig": base64.b64encode(b"signature").decode()}],
-    }
-    path.write_text(json.dumps(envelope))
+    path.write_bytes(dump_envelope(Envelope(PAYLOAD, payload, (Signature("key", b"signature"),))))
     plain, signed = find_verdicts(tmp_path, "a.org/app", "v1")
     assert plain.envelope is None and signed.verdicts == verdicts(a=same())
     assert signed.envelope is not None and signed.envelope.payload == payload
-    assert signed.envelope.signatures == (("key", b"signature"),)
+    assert signed.envelope.signatures == (Signature("key", b"signature"),)
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[]", b"\xff", dump(verdicts(a=same())).replace(b"app", b"other")])

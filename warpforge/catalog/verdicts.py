@@ -11,7 +11,6 @@ Nothing here is part of any id: a verdict is what somebody saw, and only a signa
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ from warpforge.model.plaintext import SIZE_LIMIT
 from warpforge.model.serial import dump, load_verdicts
 from warpforge.model.verdict import ReleaseVerdicts
 
+from .envelope import Envelope, load_envelope
 from .tree import VERDICTS_DIR
 
 PLAIN: Final = "verdicts.json"
@@ -32,16 +32,8 @@ SIGNED: Final = ".dsse"
 PAYLOAD: Final = "application/vnd.warpforge.verdicts+json"
 
 
-class Envelope(NamedTuple):
-    """A signed document: the payload's bytes, and each signature with the id of its key. Nobody has verified it yet."""
-
-    payload_type: str
-    payload: bytes
-    signatures: tuple[tuple[str, bytes], ...]  # key id, signature
-
-
 class Found(NamedTuple):
-    """A document that is kept, and the envelope that it came in; ``envelope`` is None for a plain one."""
+    """A document that is kept. ``envelope``: what it came in, whose signatures nobody has verified yet, or None."""
 
     path: str
     verdicts: ReleaseVerdicts
@@ -103,24 +95,11 @@ def _read(data: bytes, path: str) -> ReleaseVerdicts | None:
         return None
 
 
-class _Signature(msgspec.Struct):
-    keyid: str
-    sig: str
-
-
-class _Dsse(msgspec.Struct):
-    payloadType: str
-    payload: str
-    signatures: list[_Signature]
-
-
 def _envelope(path: str) -> Envelope | None:
     data = _bytes(path)
     try:
-        dsse = msgspec.json.decode(data or b"", type=_Dsse)
-        signatures = tuple((one.keyid, base64.b64decode(one.sig, validate=True)) for one in dsse.signatures)
-        return Envelope(dsse.payloadType, base64.b64decode(dsse.payload, validate=True), signatures)
-    except (msgspec.MsgspecError, ValueError):
+        return None if data is None else load_envelope(data, path)
+    except WarpforgeError:
         return None
 
 

@@ -11,9 +11,9 @@ import click
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 
 if TYPE_CHECKING:
-    from warpforge.cli.graph import Node
     from warpforge.engine.provenance import Known, Provenance
     from warpforge.model.atoms import WareId
+    from warpforge.picture.graph import Node
 
 DEEP: Final = 200  # levels of the tree that are shown
 
@@ -104,8 +104,8 @@ def _facts(one: Known) -> Iterator[str]:
 
 
 def _draw(kind: str, known: Sequence[Known], output: str | None) -> None:
-    from warpforge.cli import graph, graph_svg
     from warpforge.cli.files import write_output
+    from warpforge.picture import graph, graph_svg
 
     nodes = [_node(one) for one in reversed(known)]
     text = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": graph_svg.svg}[kind](nodes)
@@ -116,8 +116,8 @@ def _draw(kind: str, known: Sequence[Known], output: str | None) -> None:
 
 
 def _node(one: Known) -> Node:
-    from warpforge.cli.graph import Node
     from warpforge.cli.render import short
+    from warpforge.picture.graph import Node
 
     ways = [("replay", one.replays), ("run", one.executions), ("fetch", one.mirrors)]
     verdict = next((word for word, known in ways if known), "waits")

@@ -15,6 +15,7 @@ from warpforge.cli.units import size
 
 if TYPE_CHECKING:
     from warpforge.engine.forecast import Forecast, StepForecast, WareForecast
+    from warpforge.picture.graph import Node
 
 STYLES: Final = {
     "hit": {"fg": "green"},
@@ -98,15 +99,27 @@ def _forecasts(
 
 
 def _draw(kind: str, forecasts: list[Forecast], output: str | None) -> None:
-    from warpforge.cli import graph, graph_svg
     from warpforge.cli.files import write_output
+    from warpforge.picture import graph, graph_svg
 
-    nodes = [node for forecast in forecasts for node in graph.of_forecast(forecast)]
+    nodes = [node for forecast in forecasts for node in _nodes(forecast)]
     text = {"mermaid": graph.mermaid, "dot": graph.dot, "svg": graph_svg.svg}[kind](nodes)
     if output is None:
         sys.stdout.write(text)
         return
     write_output(output, text)
+
+
+def _nodes(forecast: Forecast) -> list[Node]:
+    """The steps of a forecast, with what will happen."""
+    from warpforge.cli.render import seconds
+    from warpforge.picture.graph import Node
+
+    nodes = []
+    for step in forecast.steps:
+        note = step.verdict if step.seconds is None else f"{step.verdict} · {seconds(step.seconds)}"
+        nodes.append(Node(step.step, step.verdict, note, tuple(step.needs)))
+    return nodes
 
 
 def _lines(common: Common, forecast: Forecast) -> Iterator[str]:

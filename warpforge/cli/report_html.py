@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from time import localtime, strftime
 from typing import TYPE_CHECKING, Final
 
 from warpforge import __version__
-from warpforge.cli.graph import Node
-from warpforge.cli.graph_svg import svg
 from warpforge.cli.plain import plain
 from warpforge.cli.reasons import lines
 from warpforge.cli.render import seconds
 from warpforge.cli.report_css import CSS
 from warpforge.cli.units import size
+from warpforge.picture.graph import Node
+from warpforge.picture.graph_svg import svg
+from warpforge.picture.markup import text as _text
 
 if TYPE_CHECKING:
     from warpforge.engine.account import Account, PlotAccount, StepAccount
@@ -219,9 +219,3 @@ def _table(rows: list[tuple[str, str]]) -> str:
 
 def _when(moment: float) -> str:
     return strftime("%Y-%m-%d %H:%M:%S", localtime(moment))
-
-
-def _text(text: str) -> str:
-    """Fit for HTML: escaped, and without characters that no document may have."""
-    kept = "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
-    return escape(kept)

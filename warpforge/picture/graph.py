@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from warpforge.engine.forecast import Forecast
+from typing import Final, NamedTuple
 
 # fill, line and text, readable on light and dark paper
 COLOURS: Final = {
@@ -25,13 +22,17 @@ COLOURS: Final = {
 
 
 class Node(NamedTuple):
-    """One step, or whatever else needs others. ``note``: a few words below its name, which ``label`` may replace."""
+    """One step, or whatever else needs others. ``note``: a few words below its name, which ``label`` may replace.
+
+    ``link``: where its box leads to, where pictures can lead anywhere.
+    """
 
     path: str
     verdict: str
     note: str = ""
     needs: tuple[str, ...] = ()
     label: str = ""
+    link: str = ""
 
     @property
     def name(self) -> str:
@@ -41,17 +42,6 @@ class Node(NamedTuple):
     def group(self) -> str:
         """The subplot it is in."""
         return self.path.rpartition("/")[0]
-
-
-def of_forecast(forecast: Forecast) -> list[Node]:
-    """The steps of a forecast, with what will happen."""
-    from warpforge.cli.render import seconds
-
-    nodes = []
-    for step in forecast.steps:
-        note = step.verdict if step.seconds is None else f"{step.verdict} · {seconds(step.seconds)}"
-        nodes.append(Node(step.step, step.verdict, note, tuple(step.needs)))
-    return nodes
 
 
 def mermaid(nodes: Iterable[Node]) -> str:

@@ -10,11 +10,11 @@ and Toda, Methods for visual understanding of hierarchical system structures (19
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from html import escape
 from itertools import pairwise
 from typing import Final
 
 from .graph import COLOURS, Node
+from .markup import text as escape
 
 SWEEPS: Final = 8
 GAP: Final = 16.0  # between neighbours of one layer
@@ -41,7 +41,10 @@ class _Stop:
 
 
 def svg(nodes: Iterable[Node], *, links: bool = False, first: int = 0) -> str:
-    """The drawing. With ``links`` each node leads to ``#step-N``, N its number from ``first`` on."""
+    """The drawing. With ``links`` a node that has none leads to ``#step-N``, N its number from ``first``.
+
+    Each node has its verdict as its class, so that a page may give it other colours.
+    """
     nodes = [*nodes]
     layers, edges = _layer(nodes)
     deepest = len(layers)
@@ -203,7 +206,7 @@ def _draw(
         "</g>",
     ]
     for number, node in enumerate(nodes, first or 0):
-        link = "" if first is None else f"#step-{number}"
+        link = node.link or ("" if first is None else f"#step-{number}")
         out += _box(node, boxes[node.path], widths[node.path], link)
     return "\n".join([*out, "</svg>"]) + "\n"
 
@@ -232,11 +235,11 @@ def _box(node: Node, middle: tuple[float, float], width: float, link: str) -> li
     fill, line, text = COLOURS[node.verdict]
     x, y = middle
     dashed = ' stroke-dasharray="4 3"' if node.verdict in ("waits", "left") else ""
-    name = escape(_printable(_short(node.name)))
-    above = escape(_printable(_short(node.group))) + "/"
-    title = escape(_printable(f"{node.path or 'formula'}: {node.note}"))
+    name = escape(_short(node.name))
+    above = escape(_short(node.group)) + "/"
+    title = escape(f"{node.path or 'formula'}: {node.note}")
     parts = [
-        f'<a href="{link}">' if link else "<g>",
+        f'<a class="{node.verdict}" href="{escape(link)}">' if link else f'<g class="{node.verdict}">',
         f"<title>{title}</title>",
         f'<rect x="{x - width / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{width:.1f}" height="{HEIGHT:.0f}" rx="8" '
         f'fill="{fill}" stroke="{line}" stroke-width="1.4"{dashed}/>',
@@ -252,7 +255,3 @@ def _box(node: Node, middle: tuple[float, float], width: float, link: str) -> li
         "</a>" if link else "</g>",
     ]
     return [part for part in parts if part]
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
