@@ -34,6 +34,7 @@ SCENARIOS = [
     "plan-generate/then-recursive/then-cat",
     "catalog",
     "catalog/then-ls",
+    "base-workspace/then-generatehtml",
     "unpack",
     "unpack/then-ls",
     "unpack/then-unpack-again",

@@ -25,6 +25,27 @@ f.onload = () => { const d = f.contentDocument, e = d.documentElement; out.textC
 </script>"""
 
 
+# one page after the other in a frame; the text in the field of a search is typed when it is said after "#type="
+WALK = """<!doctype html><body style="margin:0"><iframe id=f style="width:WIDTHpx;height:900px;border:0"></iframe>
+<pre id=out></pre><script>
+const pages = PAGES, found = {}, types = t => { const q = f.contentDocument.getElementById("q"); q.value = t;
+  q.dispatchEvent(new Event("input")); };
+const next = () => { const page = pages.shift(); if (!page) { out.textContent = JSON.stringify(found); return; }
+  const [url, typed] = page.split("#type="); f.onload = () => { if (typed) types(typed);
+    const d = f.contentDocument, e = d.documentElement; found[page] = {
+      scroll: e.scrollWidth, width: f.clientWidth, title: d.title, text: d.body.innerText,
+      wide: [...d.querySelectorAll("body *")].filter(x => !x.closest(".graph, pre, code, .hidden, .skip")
+        && x.getBoundingClientRect().right > f.clientWidth + 1).map(x => x.outerHTML.slice(0, 200)),
+      small: [...d.querySelectorAll("main button")].filter(x => x.getBoundingClientRect().height < 22).length,
+      buttons: d.querySelectorAll("button").length, paper: getComputedStyle(d.body).backgroundColor,
+      said: (d.getElementById("results") || d.body).textContent,
+      results: [...d.querySelectorAll("#results li > div:first-child > a")].map(x => [x.textContent, x.href]) };
+    next(); };
+  f.src = url; };
+next();
+</script>"""
+
+
 class Looked(dict[str, Any]):
     """What the probe found; ``asked`` are the paths that the page, and nobody else, asked for."""
 
@@ -53,14 +74,37 @@ def look(page: Path, width: int) -> Looked:
                 dom = _chromium(f"http://127.0.0.1:{server.server_port}/probe.html", base)
             finally:
                 server.shutdown()
+    found = Looked(_output(dom))
+    found.asked = [path for path in asked if path not in ("/probe.html", "/page.html", "/favicon.ico")]
+    return found
+
+
+def walk(server: str, directory: Path, pages: list[str], width: int) -> dict[str, Any]:
+    """Pages of a site in one chromium, by their paths; ``page#type=TEXT`` types into its search.
+
+    ``server``: where the directory is served, in which the page that looks at the others is written.
+    """
+    walker = WALK.replace("WIDTH", str(width)).replace("PAGES", json.dumps(pages))
+    directory.joinpath("walk.html").write_text(walker)
+    with tempfile.TemporaryDirectory() as base:
+        dom = _chromium(f"{server}/walk.html", base)
+    found: dict[str, Any] = _output(dom)
+    return found
+
+
+def read_file(page: Path, query: str) -> str:
+    """What chromium makes of a page that is a file, after its scripts."""
+    with tempfile.TemporaryDirectory() as base:
+        return _chromium(f"{page.as_uri()}{query}", base)
+
+
+def _output(dom: str) -> Any:
+    from html import unescape
+
     _, _, rest = dom.partition('<pre id="out">')
     text, _, _ = rest.partition("</pre>")
     assert text, dom[:2000]
-    from html import unescape
-
-    found = Looked(json.loads(unescape(text)))
-    found.asked = [path for path in asked if path not in ("/probe.html", "/page.html", "/favicon.ico")]
-    return found
+    return json.loads(unescape(text))
 
 
 def _chromium(url: str, base: str) -> str:

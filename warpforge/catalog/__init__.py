@@ -8,6 +8,8 @@ fault     what is wrong or odd in a catalog; each module is examined by itself, 
 key       who signs: ed25519; an envelope (DSSE) is signed bytes with their signatures, so many of so many keys
 clone     a catalog with a ``.git`` that says where it came from
 step      what became of a release from one state of a catalog to the next (succession)
+verdict   what came of building a release again, as it is kept; part of no id (verdicts)
+html      a catalog as pages for people
 edit      a module's directory built beside the old one and swapped for it
 
 A release is only believed when its id is the one that its module names; so is a replay.

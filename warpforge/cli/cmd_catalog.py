@@ -23,6 +23,8 @@ LAZY = {
     "bump": ("warpforge.cli.cmd_bump:bump", "Propose newer releases for what plots take from catalogs."),
     "add": ("warpforge.cli.cmd_catalog_add:add", "Give a ware a name: an archive, a directory, a commit."),
     "check": ("warpforge.cli.cmd_catalog_check:check", "Say all that is wrong with a catalog."),
+    "generate-html": ("warpforge.cli.cmd_catalog_html:generate_html", "Write a catalog as pages for people."),
+    "serve": ("warpforge.cli.cmd_catalog_html:serve", "Write a catalog as pages, and serve them to this machine."),
     "ingest-git-tags": ("warpforge.cli.cmd_catalog_add:ingest_git_tags", "Make a release of every tag."),
     "key": ("warpforge.cli.cmd_catalog_key:key", "Make and show the keys that sign."),
     "log": ("warpforge.cli.cmd_catalog_sign:log", "Show the snapshots of a catalog, which nobody can rewrite."),

@@ -6,52 +6,29 @@ GET and HEAD of ``/abc/def/<hash>`` (tar) and ``/<packtype>/abc/def/<hash>``, wi
 from __future__ import annotations
 
 import os
-import resource
 import select
 import socket
-import threading
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 from warpforge import __version__
+from warpforge.engine.listener import Listener
 from warpforge.engine.shop import Served, Shop
-from warpforge.errors import Unable, WarpforgeError
+from warpforge.errors import WarpforgeError
 
 PATIENCE: Final = 60.0  # seconds without a byte, or too slow, after which a client is given up
 SLOWEST: Final = 256  # bytes a second
-AT_ONCE: Final = 256  # connections
-BUSY: Final = b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class WarehouseServer(ThreadingHTTPServer):
-    """Answers until it is shut down. ``said`` hears one line of every answer.
-
-    A connection is a thread; when there are too many the next one is told to come back in a second.
-    """
-
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 128
+class WarehouseServer(Listener):
+    """Serves a shop until it is shut down."""
 
     def __init__(self, host: str, port: int, shop: Shop, said: Callable[[str], None]) -> None:
         self.shop = shop
-        self.said = said
-        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        room = (files - 40) // 2 if files >= 0 else AT_ONCE  # each takes a socket and a file
-        self._room = threading.Semaphore(max(4, min(AT_ONCE, room)))
-        if ":" in host:
-            self.address_family = socket.AF_INET6
-        try:
-            super().__init__((host, port), Handler)
-        except OSError as error:
-            raise Unable(
-                "connection",
-                f"cannot listen at {host}:{port}: {error.strerror}; --listen ADDR:PORT names another place",
-                cause=error,
-            ) from error
+        super().__init__(host, port, Handler, said, "--listen ADDR:PORT names another place")
 
     @property
     def address(self) -> str:
@@ -61,35 +38,6 @@ class WarehouseServer(ThreadingHTTPServer):
         if text in ("0.0.0.0", "::"):  # everywhere is no address
             text = socket.gethostname()
         return f"ca+http://{f'[{text}]' if ':' in text else text}:{port}"
-
-    def server_bind(self) -> None:
-        # not HTTPServer's: that one asks the resolver for our name
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._room.acquire(blocking=False):
-            try:
-                super().process_request(request, client_address)
-            except BaseException:
-                self._room.release()
-                raise
-            return
-        with suppress(OSError):
-            request.settimeout(1.0)
-            request.sendall(BUSY)
-        self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._room.release()
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that has gone is no error of ours."""
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -40,8 +40,8 @@ class Node(NamedTuple):
 
     @property
     def group(self) -> str:
-        """The subplot it is in."""
-        return self.path.rpartition("/")[0]
+        """The subplot it is in; what has a label of its own is in none."""
+        return "" if self.label else self.path.rpartition("/")[0]
 
 
 def mermaid(nodes: Iterable[Node]) -> str:

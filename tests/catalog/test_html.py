@@ -1,0 +1,233 @@
+"""The pages of a catalog: what they tell, where they lead, that nothing said is markup, and what is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urldefrag
+
+import pytest
+from support.published import APP, EVIL, LIB, WARE, fill
+
+from warpforge.catalog.edit import edit, init_catalog
+from warpforge.catalog.envelope import Envelope, dump_envelope
+from warpforge.catalog.html.natural import newest_first
+from warpforge.catalog.html.publish import Published, Publisher
+from warpforge.catalog.html.site import Site
+from warpforge.catalog.keys import PrivateKey
+from warpforge.catalog.verdicts import PAYLOAD, keep_verdicts
+from warpforge.errors import Unable
+from warpforge.mirror.protocol import ca_path, shown
+from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.model.ident import release_id
+from warpforge.model.serial import dump
+from warpforge.model.verdict import DIFFERS, SAME, ItemVerdict, ReleaseVerdicts
+
+
+class Pages:
+    """A catalog and its site."""
+
+    def __init__(self, base: Path, **site: Any) -> None:
+        self.catalog = init_catalog(base / "catalogs", "test")
+        self.base = base
+        self.out = base / "out"
+        self.kept = base / "kept"
+        self.site = Site(
+            **{"name": "test", "prefix": None, "download": "", "shown": shown, "ware_path": ca_path, **site}
+        )
+
+    def publish(self, out: Path | None = None, state: str = "state.json") -> Published:
+        publisher = Publisher(self.site, self.catalog, out or self.out, [self.kept], self.base / state)
+        return publisher.publish(lambda function, chunks: map(function, chunks), lambda done, total: None)
+
+    def read(self, page: str) -> str:
+        return (self.out / page).read_text()
+
+    def files(self) -> dict[str, int]:
+        """Every page with its inode, which a page that is written anew changes."""
+        return {str(path.relative_to(self.out)): path.stat().st_ino for path in self.out.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> Pages:
+    made = Pages(tmp_path)
+    fill(made.catalog)
+    return made
+
+
+class Seen(HTMLParser):
+    """What a browser would make of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.ids: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        self.tags.append((tag, found))
+        if "id" in found:
+            self.ids.append(found["id"])
+
+    def all(self, *names: str) -> list[dict[str, str]]:
+        return [found for tag, found in self.tags if tag in names]
+
+
+def seen(top: Path) -> dict[str, Seen]:
+    return {str(path.relative_to(top)): Seen(path.read_text()) for path in top.rglob("*.html")}
+
+
+def links(found: Seen) -> Iterator[str]:
+    for one in found.all("a", "link", "script", "form"):
+        target = one.get("href") or one.get("src") or one.get("action") or ""
+        if target and not target.startswith(("https://", "http://", "data:,")):
+            yield target
+
+
+def test_every_link_leads_to_a_page_and_to_a_place_in_it(pages: Pages) -> None:
+    pages.publish()
+    found = seen(pages.out)
+    assert len(found) == 3 + 2 + 3 + 5  # the index and its company, domains, modules, releases
+    for page, one in found.items():
+        assert len(one.ids) == len({*one.ids}) and len(one.all("h1")) == 1, page
+        for target in links(one):
+            path, fragment = urldefrag(target)
+            base = "" if target.startswith("/") else os.path.dirname(page)
+            goal = os.path.normpath(os.path.join(base, unquote(path).lstrip("/"))) if path else page
+            assert (pages.out / goal).is_file(), f"{page}: {target}"
+            assert not fragment or unquote(fragment) in found[goal].ids, f"{page}: {target}"
+
+
+def test_nothing_that_a_catalog_says_is_markup(pages: Pages) -> None:
+    pages.publish()
+    for page, one in seen(pages.out).items():
+        assert {tag for tag, _ in one.tags}.isdisjoint(("img", "b>", "iframe", "style", "object", "base")), page
+        assert all(script.keys() <= {"src", "defer"} and "_s" in script["src"] for script in one.all("script")), page
+        for tag, attributes in one.tags:
+            assert not [name for name in attributes if name.startswith("on") or name == "style"], (page, tag)
+            assert not attributes.get("href", "").lower().startswith("javascript:"), page
+    page = pages.read(f"{EVIL}/_releases/v1.html")
+    assert "&lt;script&gt;alert(1)" in page and "\x1b" not in page and "\u202e" not in page
+    assert "<" not in pages.read("_search.js")
+
+
+def test_what_a_release_tells(pages: Pages) -> None:
+    pages.publish()
+    lib = pages.read(f"{LIB}/_releases/v1.9.html")
+    assert "it deletes what it finds" in lib and "a.org/app" in lib  # its hazard, and who takes it
+    assert f"catalog:{LIB}:v1.9:src" in lib and f"warpforge ware unpack --path lib {WARE}" in lib
+    assert "https://x.invalid/a.tar?..." in lib and "word" not in lib and "signed=1" not in lib
+    app = pages.read(f"{APP}/_releases/v1.html")
+    assert app.count("<rect") == 5 and "Made from a hazard" in app and "sub/make" in app
+    module = pages.read(f"{LIB}/index.html")
+    assert [module.index(f">{name}<") for name in ("v1.10", "v1.10-rc1", "v1.9")] == sorted(
+        module.index(f">{name}<") for name in ("v1.10", "v1.10-rc1", "v1.9")
+    )
+    assert "a library of &lt;things&gt;" in pages.read("index.html")
+
+
+def test_the_same_catalog_gives_the_same_bytes(pages: Pages) -> None:
+    pages.publish()
+    other = pages.base / "other"
+    pages.publish(other, "other.json")
+    assert {name: (other / name).read_bytes() for name in pages.files()} == {
+        name: (pages.out / name).read_bytes() for name in pages.files()
+    }
+
+
+def test_only_what_changed_is_written(pages: Pages) -> None:
+    assert pages.publish().written == len(pages.files())
+    before = pages.files()
+    assert pages.publish().written == 0 and pages.files() == before
+    with edit(pages.catalog, EVIL) as module:
+        module.put_item(CatalogRef(EVIL, "v2", "x"), WARE)
+    pages.publish()
+    changed = {name for name, inode in pages.files().items() if before.get(name) != inode}
+    evil = {f"{EVIL}/index.html", f"{EVIL}/_releases/v1.html", f"{EVIL}/_releases/v2.html", "_domains/evil.org.html"}
+    assert changed == evil | {"index.html", "_search.js"}
+
+
+def test_a_page_that_somebody_spoiled_comes_back_without_the_state(pages: Pages) -> None:
+    pages.publish()
+    page = pages.out / LIB / "index.html"
+    whole = page.read_bytes()
+    page.write_bytes(b"spoiled")
+    (pages.base / "state.json").unlink()
+    assert pages.publish().written == 1 and page.read_bytes() == whole
+
+
+def test_what_has_gone_goes_from_the_pages(pages: Pages) -> None:
+    import shutil
+
+    pages.publish()
+    shutil.rmtree(pages.catalog.path / "evil.org")
+    with edit(pages.catalog, LIB) as module:
+        releases = {name: cid for name, cid in module.module.releases.items() if name != "v1.10"}
+        module.module = type(module.module)(LIB, releases, {})
+    pages.publish()
+    assert not (pages.out / "evil.org").exists() and not (pages.out / "_domains" / "evil.org.html").exists()
+    assert not (pages.out / LIB / "_releases" / "v1.10.html").exists()
+    assert "evil" not in pages.read("_search.js")
+
+
+def test_verdicts_and_whose_signature_counts(tmp_path: Path) -> None:
+    key, stranger = PrivateKey.generate(), PrivateKey.generate()
+    pages = Pages(tmp_path, keys=(key.public,))
+    fill(pages.catalog)
+    release = pages.catalog.release(APP, "v1")
+    assert release is not None
+
+    def judged(verdict: str, time: int, *why: str) -> ReleaseVerdicts:
+        item = ItemVerdict(verdict, WARE, time, "warpforge 9", WARE if verdict == SAME else WareId("ztar", "X"), why)
+        return ReleaseVerdicts(APP, "v1", release_id(release), release.replay or "", {"app": item})
+
+    where = keep_verdicts(pages.catalog.path, judged(DIFFERS, 1700000000, "changed /bin/<app>"))
+    pages.publish()
+    page = pages.read(f"{APP}/_releases/v1.html")
+    assert "differs" in page and "not signed" in page and "changed /bin/&lt;app&gt;" in page and "2023-11-14" in page
+    for signer in (key, stranger):
+        envelope = Envelope(PAYLOAD, dump(judged(SAME, 1600000000))).signed(signer)
+        where.with_name(f"{signer.public.id}.dsse").write_bytes(dump_envelope(envelope))
+    pages.publish()
+    page = pages.read(f"{APP}/_releases/v1.html")
+    assert "reproduced ✓ signed" in pages.read(f"{APP}/index.html")  # one that counts, though an older one
+    assert f"trusted key {key.public.id[:16]}" in page and f"not trusted here: {stranger.public.id[:16]}" in page
+
+
+def test_a_broken_release_is_told_of_and_the_rest_is_there(pages: Pages) -> None:
+    path = pages.catalog.path / LIB / "_releases" / "v1.10.json"
+    path.write_bytes(path.read_bytes().replace(b"v1.10", b"v1.11"))
+    published = pages.publish()
+    assert len(published.faults) == 1 and "v1.10" in published.faults[0]
+    assert "Something is wrong" in pages.read(f"{LIB}/_releases/v1.10.html")
+    assert pages.publish().faults == published.faults, "said again, for it is still so"
+
+
+def test_a_prefix_and_a_warehouse_for_downloads(tmp_path: Path) -> None:
+    pages = Pages(tmp_path, prefix="https://x.invalid/c", download="https://w.invalid/")
+    fill(pages.catalog)
+    pages.publish()
+    page = pages.read(f"{LIB}/_releases/v1.9.html")
+    assert 'href="https://x.invalid/c/index.html"' in page and f'href="https://w.invalid/{ca_path(WARE)}"' in page
+    assert '"../' not in page
+
+
+def test_a_link_in_the_way_is_not_followed(pages: Pages) -> None:
+    elsewhere = pages.base / "elsewhere"
+    elsewhere.mkdir()
+    pages.out.mkdir()
+    (pages.out / "a.org").symlink_to(elsewhere)
+    with pytest.raises(Unable):
+        pages.publish()
+    assert [*elsewhere.iterdir()] == []
+
+
+def test_newest_first() -> None:
+    names = ["v1.0", "v1.0-rc2", "v1.0-2", "v1.10", "v1.9", "v1.0-rc10", "2023-01-05", "v1.0.1"]
+    wanted = ["v1.10", "v1.9", "v1.0.1", "v1.0-2", "v1.0", "v1.0-rc10", "v1.0-rc2"]
+    found = newest_first(names)
+    assert [name for name in found if name[0] == "v"] == wanted

@@ -1,0 +1,228 @@
+"""Publishing: the walk over a catalog that writes its pages, those that changed.
+
+survey every module · turn what they take into who uses what · make again the pages of modules whose digest changed ·
+the index and its company · remove what has gone
+
+Modules are independent of each other in both passes, so that several processes can share the work: ``spread`` is
+handed in, and is given functions of this file and chunks that can be sent to another process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from warpforge.catalog.tree import Catalog
+from warpforge.errors import WarpforgeError
+from warpforge.model.atoms import CatalogRef
+from warpforge.model.names import is_module_name
+from warpforge.picture import look
+
+from . import index
+from .facts import ModuleFacts, Reader, Use
+from .module import render_module
+from .release import render_release
+from .site import (
+    ABSENT,
+    DOMAINS,
+    INDEX,
+    RELEASES,
+    ROWS,
+    SCRIPT,
+    SEARCH,
+    STYLE,
+    Site,
+    can_have_pages,
+    module_page,
+    release_page,
+)
+from .state import State, load_state, maker, save_state
+from .survey import Survey, survey
+from .writing import Pages
+
+CHUNK: Final = 25  # modules
+
+Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+Uses = dict[str, tuple[Use, ...]]
+
+
+class Published(NamedTuple):
+    """``pages``: all that there are; ``written``: how many of them had changed; ``faults``: what cannot be shown."""
+
+    modules: int
+    releases: int
+    pages: int
+    written: int
+    faults: list[str]
+
+
+class Publisher:
+    """``output``: the site's directory; ``kept``: directories of verdicts; ``state``: the file of its state."""
+
+    def __init__(self, site: Site, catalog: Catalog, output: Path, kept: Sequence[Path], state: Path) -> None:
+        self._site = site
+        self._catalog = catalog
+        self._output = output
+        self._kept = (*kept,)
+        self._state_file = state
+        self._releases: dict[str, dict[str, str]] = {}
+
+    def publish(self, spread: Spread, progress: Callable[[int, int], None]) -> Published:
+        """Write what changed; ``progress`` hears how many modules of how many are done.
+
+        Errors: ``store``, ``io``, those of reading the catalog's directories.
+        """
+        pages = Pages(self._output)
+        state = load_state(self._state_file)
+        names = [*self._catalog.modules()]
+        surveys = self._survey(spread, names, state)
+        uses = _uses(surveys)
+        wares = {key: found for key, found in uses.items() if key.startswith("ware:")}
+        made = dict(self._digests(surveys, uses, wares))
+        faults = [f"{one.name}: {one.fault}" for one in surveys if one.fault]
+        shown = [one for one in surveys if one.name in made]
+        changed = [
+            name for name, digest in made.items() if state.made.get(name) != digest or not pages.has(module_page(name))
+        ]
+        done = len(shown) - len(changed)
+        progress(done, len(shown))
+        for found in spread(render_chunk, [*self._chunks(changed, uses, wares)]):
+            for module, written, wrong in found:
+                pages.written += written
+                faults += wrong
+                if wrong:
+                    made.pop(module)  # said again the next time
+                done += 1
+            progress(done, len(shown))
+        self._rest(pages, shown, [name for name in state.made if name not in made])
+        save_state(self._state_file, State(maker(), {one.name: one for one in surveys}, made))
+        releases = sum(one.count for one in shown)
+        return Published(len(shown), releases, pages.count + len(shown) + releases, pages.written, faults)
+
+    def _survey(self, spread: Spread, names: list[str], state: State) -> list[Survey]:
+        known = state.surveys
+        chunks = [
+            (self._catalog.path, part, self._kept, {name: known[name] for name in part if name in known})
+            for part in _parts(names)
+        ]
+        found = [one for part in spread(survey_chunk, chunks) for one in part]
+        for one in found:
+            if not one.fault and not can_have_pages(one.name):
+                one.fault = "a part of its name is the name of a page, so it has none"
+        return found
+
+    def _digests(self, surveys: Iterable[Survey], uses: Uses, wares: Uses) -> Iterator[tuple[str, str]]:
+        """For each module that can be shown, all that its pages depend on."""
+        site = self._site
+        common = repr((maker(), site.name, site.prefix, site.download, site.keys, sorted(wares.items())))
+        seed = blake2b(common.encode(), digest_size=15).digest()
+        of_module: dict[str, list[Any]] = {}
+        for key, found in sorted(uses.items()):
+            of_module.setdefault(key.split(":")[1], []).append((key, found))
+        for one in surveys:
+            if not one.fault:
+                taken = {basis for bases in one.takes.values() for basis in bases if basis.startswith("catalog:")}
+                rest = (of_module.get(one.name, ()), [(basis, self._id_of(basis)) for basis in sorted(taken)])
+                text = repr((one.digest, rest)).encode("utf-8", "surrogatepass")
+                yield one.name, blake2b(text, key=seed, digest_size=15).hexdigest()
+
+    def _id_of(self, basis: str) -> str:
+        """The release that a replay's input leads to, by its id; empty when there is none."""
+        try:
+            ref = CatalogRef.parse(basis.removeprefix("catalog:"))
+            if ref.module not in self._releases:
+                module = self._catalog.module(ref.module)
+                self._releases[ref.module] = module.releases if module else {}
+            return self._releases[ref.module].get(ref.release, "")
+        except WarpforgeError:
+            return ""
+
+    def _chunks(self, names: list[str], uses: Uses, wares: Uses) -> Iterator[tuple[Any, ...]]:
+        by_module: dict[str, Uses] = {}
+        for key, found in uses.items():
+            if key.startswith("catalog:"):
+                by_module.setdefault(key.split(":")[1], {})[key] = found
+        for part in _parts(names):
+            mine = {key: found for name in part for key, found in by_module.get(name, {}).items()}
+            yield self._site, self._catalog.path, self._output, part, {**mine, **wares}, self._kept
+
+    def _rest(self, pages: Pages, shown: list[Survey], gone: list[str]) -> None:
+        site = self._site
+        pages.write(STYLE, look.CSS + _brought("site.css"))
+        pages.write(SCRIPT, _brought("site.js"))
+        pages.write(ROWS, index.search_rows(shown))
+        pages.write(INDEX, index.index_page(site, shown))
+        pages.write(SEARCH, index.search_page(site))
+        pages.write(ABSENT, index.absent_page(site))
+        domains = dict(index.domain_pages(site, shown))
+        for page, text in domains.items():
+            pages.write(page, text)
+        pages.keep_only(DOMAINS, {os.path.basename(page) for page in domains})
+        present = {one.name for one in shown}
+        for module in gone:
+            if is_module_name(module) and module not in present:
+                pages.remove_module(module)
+
+
+def survey_chunk(work: tuple[Path, Sequence[str], Sequence[Path], dict[str, Survey]]) -> list[Survey]:
+    """Some modules, looked at."""
+    path, names, kept, known = work
+    catalog = Catalog(path)
+    return [survey(catalog, name, kept, known.get(name)) for name in names]
+
+
+def render_chunk(
+    work: tuple[Site, Path, Path, Sequence[str], Uses, Sequence[Path]],
+) -> list[tuple[str, int, list[str]]]:
+    """The pages of some modules, written: for each module how many had changed, and what is wrong."""
+    site, path, output, names, uses, kept = work
+    reader = Reader(site, Catalog(path), uses, kept)
+    pages = Pages(output)
+    found = []
+    for name in names:
+        before = pages.written
+        try:
+            facts = reader.module(name)
+        except WarpforgeError as error:
+            found.append((name, 0, [f"{name}: {error.message}"]))
+            continue
+        if facts is not None:
+            _render(pages, site, facts, reader)
+            wrong = [f"{name}:{one.name}: {one.fault}" for one in facts.releases if one.fault]
+            found.append((name, pages.written - before, wrong))
+    return found
+
+
+def _render(pages: Pages, site: Site, module: ModuleFacts, reader: Reader) -> None:
+    pages.write(module_page(module.name), render_module(site, module))
+    names = [release.name for release in module.releases]
+    for at, release in enumerate(module.releases):
+        older = names[at + 1] if at + 1 < len(names) else ""
+        newer = names[at - 1] if at else ""
+        text = render_release(site, release, (older, newer), reader.target)
+        pages.write(release_page(module.name, release.name), text)
+    pages.keep_only(f"{module.name}/{RELEASES}", {f"{name}.html" for name in names})
+
+
+def _brought(name: str) -> str:
+    """A file that stands beside this one."""
+    from importlib.resources import files
+
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _uses(surveys: Iterable[Survey]) -> Uses:
+    found: dict[str, list[Use]] = {}
+    for one in surveys:
+        for release, bases in one.takes.items():
+            for basis in bases:
+                found.setdefault(basis, []).append(Use(one.name, release))
+    return {basis: tuple(uses) for basis, uses in found.items()}
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(names), CHUNK):
+        yield names[at : at + CHUNK]

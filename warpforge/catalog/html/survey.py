@@ -1,0 +1,107 @@
+"""A survey of a module: what the index and the pages of other modules say of it. Small, and kept from time to time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from warpforge.catalog.tree import MIRRORS_FILE, MODULE_FILE, REPLAYS_DIR, VERDICTS_DIR, Catalog
+from warpforge.errors import WarpforgeError
+from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.model.plot import Plot, every_input
+
+from .facts import HAZARD
+from .natural import newest_first
+
+DESCRIPTIONS = ("description", "summary", "about")  # keys of metadata, the first that is there
+
+
+class Survey(msgspec.Struct):
+    """``digest``: of all files of the module that its pages depend on. ``fault``: why it cannot be shown, or empty.
+
+    ``takes``: for each release with a replay what that takes, as plots spell it.
+    """
+
+    name: str
+    digest: str
+    latest: str = ""
+    count: int = 0
+    about: str = ""
+    hazard: bool = False
+    takes: dict[str, list[str]] = {}
+    fault: str = ""
+
+
+def survey(catalog: Catalog, name: str, kept: Iterable[Path], known: Survey | None) -> Survey:
+    """Look at one module; what was known of it holds when its files say the same. One that is wrong has a fault."""
+    digest = _digest(catalog.path, name, kept)
+    if known is not None and known.digest == digest and not known.fault:
+        return known
+    try:
+        module = catalog.module(name)
+        if module is None:
+            return Survey(name, digest, fault="it went away while the pages were made")
+    except WarpforgeError as error:
+        return Survey(name, digest, fault=error.message)
+    newest = newest_first(module.releases)
+    try:
+        latest = catalog.release(name, newest[0]) if newest else None
+    except WarpforgeError:
+        latest, digest = None, ""  # its page says what is wrong with it; the next time it is looked at again
+    about = next((module.metadata[key] for key in DESCRIPTIONS if key in module.metadata), "")
+    if latest is not None and not about:
+        about = next((latest.metadata[key] for key in DESCRIPTIONS if key in latest.metadata), "")
+    takes = dict(_takes(catalog, name, newest))
+    has_hazard = latest is not None and HAZARD in latest.metadata
+    return Survey(name, digest, newest[0] if newest else "", len(newest), about[:200], has_hazard, takes)
+
+
+def _takes(catalog: Catalog, module: str, releases: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    if not os.path.isdir(catalog.path / module / REPLAYS_DIR):
+        return
+    read: dict[str, list[str]] = {}
+    for name in releases:
+        try:
+            release = catalog.release(module, name)
+            if release is None or release.replay is None:
+                continue
+            if release.replay not in read:
+                plot = catalog.replay(module, release.replay)
+                read[release.replay] = taken(plot) if plot else []
+        except WarpforgeError:
+            continue  # its own page says so
+        yield name, read[release.replay]
+
+
+def taken(plot: Plot) -> list[str]:
+    """What a plot takes by name or by id, each once, as it spells it (without filters)."""
+    bases = [item.basis for _, item in every_input(plot)]
+    names = [f"catalog:{basis}" for basis in bases if isinstance(basis, CatalogRef)]
+    return [*dict.fromkeys(names + [f"ware:{basis}" for basis in bases if isinstance(basis, WareId)])]
+
+
+def _digest(top: Path, module: str, kept: Iterable[Path]) -> str:
+    """The module's document names each release by its hash, and a release its replay: nothing more need be read."""
+    digest = blake2b(digest_size=15)
+    for name in (MODULE_FILE, MIRRORS_FILE):
+        _add(digest, top / module / name)
+    for directory in (top, *kept):
+        verdicts = directory / module / VERDICTS_DIR
+        if verdicts.is_dir():
+            for path in sorted(verdicts.glob("*/*")):
+                digest.update(os.fsencode(os.path.relpath(path, verdicts)))
+                _add(digest, path)
+    return digest.hexdigest()
+
+
+def _add(digest: blake2b, path: Path) -> None:
+    try:
+        data = path.read_bytes()
+    except OSError:
+        data = b""
+    digest.update(len(data).to_bytes(8, "big"))
+    digest.update(data)

@@ -1,0 +1,169 @@
+"""``warpforge catalog generate-html`` and ``catalog serve``: a catalog as pages."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.catalogs import NAME, chosen_catalog, here
+from warpforge.errors import Invalid
+
+if TYPE_CHECKING:
+    from warpforge.catalog.html.publish import Published
+    from warpforge.catalog.tree import Catalog
+    from warpforge.workspace.find import Stack
+
+PORT: Final = 8080
+MANY: Final = 8  # chunks of modules from which on other processes help
+SHOWN: Final = 20  # faults
+
+OUTPUT = click.option("--output", "-o", metavar="DIR", help="Where the pages go; default: _html in the catalog.")
+PREFIX = click.option("--url-prefix", metavar="URL", help="What links begin with; default: they are relative.")
+DOWNLOAD = click.option("--download-url", metavar="URL", help="A warehouse to which wares are linked.")
+JOBS = click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Processes; default: the cores.")
+
+
+@click.command(cls=Command, name="generate-html")
+@NAME
+@OUTPUT
+@PREFIX
+@DOWNLOAD
+@JOBS
+@click.pass_context
+@pass_common
+def generate_html(
+    common: Common,
+    context: click.Context,
+    name: str | None,
+    output: str | None,
+    url_prefix: str | None,
+    download_url: str | None,
+    jobs: int | None,
+) -> None:
+    """Write a catalog as pages for people; those that did not change are left alone.
+
+    They work from a file and from a server. A release that cannot be shown is told of, and the exit status is 2.
+    """
+    stack = here(common)
+    catalog = chosen_catalog(context, stack, name, make=False)
+    _, published = _publish(common, stack, catalog, output, url_prefix, download_url, jobs)
+    _raise_faults(published)
+
+
+@click.command(cls=Command, name="serve")
+@NAME
+@OUTPUT
+@PREFIX
+@DOWNLOAD
+@JOBS
+@click.option("--port", "-p", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any free one.")
+@click.pass_context
+@pass_common
+def serve(
+    common: Common,
+    context: click.Context,
+    name: str | None,
+    output: str | None,
+    url_prefix: str | None,
+    download_url: str | None,
+    jobs: int | None,
+    port: int,
+) -> None:
+    """Write a catalog as pages, and serve them to this machine until interrupted."""
+    from warpforge.engine.page_server import PageServer
+
+    stack = here(common)
+    catalog = chosen_catalog(context, stack, name, make=False)
+    directory, published = _publish(common, stack, catalog, output, url_prefix, download_url, jobs)
+    for fault in published.faults[:SHOWN]:
+        common.note(printable(fault))
+    with PageServer("127.0.0.1", port, directory, lambda line: _say(common, line)) as server:
+        address = f"http://localhost:{server.server_port}"
+        common.result(to_json({"serving": {"address": address}}) if common.json else f"Serving at {address}")
+        sys.stdout.flush()
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            pass  # that is how it ends
+
+
+def _publish(
+    common: Common,
+    stack: Stack,
+    catalog: Catalog,
+    output: str | None,
+    url_prefix: str | None,
+    download_url: str | None,
+    jobs: int | None,
+) -> tuple[Path, Published]:
+    from warpforge.catalog.html.publish import Publisher
+    from warpforge.catalog.html.site import Site
+    from warpforge.cli.spread import spread
+    from warpforge.engine.verdicts import PLACE
+    from warpforge.mirror.protocol import ca_path, shown
+
+    directory = Path(os.path.abspath(common.settings.cwd / output)) if output else catalog.path / "_html"
+    site = Site(catalog.name, url_prefix or None, download_url or "", shown, ca_path)
+    internals = dict.fromkeys(workspace.internal for workspace in stack)
+    state = stack.root.internal / "pages" / f"{blake2b(os.fsencode(directory), digest_size=12).hexdigest()}.json"
+    publisher = Publisher(site, catalog, directory, [internal / PLACE for internal in internals], state)
+    count = jobs or len(os.sched_getaffinity(0))
+
+    def several(function: Callable[[Any], Any], chunks: Any) -> Iterator[Any]:
+        return spread(function, chunks, jobs=count, least=MANY)
+
+    with _bar(common) as progress:
+        published = publisher.publish(several, progress)
+    if common.json:
+        counts = {key: value for key, value in published._asdict().items() if key != "faults"}
+        print(to_json({"published": {"name": catalog.name, "path": str(directory), **counts}}))
+    else:
+        common.result(printable(f'published HTML for catalog "{catalog.name}" to {directory}'))
+        if common.verbose:
+            common.note(f"{published.pages} pages, {published.written} of them written")
+    return directory, published
+
+
+def _raise_faults(published: Published) -> None:
+    if published.faults:
+        more = f"\n  ... and {len(published.faults) - SHOWN} more" if len(published.faults) > SHOWN else ""
+        lines = "".join(f"\n  {fault}" for fault in published.faults[:SHOWN])
+        raise Invalid(
+            "catalog-invalid",
+            f"the pages are written, but {len(published.faults)} thing(s) cannot be shown as they should; "
+            f"`warpforge catalog check` says more:{lines}{more}",
+            reason="pages",
+        )
+
+
+@contextmanager
+def _bar(common: Common) -> Iterator[Callable[[int, int], None]]:
+    """On a terminal, a bar; hears how many modules of how many are done."""
+    if common.quiet or common.json or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, highlight=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("looking at modules", total=None)
+
+        def progress(done: int, total: int) -> None:
+            bar.update(task, description="writing pages", completed=done, total=total)
+
+        yield progress
+
+
+def _say(common: Common, line: str) -> None:
+    if common.verbose and not common.quiet:
+        click.echo(printable(line), err=True)
