@@ -20,8 +20,6 @@ import pytest
 from support.plots import plot, script
 from support.world import WARPFORGE, World
 
-pytestmark = pytest.mark.both
-
 
 def made(world: World, *more: str, env: dict[str, str] | None = None, lead: tuple[str, ...] = ()) -> Any:
     """What a forced run of plot.wf says of its formula and result, started by ``lead`` in this environment."""
@@ -66,6 +64,7 @@ def test_z02_what_is_around_the_engine_changes_nothing(box_world: World, tmp_pat
         assert made(box_world, **how) == usual, name  # type: ignore[arg-type]
 
 
+@pytest.mark.both
 def test_z02_where_the_workspace_is_changes_nothing(box_world: World, tmp_path: Path) -> None:
     box_world.write("plot.wf", plot({"look": script(*LOOK, outputs={"o": "/o"})}, {"o": "pipe:look:o"}))
     usual = made(box_world)
@@ -100,6 +99,7 @@ def grow(top: Path, names: list[str], *, sparse: bool, link: bool) -> Path:
     return top
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("packtype", ["ztar", "tar"])
 def test_z01_how_a_tree_came_to_be_changes_no_id(world: World, tmp_path: Path, packtype: str) -> None:
     world.root_workspace()
@@ -150,6 +150,7 @@ def test_z04_the_compressor_changes_no_id(world: World, tmp_path: Path) -> None:
         assert ware in world.run("ware", "scan", "--packtype", "tar", path).out.split(), name
 
 
+@pytest.mark.both
 def test_z06_a_run_that_was_killed_and_done_again_gives_the_same(box_world: World) -> None:
     steps = {"a": script("echo a > /o", outputs={"o": "/o"})}
     steps["b"] = script("cat /i > /o; echo begun; sleep $(cat /d/time); echo b >> /o", outputs={"o": "/o"})

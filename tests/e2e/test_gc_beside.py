@@ -20,8 +20,6 @@ from support.world import WARPFORGE, World
 from warpforge.mirror.protocol import ca_path
 from warpforge.model.atoms import WareId
 
-pytestmark = pytest.mark.both
-
 GATE = "until [ -e /gate/open ]; do sleep 0.05; done"
 
 
@@ -82,6 +80,7 @@ def garbage(world: World, text: str = "garbage") -> str:
     return world.run("ware", "pack", "trash").out.strip()
 
 
+@pytest.mark.both
 def test_a_collection_passes_while_an_action_runs(box_world: World) -> None:
     trash = garbage(box_world)
     with building(box_world) as build:
@@ -96,6 +95,7 @@ def test_a_collection_passes_while_an_action_runs(box_world: World) -> None:
     assert box_world.run("store", "verify", "--deep").exit == 0
 
 
+@pytest.mark.both
 def test_repair_waits_until_no_action_runs(box_world: World) -> None:
     with building(box_world) as build:
         error = box_world.fail("store", "repair", "--wait", "1s").error
@@ -178,6 +178,7 @@ def test_collectors_and_a_repair_at_once(box_world: World) -> None:
     assert box_world.run("store", "verify", "--deep").exit == 0
 
 
+@pytest.mark.both
 def test_a_box_outlives_the_thread_that_made_the_first_one(box_world: World) -> None:
     """X11: every step runs in a thread of its own, and the kernel would kill with it what that thread started."""
     steps = {name: script(f"sleep 0.2; echo {name}") for name in ("a", "b", "c")}

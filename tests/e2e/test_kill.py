@@ -21,7 +21,7 @@ from warpforge.pack.packer import scan
 from warpforge.store.store import Store
 from warpforge.store.verify import verify
 
-EVERY = int(os.environ.get("WARPFORGE_TEST_EVERY", "53"))
+EVERY = int(os.environ.get("WARPFORGE_TEST_EVERY", "149"))
 PARTS = 4
 COMMAND = [str(WARPFORGE), "--json", "--quiet", "run", "plot.wf"]
 

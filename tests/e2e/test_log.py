@@ -14,8 +14,6 @@ import pytest
 from support.plots import plot, script
 from support.world import WARPFORGE, World
 
-pytestmark = pytest.mark.both
-
 
 @pytest.fixture
 def ran(box_world: World) -> World:
@@ -94,6 +92,7 @@ def until(world: World, count: int) -> list[dict[str, Any]]:
     raise AssertionError(f"{count} executions never ran at once")
 
 
+@pytest.mark.both
 def test_what_another_process_runs_is_followed_to_its_end(box_world: World) -> None:
     running = start(box_world)
     try:

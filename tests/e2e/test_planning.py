@@ -15,8 +15,6 @@ from support.faults import needs_strace
 from support.plots import BUSYBOX, plot, script, step, subplot
 from support.world import WARPFORGE, World
 
-pytestmark = pytest.mark.both
-
 STEPS: dict[str, Any] = {
     "a": script("mkdir /out", "cat /src/x > /out/x", inputs={"/src": "ingest:dir:src"}, outputs={"o": "/out"}),
     "deep": subplot(
@@ -62,6 +60,7 @@ def test_what_is_planned_is_what_happens(box_world: World) -> None:
     assert set(verdicts(box_world, "--force").values()) == {"run", "waits"}
 
 
+@pytest.mark.both
 def test_nothing_is_executed_and_nothing_is_written(box_world: World) -> None:
     needs_strace()
     make(box_world)

@@ -9,8 +9,6 @@ import pytest
 from support.plots import plot, script, subplot
 from support.world import Result, World
 
-pytestmark = pytest.mark.both
-
 
 def of_a(text: str) -> dict[str, Any]:
     return script(
@@ -59,6 +57,7 @@ def explained(result: Result) -> dict[str, dict[str, Any]]:
     return {reason["step"]: reason for reason in result.all("why")}
 
 
+@pytest.mark.both
 def test_a_changed_line_and_its_consequences(ran: World) -> None:
     write(ran, a=OTHER)
     told = ask(ran, "a")

@@ -12,8 +12,6 @@ from support.plots import plot, script
 from support.rootfs import make_glibc_root
 from support.world import World
 
-pytestmark = pytest.mark.both
-
 # by variation, a line whose output it changes, and no other of the nine does
 PLANTED = {
     "time": "date +%s > /o",
@@ -74,6 +72,7 @@ def test_each_planted_nondeterminism_is_found_and_named(box_world: World, name: 
     assert {trial["verdict"] for trial in found.values()} <= {"same", "differs", "unclear", "not varied"}
 
 
+@pytest.mark.both
 def test_a_good_step_has_the_best_grade_and_nothing_is_remembered(box_world: World) -> None:
     box_world.write("plot.wf", planted("cat /in/* > /o"))
     _, summary, status = trials(box_world, "plot.wf:bad")
@@ -106,6 +105,7 @@ def test_an_action_that_a_variation_breaks_names_it(box_world: World) -> None:
     assert (found["hostname"]["verdict"], summary["causes"]) == ("fails", ["hostname"])
 
 
+@pytest.mark.both
 def test_another_date_where_a_preload_works(box_world: World, tmp_path: Path) -> None:
     root = make_glibc_root(tmp_path / "glibc", ["date", "sh", "mkdir"])
     ware = box_world.run("ware", "pack", root).out.strip()
@@ -148,6 +148,7 @@ def test_rebuild_of_what_is_the_same_succeeds_and_runs_everything(box_world: Wor
     assert ran.one("plotresults") == before
 
 
+@pytest.mark.both
 def test_rebuild_sees_what_a_tar_id_does_not_cover(box_world: World) -> None:
     line = "mkdir /o; ln -s $(cat /proc/sys/kernel/random/uuid) /o/link"
     box_world.write("plot.wf", plot({"s": script(line, outputs={"o": {"from": "/o", "packtype": "tar"}})}))

@@ -21,8 +21,6 @@ from warpforge.model.ident import formula_id
 from warpforge.model.serial import load_plot
 from warpforge.plan.plan import FormulaTask, Plan
 
-pytestmark = pytest.mark.both
-
 
 def failures(failed: Result) -> list[dict[str, Any]]:
     """What the one error says of all failures."""
@@ -56,6 +54,7 @@ def tree_of_failures() -> dict[str, Any]:
     )
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("jobs", ["1", "4"])
 def test_keep_going_runs_what_still_can_and_ends_with_one_list(box_world: World, jobs: str) -> None:
     box_world.write("plot.wf", tree_of_failures())
@@ -156,6 +155,7 @@ def stop(world: World, plot_path: str, signals: tuple[int, ...], *more: str) -> 
     return status, said, time.monotonic() - since
 
 
+@pytest.mark.both
 @pytest.mark.parametrize(
     "signals", [(signal.SIGINT,), (signal.SIGINT, signal.SIGINT), (signal.SIGTERM, signal.SIGINT), (signal.SIGHUP,)]
 )

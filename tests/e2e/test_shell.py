@@ -15,7 +15,6 @@ from support.plots import plot, script, step
 from support.processes import find_by_command, wait_until
 from support.world import WARPFORGE, World
 
-pytestmark = pytest.mark.both
 OUT = {"o": "/o"}
 
 
@@ -54,6 +53,7 @@ def sit(world: World, *args: str) -> pexpect.spawn[str]:
     return child
 
 
+@pytest.mark.both
 def test_a_step_is_entered_as_its_action_would_find_it(box_world: World) -> None:
     box_world.write("plot.wf", broken())
     lines = "cat /in/x /text; echo $WORD; env | sort; ls /f; pwd"
@@ -115,6 +115,7 @@ def test_an_error_says_the_entry_the_last_lines_and_the_way_in(box_world: World)
         assert (details["signal"], details["entry"]) == (("9", "15")[number], "1")
 
 
+@pytest.mark.both
 def test_a_failed_box_is_entered_as_it_was_left(box_world: World) -> None:
     box_world.write("plot.wf", broken())
     failed = box_world.fail("run", "plot.wf")
@@ -157,6 +158,7 @@ def test_a_success_keeps_nothing_and_an_invalid_output_keeps_its_box(box_world: 
         assert box_world.run("shell", "--failed", name, "--", "cat", "/x").out == "x\n"
 
 
+@pytest.mark.both
 def test_a_script_is_taken_up_where_it_failed(box_world: World) -> None:
     box_world.write("plot.wf", broken())
     box_world.fail("run", "plot.wf")
@@ -198,6 +200,7 @@ def test_a_script_that_cannot_be_taken_up_runs_whole(box_world: World, change: d
     assert all(line["hit"] for line in box_world.run("--json", "run", "plot.wf").all("finished"))
 
 
+@pytest.mark.both
 def test_the_shell_has_a_terminal_of_its_own(box_world: World) -> None:
     box_world.write("plot.wf", broken())
     child = sit(box_world, "shell", "plot.wf:make", "--at-entry", "1")
@@ -237,6 +240,7 @@ def test_the_callers_terminal_is_given_back_and_cannot_be_typed_into(box_world: 
     child.close()
 
 
+@pytest.mark.both
 def test_two_cannot_be_in_one_failed_box_and_nothing_is_left_of_one_that_is_killed(box_world: World) -> None:
     marker = f"sleep 47{os.getpid()}"
     box_world.write("plot.wf", broken())

@@ -10,8 +10,6 @@ import pytest
 from support.plots import plot, script
 from support.world import World
 
-pytestmark = pytest.mark.both
-
 GIT = {"GIT_AUTHOR_NAME": "t", "GIT_AUTHOR_EMAIL": "t@t", "GIT_COMMITTER_NAME": "t", "GIT_COMMITTER_EMAIL": "t@t"}
 
 
@@ -33,6 +31,7 @@ def tree(world: World, path: str = "tree") -> None:
     world.path(f"{path}/link").symlink_to("a/file")
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("packtype", ["tar", "ztar"])
 def test_pack_scan_unpack_and_show_agree(world: World, packtype: str) -> None:
     tree(world)
@@ -125,6 +124,7 @@ def test_a_changed_release_is_refused(box_world: World) -> None:
     assert failed.causes[-1]["details"]["reason"] == "hash"
 
 
+@pytest.mark.both
 def test_a_missing_ware_comes_from_its_mirror(box_world: World) -> None:
     tree(box_world)
     ware = box_world.run("ware", "pack", "-t", "tar", "--to", box_world.path("mirror"), "tree").out.strip()
@@ -228,6 +228,7 @@ def test_submodules_come_along_or_are_an_error(box_world: World) -> None:
     assert (failed.causes[0]["code"], failed.causes[0]["details"]["path"]) == ("warpforge-error-git", "sub")
 
 
+@pytest.mark.both
 def test_directory_ingests_leave_out_what_is_ignored(box_world: World) -> None:
     tree(box_world, "src")
     box_world.write("src/.wfignore", "*.o\n/build/\n!keep.o\n")
@@ -308,6 +309,7 @@ def test_check_tells_everything_and_fmt_keeps_the_id(world: World) -> None:
     assert world.run("check", "--verbose", "loose.wf").out == world.path("loose.wf").read_text()
 
 
+@pytest.mark.both
 def test_quickstart_runs(box_world: World) -> None:
     box_world.path("new").mkdir()
     box_world.run("quickstart", "example.org/new", cwd="new")

@@ -49,10 +49,11 @@ def converse(
 ) -> bytes:
     """What git says on stdout; ``moved`` is told the bytes that came into the repository so far. Raises GitFailed."""
     watch = Watch(policy)
+    before = bare.packed_bytes()  # before it is started: a small commit may be there sooner than we look again
     process = bare.start_guarded(*arguments, environment=environment)
     try:
         watch.begin(lambda: _end(process))
-        heard = _Heard(bare, process, watch, policy, moved)
+        heard = _Heard(bare, before, process, watch, policy, moved)
         heard.all()
         if process.wait():
             raise GitFailed("net", watch.why) if watch.why else _explain(bytes(heard.err))
@@ -72,6 +73,7 @@ class _Heard:
     def __init__(
         self,
         bare: Bare,
+        before: int,
         process: subprocess.Popen[bytes],
         watch: Watch,
         policy: Policy,
@@ -84,7 +86,7 @@ class _Heard:
         self._watch = watch
         self._policy = policy
         self._moved = moved
-        self._before = bare.packed_bytes()
+        self._before = before
         self._size = 0
 
     def all(self) -> None:
