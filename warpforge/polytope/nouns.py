@@ -5,22 +5,48 @@ Values that references or code may stand in are left as they were written (``Val
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
 Value = None | bool | int | float | str | list["Value"] | dict[str, "Value"]
+Way = tuple[str | int, ...]  # keys and indices, from the root of a file
 Condition = Literal["success", "always", "failed"]
 
 CONDITIONS: Final[tuple[Condition, ...]] = ("success", "always", "failed")
 
 
-class Place(msgspec.Struct, frozen=True):
+class Place(NamedTuple):
     """Where something was written: a file, and a line and a column from 1 (0: not known)."""
 
     path: str = ""
     line: int = 0
     column: int = 0
+
+
+NOWHERE: Final = Place()
+
+
+class Places:
+    """Where every part of a file was written. Not a part of what the file says: all are alike."""
+
+    __slots__ = ("_name", "_of")
+
+    def __init__(self, name: str = "", of: dict[tuple[str | int, ...], tuple[int, int]] | None = None) -> None:
+        self._name = name
+        self._of = of or {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Places)
+
+    def __hash__(self) -> int:
+        return 0
+
+    def find(self, way: tuple[str | int, ...]) -> Place:
+        """The place of a part, or of the nearest thing around it."""
+        while way and way not in self._of:
+            way = way[:-1]
+        return Place(self._name, *self._of.get(way, (0, 0)))
 
 
 class Parameter(msgspec.Struct, frozen=True):
@@ -34,7 +60,10 @@ class Parameter(msgspec.Struct, frozen=True):
 
 
 class Module(msgspec.Struct, frozen=True, kw_only=True):
-    """Either ``module`` (with ``args``), or ``code``. ``code`` keeps its prefix."""
+    """Either ``module`` (with ``args``), or ``code``, which keeps its prefix; a built-in with neither is a primitive.
+
+    ``way`` leads to the arguments in the file.
+    """
 
     id: str
     info: str = ""
@@ -44,6 +73,7 @@ class Module(msgspec.Struct, frozen=True, kw_only=True):
     code: str = ""
     is_default: bool = False
     place: Place = Place()
+    way: Way = ()
 
 
 class After(msgspec.Struct, frozen=True):
@@ -54,7 +84,10 @@ class After(msgspec.Struct, frozen=True):
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """One of ``call`` (a module's, or a template's, reference), ``template`` and ``code``."""
+    """One of ``call`` (a module's, or a template's, reference), ``template`` (its id) and ``code``.
+
+    ``way`` leads to the arguments in the file.
+    """
 
     id: str
     call: str = ""
@@ -63,6 +96,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     args: dict[str, Value] = {}
     after: tuple[After, ...] = ()
     place: Place = Place()
+    way: Way = ()
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +137,11 @@ class Include(msgspec.Struct, frozen=True):
 
 
 class PolytopeFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One file. ``path`` is absolute; "" for a built-in's."""
+    """One file. ``path`` is absolute; for a built-in's it is its name, as ``polytope/postgres``.
+
+    A tool is a template here, and so is a module that consists of steps. ``places`` leads from the way to a part of the
+    file (keys and indices) to its line and column.
+    """
 
     path: str
     modules: tuple[Module, ...] = ()
@@ -112,3 +150,13 @@ class PolytopeFile(msgspec.Struct, frozen=True, kw_only=True):
     include: tuple[Include, ...] = ()
     instructions: str = ""
     tools_only: tuple[str, ...] = ()
+    places: Places = Places()
+
+    @property
+    def nouns(self) -> tuple[Module | Template, ...]:
+        """All that can be referred to; templates go before modules."""
+        return (*self.templates, *self.modules)
+
+    @property
+    def is_builtin(self) -> bool:
+        return bool(self.path) and not self.path.startswith("/")

@@ -1,0 +1,221 @@
+"""Runs code in workers, within bounds. Safe for threads: each piece of code has a worker to itself."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, NamedTuple
+
+from warpforge.errors import Failed, Unable, WarpforgeError
+from warpforge.polytope.code import wire
+from warpforge.polytope.code.host import CALLS, ENDS, Host, NoHost
+from warpforge.polytope.issues import spell
+from warpforge.polytope.nouns import Place, Value
+
+NAMES: Final = {"js": "JavaScript", "clj": "Clojure", "py": "Python"}
+
+_START: Final = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); from warpforge.polytope.code.worker import main; main()"
+)
+_ROOT: Final = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+
+
+class Code(NamedTuple):
+    """``language``: js, clj or py. ``place``: of the text that holds it."""
+
+    language: str
+    text: str
+    place: Place = Place()
+
+
+class Scope(NamedTuple):
+    """What code sees: ``params`` (also as inputs), and ``variables`` by their names in kebab-case."""
+
+    params: Mapping[str, Value]
+    variables: Mapping[str, Value] = MappingProxyType({})
+
+
+class Bounds(NamedTuple):
+    """``seconds`` of computing, the waits for the host not counted; ``memory`` in bytes."""
+
+    seconds: float = 10.0
+    memory: int = 512 << 20
+
+
+BOUNDS: Final = Bounds()
+
+
+class Evaluator:
+    """Keeps workers that wait for code; close it, or use it in ``with``."""
+
+    def __init__(self, bounds: Bounds = BOUNDS) -> None:
+        self._bounds = bounds
+        self._lock = threading.Lock()
+        self._idle: list[_Worker] = []
+        self._busy: set[_Worker] = set()
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all workers, those at work too."""
+        with self._lock:
+            workers = [*self._idle, *self._busy]
+            self._idle.clear()
+        for worker in workers:
+            worker.end()
+
+    def evaluate(self, code: Code, scope: Scope, host: Host | None = None) -> Value:
+        """The value of the code. Calls of pt.* go to ``host``, in this thread; without one they are refused.
+
+        Errors: ``generator-failed``, reasons ``code`` (the code raised), ``syntax``, ``time``, ``memory``, and
+        ``python`` for code that runs only in a box; what the host raised, when the code did not catch it.
+        """
+        if code.language == "py":
+            message = "Python code runs only inside of a box, as the code of a module or a step"
+            raise Failed("generator-failed", _at(code, message), reason="python")
+        worker = self._take()
+        is_whole = False
+        try:
+            value = worker.run(code, scope, host or NoHost(), self._bounds)
+            is_whole = True
+            return value
+        except _Said:
+            is_whole = True
+            raise
+        finally:
+            self._give(worker, is_whole=is_whole)
+
+    def _take(self) -> _Worker:
+        with self._lock:
+            worker = self._idle.pop() if self._idle else None
+        if worker is None:
+            worker = _Worker(self._bounds)
+        with self._lock:
+            self._busy.add(worker)
+        return worker
+
+    def _give(self, worker: _Worker, *, is_whole: bool) -> None:
+        with self._lock:
+            self._busy.discard(worker)
+            if is_whole:
+                self._idle.append(worker)
+        if not is_whole:
+            worker.end()
+
+
+class _Said(Failed):
+    """The code failed, and its worker is as good as before."""
+
+
+class _Worker:
+    """One process."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _START, _ROOT, str(bounds.memory)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={"LANG": "C.UTF-8"},
+                cwd="/",
+                start_new_session=True,  # a Ctrl-C is for us to hear
+                bufsize=0,
+            )
+        except OSError as error:
+            raise Unable("syscall", f"no process for code: {error.strerror}", cause=error) from error
+        assert self._process.stdin and self._process.stdout
+        self._to, self._of = self._process.stdin.fileno(), self._process.stdout.fileno()
+
+    def run(self, code: Code, scope: Scope, host: Host, bounds: Bounds) -> Value:
+        """Errors: as ``evaluate`` says."""
+        request = {"language": code.language, "text": code.text, "time": bounds.seconds}
+        request |= {"params": dict(scope.params), "variables": dict(scope.variables)}
+        left = bounds.seconds
+        last: WarpforgeError | None = None
+        message: Any = request
+        while True:
+            began = time.monotonic()
+            answer = self._exchange(message, began + left, code, bounds)
+            left -= time.monotonic() - began
+            if "call" not in answer:
+                return _outcome(answer, code, last)
+            try:
+                message = {"value": _ask(host, str(answer["call"]), answer["args"])}
+            except WarpforgeError as error:
+                if answer["call"] in ENDS:
+                    raise
+                last = error
+                message = {"error": error.message, "data": {"code": error.code, **error.details}}
+
+    def _exchange(self, message: Any, deadline: float, code: Code, bounds: Bounds) -> dict[str, Any]:
+        try:
+            wire.send(self._to, message)
+            answer = wire.receive(self._of, deadline)
+        except TimeoutError:
+            raise _failed(code, f"does not end: stopped after {bounds.seconds:g} s", "time") from None
+        except wire.TooLong:
+            raise _failed(code, "gives or takes more data than any may", "memory") from None
+        except wire.Ended:
+            raise self._died(code) from None
+        assert isinstance(answer, dict)
+        return answer
+
+    def _died(self, code: Code) -> Failed:
+        import signal
+
+        status = self._process.wait()
+        if status == -signal.SIGXCPU:
+            return _failed(code, "does not end: stopped", "time")
+        return _failed(code, "takes too much memory: its process ended", "memory")
+
+    def end(self) -> None:
+        """Kill it; it has nothing to tidy up."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream:
+                stream.close()
+
+
+def _ask(host: Host, name: str, args: list[Value]) -> Value:
+    if name not in CALLS:
+        raise Failed("generator-failed", f"pt/{name} is not known", reason="code")
+    return host.call(name, args)
+
+
+def _outcome(answer: dict[str, Any], code: Code, last: WarpforgeError | None) -> Value:
+    if "error" not in answer:
+        value: Value = answer["value"]
+        return value
+    error = answer["error"]
+    cause = last if last is not None and last.message in error["message"] else None
+    place = f"line {error['line']}: " if error["line"] else ""
+    raise _Said(
+        "generator-failed",
+        _at(code, f"{NAMES[code.language]} code: {place}{error['message']}"),
+        reason=error["reason"],
+        line=error["line"] or None,
+        column=error["column"] or None,
+        cause=cause,
+    )
+
+
+def _failed(code: Code, what: str, reason: str) -> Failed:
+    return Failed("generator-failed", _at(code, f"{NAMES[code.language]} code {what}"), reason=reason)
+
+
+def _at(code: Code, message: str) -> str:
+    where = spell(code.place)
+    return f"{where}: {message}" if where else message

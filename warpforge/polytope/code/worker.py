@@ -1,0 +1,85 @@
+"""The process in which code runs. Started by the evaluator; speaks over its standard input and output.
+
+Everything that it needs is loaded first; then it gives up whatever it could do besides computing. What is left is
+bounded by its limits of memory and of time on a processor, and the evaluator kills it when code overdraws.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import threading
+from typing import Any, Final
+
+from warpforge.polytope.code import clojure_code, javascript_code, wire
+from warpforge.polytope.code.faults import Fault
+
+_STACK: Final = 128 << 20
+
+_IN, _OUT = 0, 1
+
+
+def main() -> None:
+    """Serve until the evaluator hangs up. argv: the bytes of memory that code may take."""
+    _give_up(int(sys.argv[1]))
+    sys.setrecursionlimit(12_000)
+    threading.stack_size(_STACK)
+    thread = threading.Thread(target=_serve)
+    thread.start()
+    thread.join()
+    os._exit(0)
+
+
+def _give_up(memory: int) -> None:
+    with open("/proc/self/statm") as statm:
+        now = int(statm.read().split()[0]) * resource.getpagesize()
+    for what, limit in (
+        (resource.RLIMIT_AS, now + _STACK + memory),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_NOFILE, 0),  # those that are open stay so
+    ):
+        resource.setrlimit(what, (limit, limit))
+
+
+def _serve() -> None:
+    try:
+        while True:
+            request = wire.receive(_IN)
+            _bound_time(request["time"])
+            wire.send(_OUT, _answer(request))
+    except wire.Ended:
+        pass
+
+
+def _bound_time(seconds: float) -> None:
+    """Should nobody be there any more to kill this process, the kernel does."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + seconds) + 2, resource.RLIM_INFINITY))
+
+
+def _answer(request: dict[str, Any]) -> dict[str, Any]:
+    run = javascript_code.run if request["language"] == "js" else clojure_code.run
+    try:
+        return {"value": run(request["text"], request["params"], request["variables"], _call)}
+    except Fault as fault:
+        return {"error": fault.to_serial()}
+    except MemoryError:
+        return {"error": Fault("the code takes too much memory", reason="memory").to_serial()}
+    except RecursionError:
+        return {"error": Fault("calls are nested too deep").to_serial()}
+    except Exception as error:
+        return {"error": Fault(f"{type(error).__name__}: {error}").to_serial()}
+
+
+def _call(name: str, args: list[Any]) -> Any:
+    """Ask the host, and wait. Errors: Fault."""
+    try:
+        wire.send(_OUT, {"call": name, "args": args})
+    except (TypeError, ValueError) as error:
+        raise Fault(f"pt/{name}: {error}") from error
+    answer = wire.receive(_IN)
+    if "error" in answer:
+        raise Fault(answer["error"], data=answer.get("data"), is_of_host=True)
+    return answer["value"]
