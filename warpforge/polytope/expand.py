@@ -47,7 +47,7 @@ class Level(msgspec.Struct, frozen=True):
 
 
 class Leaf(msgspec.Struct, frozen=True, kw_only=True):
-    """What a call comes down to: one of ``primitive`` (as ``polytope/container``), ``code`` and ``template``.
+    """What a call comes down to: one of ``primitive`` (as ``container!exec``), ``code`` and ``template``.
 
     ``params``: what it was given, checked, with what it does not declare; ``levels``: the way down, outermost first.
     ``variables``: what its code calls module-repo-ref and the like. ``base``: the directory of the outermost file.
@@ -113,8 +113,9 @@ def _leaf(levels: list[Level], resolver: Resolver, warnings: list[Issue]) -> Lea
 
 
 def primitive_name(file: PolytopeFile, name: str) -> str:
-    """``polytope/container``, ``polytope/container!exec``"""
-    return file.path if file.path.rpartition("/")[2] == name else f"{file.path}!{name}"
+    """``container``, ``container!exec``"""
+    whole = file.path.rpartition("/")[2]
+    return whole if whole == name else f"{whole}!{name}"
 
 
 def _check_depth(levels: list[Level], call: Call, file: PolytopeFile, noun: Module | Template) -> None:

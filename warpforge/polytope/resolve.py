@@ -7,8 +7,9 @@ from typing import Protocol
 
 import msgspec
 
-from warpforge.errors import Invalid, Missing, WarpforgeError
+from warpforge.errors import Invalid, Missing
 from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
+from warpforge.polytope.code.host import camel
 from warpforge.polytope.library import Library, repository_of
 from warpforge.polytope.marks import SecretText, Unknown, find_unknown, holds_secret, mark_secrets
 from warpforge.polytope.nouns import PolytopeFile, Value, Way
@@ -142,24 +143,19 @@ class Resolver:
         return made
 
     def run(self, code: Code, frame: Frame) -> Value:
-        """The value of code that only computes; texts in it that hold a secret are marked."""
-        scope = Scope(frame.params, self.variables(frame))
-        unknown = find_unknown(frame.params) if self.is_dry else None
-        try:
-            value = self.evaluator.evaluate(code, scope, _Lookups(self, frame))
-        except WarpforgeError:
-            if unknown is None and not self.is_dry:
-                raise
-            if unknown is None and not self._asks(code):
-                raise
+        """The value of code that only computes; texts in it that hold a secret are marked.
+
+        In a dry run, code that names something unknown is not run: its value is unknown, too.
+        """
+        if self.is_dry and self._names_unknown(code, frame):
             return Unknown(f"pt.{code.language}")
-        if unknown is not None and value is None:
-            return Unknown(f"pt.{code.language}")
+        value = self.evaluator.evaluate(code, Scope(frame.params, self.variables(frame)), _Lookups(self, frame))
         return self._anchor_all(mark_secrets(value, frozenset(self.secrets)), frame)
 
-    def _asks(self, code: Code) -> bool:
-        return any(
-            word in code.text for word in ("pt/value", "pt/secret", "pt/output", "pt.value", "pt.secret", "pt.output")
+    def _names_unknown(self, code: Code, frame: Frame) -> bool:
+        names = [name for name, value in frame.params.items() if find_unknown(value) is not None]
+        return any(word in code.text for name in names for word in (name, camel(name))) or any(
+            word in code.text for dot in "/." for word in (f"pt{dot}value", f"pt{dot}secret", f"pt{dot}output")
         )
 
     # places of the host and of repositories
@@ -201,15 +197,16 @@ class Resolver:
         file = frame.file
         repository = self.project() if file is None or file.is_builtin else self.repository(file)
         inner = path or ""
-        if (file is not None and not file.is_builtin and inner in (".", "./")) or inner.startswith("./"):
+        if inner and not inner.startswith("/") and file is not None and not file.is_builtin:
             inner = os.path.relpath(os.path.join(self.base(file), inner), repository)
-        return {**value, "repo": repository, "path": inner}
+        return {**value, "repo": repository, "path": os.path.normpath("/" + inner.lstrip("/"))}
 
     def _host_path(self, path: str, frame: Frame) -> str:
-        """``./x`` starts from the working directory, ``x`` from the directory of its file."""
-        start = self.cwd if path == "." or path.startswith(("./", "../")) else self.base(frame.file)
-        start = self.base(frame.file) if path == "." else start
-        return os.path.normpath(os.path.join(start, os.path.expanduser(path) if path.startswith("~/") else path))
+        """``./x`` and ``.`` start from the working directory, ``x`` from the directory of its file."""
+        if path == "~" or path.startswith("~/"):
+            return path  # whose home it is, those know who make the mounts
+        start = self.cwd if path == "." or path.startswith("./") else self.base(frame.file)
+        return os.path.normpath(os.path.join(start, path))
 
     def _anchor_all(self, value: Value, frame: Frame) -> Value:
         if isinstance(value, list):

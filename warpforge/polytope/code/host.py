@@ -16,7 +16,7 @@ CALLS: Final = frozenset(
         "await-user-input", "call-module", "call-tool", "container-exec", "container-ls", "eval", "fail",
         "get-job-value", "get-project-value", "get-step-value", "get-value", "http-request", "log", "log-chunk",
         "module-project-ref", "module-repo-ref", "open-service", "read-container-file", "read-edn", "read-json",
-        "read-repo-file", "read-yaml", "request-user-input", "set-job-value", "set-project-value", "set-secret",
+        "read-repo-file", "read-yaml", "request-user-input", "set-job-value", "set-project-value", "set-secret", "await-service", "close-service", "service-address",
         "set-step-value", "set-value", "sleep", "spawn", "spawn-container", "spawn-image-build", "spawn-step", "stop",
         "stop-service", "store-dataset", "write-container-file", "write-edn", "write-json", "write-yaml",
     )

@@ -130,6 +130,7 @@ class Reader:
         if len(items) % 2:
             raise self._fail("a map with a key and no value", start)
         made = Map()
+        made.at = self.place(start)
         for key, value in zip(items[::2], items[1::2], strict=True):
             if key in made:
                 raise self._fail(f"the key {key!r} is there twice", start)
