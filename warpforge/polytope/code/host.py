@@ -11,14 +11,15 @@ from warpforge.polytope.nouns import Value
 # in Clojure pt/NAME; in JavaScript pt.name, in camelCase
 CALLS: Final = frozenset(
     (
-        "param", "params", "input", "value", "values", "secret", "output", "await-container-exited",
-        "await-container-started", "await-done", "await-exec-exit", "await-image-build", "await-started",
-        "await-user-input", "call-module", "call-tool", "container-exec", "container-ls", "eval", "fail",
-        "get-job-value", "get-project-value", "get-step-value", "get-value", "http-request", "log", "log-chunk",
-        "module-project-ref", "module-repo-ref", "open-service", "read-container-file", "read-edn", "read-json",
-        "read-repo-file", "read-yaml", "request-user-input", "set-job-value", "set-project-value", "set-secret", "await-service", "close-service", "service-address",
-        "set-step-value", "set-value", "sleep", "spawn", "spawn-container", "spawn-image-build", "spawn-step", "stop",
-        "stop-service", "store-dataset", "write-container-file", "write-edn", "write-json", "write-yaml",
+        "await-container-exited", "await-container-started", "await-done", "await-exec-exit", "await-image-build",
+        "await-service", "await-started", "await-user-input", "call-module", "call-tool", "close-service",
+        "container-exec", "container-ls", "eval", "fail", "get-job-value", "get-project-value", "get-step-value",
+        "get-value", "http-request", "input", "log", "log-chunk", "module-project-ref", "module-repo-ref",
+        "open-service", "output", "param", "params", "read-container-file", "read-edn", "read-json", "read-repo-file",
+        "read-yaml", "request-user-input", "secret", "service-address", "set-job-value", "set-project-value",
+        "set-secret", "set-step-value", "set-value", "sleep", "spawn", "spawn-container", "spawn-image-build",
+        "spawn-step", "stop", "stop-service", "store-dataset", "value", "values", "write-container-file", "write-edn",
+        "write-json", "write-yaml",
     )
 )  # fmt: skip
 VARIABLES: Final = frozenset(("module-project-ref", "module-repo-ref"))  # values, not calls
