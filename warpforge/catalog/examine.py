@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from warpforge.fsx.spread import spread
+
 from .check import Examined, check_module
 
 MANY: Final = 400  # modules from which on other processes help
@@ -14,17 +16,9 @@ CHUNK: Final = 50
 
 def examine(catalog: Path, modules: Sequence[str], jobs: int, *, rewrite: bool = False) -> Iterator[Examined]:
     """Each module, in this order. ``jobs``: processes at most. Errors: as ``check_module``."""
-    if len(modules) < MANY or jobs == 1:
-        for module in modules:
-            yield check_module(catalog, module, rewrite=rewrite)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    chunks = [modules[at : at + CHUNK] for at in range(0, len(modules), CHUNK)]
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-        for found in pool.map(_chunk, [(catalog, chunk, rewrite) for chunk in chunks]):
-            yield from found
+    chunks = [(catalog, modules[at : at + CHUNK], rewrite) for at in range(0, len(modules), CHUNK)]
+    for found in spread(_chunk, chunks, jobs=jobs, least=MANY // CHUNK):
+        yield from found
 
 
 def _chunk(work: tuple[Path, Sequence[str], bool]) -> list[Examined]:

@@ -106,12 +106,14 @@ def _publish(
 ) -> tuple[Path, Published]:
     from warpforge.catalog.html.publish import Publisher
     from warpforge.catalog.html.site import Site
-    from warpforge.cli.spread import spread
+    from warpforge.engine.catalogs import trusts
     from warpforge.engine.verdicts import PLACE
+    from warpforge.fsx.spread import spread
     from warpforge.mirror.protocol import ca_path, shown
 
     directory = Path(os.path.abspath(common.settings.cwd / output)) if output else catalog.path / "_html"
-    site = Site(catalog.name, url_prefix or None, download_url or "", shown, ca_path)
+    keys = tuple(trust.public_keys()) if (trust := trusts(stack.root).get(catalog.name)) else ()
+    site = Site(catalog.name, url_prefix or None, download_url or "", shown, ca_path, keys)
     internals = dict.fromkeys(workspace.internal for workspace in stack)
     state = stack.root.internal / "pages" / f"{blake2b(os.fsencode(directory), digest_size=12).hexdigest()}.json"
     publisher = Publisher(site, catalog, directory, [internal / PLACE for internal in internals], state)

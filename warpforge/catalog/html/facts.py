@@ -16,7 +16,6 @@ from warpforge.model.catalog import CatalogModule, Mirrors, Release
 from warpforge.model.plot import Plot
 from warpforge.model.verdict import ItemVerdict
 
-from .natural import newest_first
 from .site import Site
 
 HAZARD: Final = "hazard"  # the key of a release's metadata
@@ -73,7 +72,7 @@ class ReleaseFacts(NamedTuple):
 
 class ModuleFacts(NamedTuple):
     name: str
-    releases: tuple[ReleaseFacts, ...]  # newest first
+    releases: tuple[ReleaseFacts, ...]  # the last that was published first
     metadata: tuple[tuple[str, str], ...]
     mirrors: tuple[tuple[str, tuple[str, ...]], ...]  # of all wares of a packtype
     users: tuple[str, ...]  # other modules whose replays take something of this one
@@ -108,8 +107,7 @@ class Reader:
         mirrors = self._catalog.mirrors(name) or Mirrors()
         has_verdicts = any(Path(top, name, "_verdicts").is_dir() for top in (self._catalog.path, *self._kept))
         releases = tuple(
-            self._release(known, release, mirrors, has_verdicts=has_verdicts)
-            for release in newest_first(known.releases)
+            self._release(known, release, mirrors, has_verdicts=has_verdicts) for release in reversed(known.releases)
         )
         users = {use.module: None for one in releases for item in one.items for use in item.uses if use.module != name}
         by_module = {} if mirrors.by_module is UNSET else mirrors.by_module.get(name, {})

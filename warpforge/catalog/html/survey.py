@@ -15,7 +15,6 @@ from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.plot import Plot, every_input
 
 from .facts import HAZARD
-from .natural import newest_first
 
 DESCRIPTIONS = ("description", "summary", "about")  # keys of metadata, the first that is there
 
@@ -47,7 +46,7 @@ def survey(catalog: Catalog, name: str, kept: Iterable[Path], known: Survey | No
             return Survey(name, digest, fault="it went away while the pages were made")
     except WarpforgeError as error:
         return Survey(name, digest, fault=error.message)
-    newest = newest_first(module.releases)
+    newest = [*reversed(module.releases)]  # they are listed as they were published
     try:
         latest = catalog.release(name, newest[0]) if newest else None
     except WarpforgeError:

@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 def spread(function: Callable[[Work], Result], chunks: Sequence[Work], *, jobs: int, least: int) -> Iterator[Result]:
-    """What a function of a module gives for each chunk, in order; by several processes from ``least`` chunks on."""
+    """What a function of a module gives for each chunk, in order; by ``jobs`` processes from ``least`` chunks on."""
     if len(chunks) < least or jobs == 1:
         yield from map(function, chunks)
         return
