@@ -123,9 +123,9 @@ def compare(
     return Row(name, ours_seconds, title, peer_seconds, budget, ours_cpu=ours_cpu, peer_cpu=peer_cpu, busy=busy)
 
 
-def within(name: str, work: Work, bound: float, *, rounds: int = 7) -> Row:
-    """One row of a work that has a number of seconds as its bound, after one round that does not count."""
-    samples = [_measure(work) for _ in range(rounds + 1)][1:]
+def within(name: str, work: Work, bound: float, *, rounds: int = 7, warm: bool = True) -> Row:
+    """One row of a work that has a number of seconds as its bound, after one round that does not count if ``warm``."""
+    samples = [_measure(work) for _ in range(rounds + warm)][warm:]
     wall, cpu = _median(samples)
     return Row(name, wall, "the bound itself", bound, 1.0, ours_cpu=cpu, busy=_foreign_share(samples))
 

@@ -154,7 +154,8 @@ class Reader:
         base = self._site.download.rstrip("/")
         download = f"{base}/{self._site.ware_path(ware)}" if base else ""
         keys = (f"catalog:{module}:{release.name}:{name}", f"ware:{ware}")
-        uses = dict.fromkeys(use for key in keys for use in self._uses.get(key, ()))
+        itself = Use(module, release.name)
+        uses = dict.fromkeys(use for key in keys for use in self._uses.get(key, ()) if use != itself)
         return ItemFacts(name, ware, release.dual(name), tuple(addresses), download, tuple(words), tuple(uses))
 
     def _words(self, module: str, cid: str, release: Release) -> Iterator[tuple[str, list[Word]]]:

@@ -103,7 +103,12 @@ def word_badge(word: Word) -> str:
     """A verdict, and whether it counts."""
     kind, words = VERDICT_WORDS.get(word.verdict.verdict, ("plain", word.verdict.verdict))
     title = f"built again at {moment(word.verdict.time)} by {word.verdict.engine}; {who(word)}"
-    return badge(kind, words + (" ✓ signed" if word.believed else ""), title)
+    if word.believed:
+        return badge(kind, f"{words} ✓ signed", title)
+    if word.published:  # whoever can write the catalog can say so
+        doubt = "not trusted" if word.signed else "unsigned"
+        return badge("plain" if kind == "good" else kind, f"{words}, {doubt}", title)
+    return badge(kind, words, title)
 
 
 def who(word: Word) -> str:

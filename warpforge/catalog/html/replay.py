@@ -18,6 +18,13 @@ from .parts import badge, table
 from .site import Site, release_page
 
 DRAWN: Final = 400  # boxes; more would be no picture any more
+LEGEND: Final = {
+    "fetch": "taken",
+    "failed": "taken, a hazard",
+    "missing": "not in this catalog",
+    "run": "step",
+    "hit": "result",
+}
 OPEN: Final = 2  # steps that are shown unfolded
 
 
@@ -46,10 +53,9 @@ def made(
         ]
         yield '<div class="card graph" tabindex="0" role="region" aria-label="The graph of the replay">'
         yield f"{svg(nodes)}</div>"
-        yield (
-            '<p class="key"><span class="fetch">taken</span><span class="run">step</span>'
-            '<span class="hit">result</span><span class="missing">not in this catalog</span></p>'
-        )
+        present = {node.verdict for node in nodes}
+        legend = "".join(f'<span class="{kind}">{words}</span>' for kind, words in LEGEND.items() if kind in present)
+        yield f'<p class="key">{legend}</p>'
     for number, step in enumerate(steps):
         yield from _step(site, page, step, number, target, is_open=len(steps) <= OPEN)
 
