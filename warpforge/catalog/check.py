@@ -16,7 +16,7 @@ from msgspec import UNSET
 from warpforge.errors import WarpforgeError, store_error
 from warpforge.fsx.atomic import write_atomic
 from warpforge.model.atoms import CatalogRef, WareId
-from warpforge.model.catalog import CatalogModule, Mirrors, Release
+from warpforge.model.catalog import HAZARD, CatalogModule, Mirrors, Release
 from warpforge.model.ident import plot_id, release_id
 from warpforge.model.names import is_module_name
 from warpforge.model.plot import Plot, every_input
@@ -28,14 +28,13 @@ from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, VERDICTS
 ERROR: Final = "error"
 WARNING: Final = "warning"
 _OURS: Final = frozenset((MODULE_FILE, MIRRORS_FILE, RELEASES_DIR, REPLAYS_DIR, VERDICTS_DIR))
-# what people take for each other, within what a module's name may hold
-_ALIKE: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": None, ".": None})
 
 
 class Fault(NamedTuple):
     """One thing to say of a catalog: ``path`` is below the catalog, ``pointer`` a JSON pointer or empty.
 
-    ``reason``: hash, name, missing, orphan, format, form, replay, alike, ware, mirror, stray, or as documents have it.
+    ``reason``: hash, name, missing, orphan, format, form, replay, alike, ware, mirror, stray, hazard, conflict, or as
+    documents have it.
     """
 
     level: str
@@ -75,12 +74,11 @@ def check_module(catalog: Path, module: str, *, rewrite: bool = False) -> Examin
 def check_among(
     examined: Iterable[Examined], known: Callable[[CatalogRef], bool], has: Callable[[WareId], bool]
 ) -> Iterator[Fault]:
-    """What can only be seen of all modules: names that look alike, references that lead nowhere, wares not to be had.
+    """What can only be seen of all modules: references that lead nowhere, wares not to be had.
 
     ``known``: whether some other catalog has a reference; ``has``: whether a ware is here.
     """
     examined = [*examined]
-    yield from _alike([one.module for one in examined])
     refs = {ref for one in examined for ref in one.wares}
     for one in examined:
         for ref, path in one.names.items():
@@ -150,6 +148,8 @@ class _Look:
             return None
         if (found := release_id(release)) != cid:
             self._add(ERROR, path, "hash", f"its id is {found}, the module names {cid}")
+        if release.hazard is not None:
+            self._add(WARNING, path, HAZARD, f"marked as hazardous: {release.hazard}", f"/metadata/{HAZARD}")
         if release.name != name:
             self._add(ERROR, path, "name", f"it is the release {release.name}", "/releaseName")
         return release
@@ -229,11 +229,3 @@ class _Look:
 
     def _add(self, level: str, name: str, reason: str, message: str, pointer: str = "") -> None:
         self._faults.append(Fault(level, f"{self._module}/{name}", reason, message, pointer))
-
-
-def _alike(modules: list[str]) -> Iterator[Fault]:
-    seen: dict[str, str] = {}
-    for module in modules:
-        other = seen.setdefault(module.replace("rn", "m").replace("vv", "w").translate(_ALIKE), module)
-        if other != module:
-            yield Fault(WARNING, module, "alike", f"people will take it for {other}")

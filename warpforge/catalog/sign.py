@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from warpforge.errors import Invalid, store_error
+from warpforge.errors import Invalid, WarpforgeError, store_error
 from warpforge.fsx.atomic import fsync_dir, make_dirs, write_atomic
 from warpforge.fsx.linux import syncfs
 from warpforge.model.layout import layout
@@ -23,8 +23,10 @@ from .edit import writing
 from .envelope import Envelope, dump_envelope, load_envelope
 from .keys import PrivateKey
 from .snapshot import HEAD, LOG, PAYLOAD_TYPE, Snapshot, Snapshots, load_snapshot, make_entry, node_file
+from .succession import GONE, REWRITTEN, succession
 from .tree import Catalog
 from .trie import Node
+from .view import PastView
 
 MANY = 64  # nodes from which on one sync of the whole file system is cheaper than one for each
 
@@ -65,7 +67,7 @@ def sign(
     """Sign what stands there: a new snapshot, or one more signature of the newest when nothing has changed.
 
     ``valid``: seconds until it should be renewed. ``renew``: a new one even if nothing has changed. ``force``: also
-    when releases were changed or removed. ``check_past`` looks at the newest snapshot first.
+    when what releases said was changed or removed. ``check_past`` looks at the newest snapshot first.
     Errors: ``catalog-invalid`` (check: what is wrong with modules; conflict: releases that were changed), ``store``.
     """
     with writing(catalog):
@@ -76,7 +78,8 @@ def sign(
         nodes: dict[str, Node] = {}
         root = tree_of(catalog, nodes, snapshots, before.root if before else None)
         moved = list(changes(before.root if before else None, root, _reader(nodes, snapshots)))
-        _refuse_moved(catalog, moved, force=force)
+        if before is not None and not force:
+            _refuse_moved(catalog, moved, Catalog(catalog.path, PastView(snapshots, before.root)))
         if before is not None and envelope is not None and before.root == root and not renew:
             signed = _signed(envelope, keys)
             _put_head(snapshots, before, signed)
@@ -167,9 +170,9 @@ def changes(before: str | None, after: str, read: trie.Read) -> Iterator[Release
         yield from (ReleaseChange(module, *change) for change in sorted(trie.changes(one, other, read)))
 
 
-def _refuse_moved(catalog: Catalog, moved: list[ReleaseChange], *, force: bool) -> None:
-    bad = [one for one in moved if one.before is not None]
-    if bad and not force:
+def _refuse_moved(catalog: Catalog, moved: list[ReleaseChange], past: Catalog) -> None:
+    bad = [one for one in moved if _takes_back(catalog, one, past)]
+    if bad:
         lines = "".join(f"\n  {one.module}:{one.release} {one.kind}: {one.before} -> {one.after or '-'}" for one in bad)
         raise Invalid(
             "catalog-invalid",
@@ -178,6 +181,20 @@ def _refuse_moved(catalog: Catalog, moved: list[ReleaseChange], *, force: bool) 
             reason="conflict",
             catalogRef=" ".join(f"{one.module}:{one.release}" for one in bad),
         )
+
+
+def _takes_back(catalog: Catalog, change: ReleaseChange, past: Catalog) -> bool:
+    """Whether who used the release has something else now; more metadata, such as a hazard, is no harm."""
+    if change.before is None:
+        return False
+    if change.after is None:
+        return True
+    try:
+        past.release(change.module, change.release)
+    except WarpforgeError:
+        return True  # nobody can tell any more
+    steps = succession(past, catalog, [change.module])
+    return any(step.release == change.release and step.kind in (GONE, REWRITTEN) for step in steps)
 
 
 def _signed(envelope: Envelope, keys: Sequence[PrivateKey]) -> Envelope:

@@ -4,7 +4,7 @@ A catalog keeps them below ``_snapshots``:
 
 ``head.json``           the newest, in a DSSE envelope
 ``log/VERSION.json``    every one, each in its envelope
-``nodes/XY/ID.json``    the nodes of their tries, by id; XY are its last two characters
+``nodes/XY/ID.json``    the nodes of their tries, by id; XY are its last two characters in lower case
 ``kept/ID.json``        releases that were replaced after they had been in a snapshot
 
 The tree. The **root** is the id of a trie (``trie``) from each module's name to the id of its *entry*. An entry is
@@ -179,7 +179,7 @@ class Snapshots:
 
 def node_file(id_: str) -> str:
     """Where a node lies, below the snapshots."""
-    return f"{NODES}/{id_[-2:]}/{id_}.json"
+    return f"{NODES}/{id_[-2:].lower()}/{id_}.json"
 
 
 def _torn(path: Path, wanted: str, found: str, cause: BaseException | None = None) -> Invalid:

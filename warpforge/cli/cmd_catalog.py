@@ -14,6 +14,7 @@ from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_named, 
 from warpforge.engine.catalogs import open_catalog, open_lookup
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef
+from warpforge.model.catalog import HAZARD
 
 if TYPE_CHECKING:
     from warpforge.model.catalog import Mirrors, Release
@@ -25,6 +26,7 @@ LAZY = {
     "check": ("warpforge.cli.cmd_catalog_check:check", "Say all that is wrong with a catalog."),
     "generate-html": ("warpforge.cli.cmd_catalog_html:generate_html", "Write a catalog as pages for people."),
     "serve": ("warpforge.cli.cmd_catalog_html:serve", "Write a catalog as pages, and serve them to this machine."),
+    "hazard": ("warpforge.cli.cmd_catalog_hazard:hazard", "Mark a release as hazardous, or no longer."),
     "ingest-git-tags": ("warpforge.cli.cmd_catalog_add:ingest_git_tags", "Make a release of every tag."),
     "key": ("warpforge.cli.cmd_catalog_key:key", "Make and show the keys that sign."),
     "log": ("warpforge.cli.cmd_catalog_sign:log", "Show the snapshots of a catalog, which nobody can rewrite."),
@@ -125,7 +127,8 @@ def _show_tree(common: Common, found: Catalog, module: str, releases: Sequence[R
     common.result(module)
     for number, release in enumerate(releases, 1):
         is_last = number == len(releases)
-        common.result(f" {'└─' if is_last else '├─'} {module}:{release.name}")
+        hazard = "" if release.hazard is None else f"  HAZARD: {release.hazard}"
+        common.result(printable(f" {'└─' if is_last else '├─'} {module}:{release.name}{hazard}"))
         for place, (label, ware) in enumerate(release.items.items(), 1):
             branch = "└─" if place == len(release.items) else "├─"
             told = f" ({ware})" if common.verbose else ""
@@ -156,4 +159,4 @@ def _show(common: Common, found: Catalog, module: str, release: Release, mirrors
         for address in (*by_ware.get(ware, ()), *by_module.get(ware.packtype, ())):
             common.result(f"    mirror {printable(str(address))}")
     for key, value in release.metadata.items():
-        common.result(f"  {printable(key)}: {printable(value)}")
+        common.result(f"  {'HAZARD' if key == HAZARD else printable(key)}: {printable(value)}")

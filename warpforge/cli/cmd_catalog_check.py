@@ -56,7 +56,7 @@ def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, job
         examined = [*examine(catalog.path, modules, jobs, rewrite=rewrite)]
     for one in examined:
         faults += one.faults
-    faults += [*strays(catalog), *_among(common, stack, examined)]
+    faults += [*strays(catalog), *_among(common, stack, catalog, examined)]
     for fault in sorted(faults, key=lambda fault: (fault.path, fault.pointer)):
         _show(common, catalog, fault)
     rewritten = sum(one.rewritten for one in examined)
@@ -70,7 +70,8 @@ def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, job
     return errors
 
 
-def _among(common: Common, stack: Stack, examined: list[Examined]) -> Iterator[Fault]:
+def _among(common: Common, stack: Stack, catalog: Catalog, examined: list[Examined]) -> Iterator[Fault]:
+    from warpforge.catalog.rivals import conflicts, look_alikes
     from warpforge.engine.catalogs import open_lookup
     from warpforge.errors import WarpforgeError
     from warpforge.store.store import Store
@@ -83,6 +84,10 @@ def _among(common: Common, stack: Stack, examined: list[Examined]) -> Iterator[F
         except WarpforgeError:
             return True  # what is wrong there is told of there
 
+    beside = [Catalog(path) for layer in stack.catalog_layers() if catalog.path in layer for path in layer]
+    equals = [other for other in beside if other.path != catalog.path]
+    yield from look_alikes((one.module for one in examined), (name for other in equals for name in other.modules()))
+    yield from conflicts(examined, equals)
     with Store(stack.root.internal, warehouse=common.settings.warehouse) as store:
         yield from check_among(examined, known, store.has)
 

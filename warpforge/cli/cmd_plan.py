@@ -142,6 +142,8 @@ def _lines(common: Common, forecast: Forecast) -> Iterator[str]:
         if ware.state != "here" or common.verbose:
             words = _ware(ware) + (", perhaps" if ware.maybe else "")
             yield printable(f"  ware    {short(ware.ware)}  {words}  ({ware.origin})")
+    for hazard in forecast.hazards:
+        yield printable(f"  HAZARD  {hazard}; it is refused unless allowed by --allow-hazard")
     yield _total(forecast)
 
 

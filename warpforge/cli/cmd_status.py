@@ -60,11 +60,17 @@ def _names(plot: Plot, stack: Stack) -> Iterator[Row]:
     for ref in refs(plot):
         if not isinstance(ref, CatalogRef):
             continue
-        pin = lookup.find(ref)
+        try:
+            pin = lookup.find(ref)
+        except WarpforgeError as error:
+            yield error.reason or "error", error.message
+            continue
         if pin is None:
             yield "missing", f"{ref}: no catalog here has it"
             continue
         yield "found", f"{ref} = {pin.ware} in {pin.catalog.path}"
+        if pin.release.hazard is not None:
+            yield "HAZARD", f"{ref.module}:{ref.release}: {pin.release.hazard}"
         for other in lookup.shadowed(ref):
             yield "shadows", f"{ref} = {other.ware} in {other.catalog.path}"
     for at, text in unreplayable(plot):

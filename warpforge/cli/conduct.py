@@ -15,7 +15,7 @@ _SANDBOXES: Final = ("auto", "bwrap", "runc")
 
 
 def conducted(command: F) -> F:
-    """Add ``--sandbox``, ``--limit`` and ``--secret``; what they say is in ``Common.conduct``."""
+    """Add ``--sandbox``, ``--limit``, ``--secret`` and ``--allow-hazard``; what they say is in ``Common.conduct``."""
     options = [
         click.option(
             "--sandbox",
@@ -39,6 +39,14 @@ def conducted(command: F) -> F:
             expose_value=False,
             callback=_tell,
             help="Where a secret comes from: NAME=env:VARIABLE, NAME=file:PATH, NAME=cmd:COMMAND.",
+        ),
+        click.option(
+            "--allow-hazard",
+            multiple=True,
+            metavar="MODULE:RELEASE",
+            expose_value=False,
+            callback=_allow,
+            help="Use a release although it is marked as hazardous.",
         ),
     ]
     for option in reversed(options):
@@ -70,6 +78,15 @@ def _limit(context: click.Context, parameter: click.Parameter, values: tuple[str
         except Invalid as error:
             raise click.BadParameter(error.message, context, parameter) from None
     _conduct(context)["limits"] = found
+
+
+def _allow(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
+    for value in values:
+        module, _, release = value.partition(":")
+        if not module or not release or ":" in release:
+            raise click.BadParameter(f"{value!r}: MODULE:RELEASE is wanted", context, parameter)
+    if values:
+        _conduct(context)["hazards"] = values
 
 
 def _tell(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:

@@ -18,7 +18,7 @@ from warpforge.engine.job import Job, Where
 from warpforge.engine.options import Options
 from warpforge.engine.supply import Supply
 from warpforge.errors import Missing, Unable, WarpforgeError
-from warpforge.model.atoms import WarehouseAddr, WareId
+from warpforge.model.atoms import CatalogRef, WarehouseAddr, WareId
 from warpforge.model.ident import formula_id
 from warpforge.model.plot import Plot, PlotResults
 from warpforge.model.run import RunRecord
@@ -93,10 +93,7 @@ class Engine:
         """The catalogs of the stack."""
         from warpforge.engine.catalogs import open_lookup
 
-        def tell(message: str) -> None:
-            self._reporter.tell(Notice("warning", message))
-
-        return open_lookup(self.stack, tell, at=self._options.catalog_at)
+        return open_lookup(self.stack, lambda message: self.tell("warning", message), at=self._options.catalog_at)
 
     @cached_property
     def ingester(self) -> Ingester:
@@ -148,14 +145,24 @@ class Engine:
             from warpforge.engine.look import Looker
 
             return Pinner(self.lookup, Looker(), self._last_built, claim)
-        return Pinner(self.lookup, self.ingester, self._last_built, claim)
+        return Pinner(self.lookup, self.ingester, self._last_built, claim, lambda: self.allowed_hazards)
+
+    @cached_property
+    def allowed_hazards(self) -> frozenset[str]:
+        """Hazardous releases that may be used, as MODULE:RELEASE. Errors: as ``hazards.allowed_hazards``."""
+        from warpforge.engine.hazards import allowed_hazards
+
+        return allowed_hazards(self.stack, self._options.hazards)
 
     @cached_property
     def remaker(self) -> Remaker:
         """Makes wares again from replays."""
         from warpforge.engine.remake import Remaker
 
-        return Remaker(self.lookup, self.pinner.modules, self.pinner.pins, self._run, self._reporter)
+        pinner = self.pinner
+        return Remaker(
+            self.lookup, pinner.modules, pinner.pins, self._run, self._reporter, lambda: self.allowed_hazards
+        )
 
     def run(self, target: Target) -> RunRecord | PlotResults:
         """Run one target: a formula gives its RunRecord, a plot or module its PlotResults."""
@@ -239,10 +246,10 @@ class Engine:
         """What a name of a plot that was run here stood for then."""
         return self.pinner.pinned[ref]
 
-    def replay(self, plot: Plot, where: Where) -> PlotResults:
-        """Run a plot of a catalog."""
+    def replay(self, plot: Plot, where: Where, then: Mapping[CatalogRef, WareId]) -> PlotResults:
+        """Run a plot of a catalog. ``then``: what references stood for, where that is not what they stand for now."""
         with self.store.use(), self._chronicle.plot(where) as told:
-            results = self._run(plot, where)
+            results = self._run(plot, where, then)
             told.append(results)
         return results
 
@@ -259,10 +266,14 @@ class Engine:
         """What a module gave in this run, else in its last one in this workspace."""
         return self.built.get(module) or self.store.built.get(module)
 
-    def _run(self, plot: Plot, where: Where) -> PlotResults:
+    def tell(self, level: str, message: str) -> None:
+        """Let whoever listens hear of something."""
+        self._reporter.tell(Notice(level, message))
+
+    def _run(self, plot: Plot, where: Where, then: Mapping[CatalogRef, WareId] | None = None) -> PlotResults:
         from warpforge.plan.plan import Plan
 
-        pins = self.pinner.pins(plot, where.base)
+        pins = self.pinner.pins(plot, where.base, then)
         self.store.need(pins.values())
         plan = Plan(plot, pins)
         with self._running() as running:

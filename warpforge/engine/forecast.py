@@ -70,7 +70,8 @@ class StepForecast(msgspec.Struct, omit_defaults=True):
 class Forecast(msgspec.Struct):
     """One plot or formula. Times in seconds; ``untimed``: steps whose time nobody knows, so all is at least as long.
 
-    ``bytes``: to be fetched for what surely runs; ``unsized``: wares whose size is not known.
+    ``bytes``: to be fetched for what surely runs; ``unsized``: wares whose size is not known. ``hazards``: releases
+    that are marked as hazardous, and why.
     """
 
     document: str
@@ -85,6 +86,7 @@ class Forecast(msgspec.Struct):
     path_seconds: float
     seconds: float
     untimed: int
+    hazards: list[str] = []
 
 
 class Forecaster:
@@ -229,6 +231,7 @@ class Forecaster:
             path_seconds=round(sum(seconds[step] for step in path), 3),
             seconds=round(makespan(seconds, needs, self._jobs), 3),
             untimed=sum(step.verdict != HIT and step.seconds is None for step in steps),
+            hazards=[f"{name}: {text}" for name, text in self._engine.pinner.hazards.items()],
         )
 
     # where wares are

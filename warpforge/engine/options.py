@@ -27,6 +27,7 @@ class Options:
     ``sandbox``: the back-end's name, empty: as the workspace says. ``limits``: by name, over those of the workspace.
     ``secrets``: where values come from, over what the workspace says; ``variable`` looks into the environment for them.
     ``max_unpacked``: bytes that an archive may unpack to before its id is verified; None: as the workspace says.
+    ``hazards``: hazardous releases (MODULE:RELEASE) that may be used.
     ``catalog_at``: roots of snapshots at which catalogs are read.
     ``explain`` tells of each step why it runs.
     """
@@ -52,6 +53,7 @@ class Options:
         offline: bool = False,
         max_unpacked: int | None = None,
         explain: bool = False,
+        hazards: Sequence[str] = (),
         catalog_at: Sequence[str] = (),
         sandbox: str = "",
         limits: Limits | None = None,
@@ -77,6 +79,7 @@ class Options:
         self.offline = offline
         self.max_unpacked = max_unpacked
         self.explain = explain
+        self.hazards = hazards
         self.catalog_at = catalog_at
         self.sandbox = sandbox
         self.limits = limits or {}

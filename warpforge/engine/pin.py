@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,7 +13,7 @@ from warpforge.plan.plan import Pins, Result
 from warpforge.plan.refs import Ref, refs
 
 if TYPE_CHECKING:
-    from warpforge.catalog.lookup import Lookup
+    from warpforge.catalog.lookup import Lookup, Pin
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.look import Looker
 
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Pinner:
     """Resolves names, and remembers from which modules each ware came: that tells its mirrors.
 
-    ``claim`` is told the dual ids that releases give.
+    ``claim`` is told the dual ids that releases give. ``allowed``: hazardous releases that may be used all the same;
+    None where nothing is used, so that all may be looked at.
     """
 
     def __init__(
@@ -30,26 +31,35 @@ class Pinner:
         ingester: Ingester | Looker,
         built: Callable[[str], PlotResults | None],
         claim: Callable[[WareId, str], None],
+        allowed: Callable[[], frozenset[str]] | None = None,
     ) -> None:
         self._lookup = lookup
         self._ingester = ingester
         self._built = built
         self._claim = claim
+        self._allowed = allowed
+        self.hazards: Final[dict[str, str]] = {}  # hazardous releases that were looked up, and why they are
         self.pinned: Final[dict[Ref, Result]] = {}  # what each name stood for when it was last looked up
         self._modules: dict[WareId, dict[str, None]] = {}
         self.to_come: set[str] = set()  # modules whose results are not known yet, and will be: they stay candidates
 
-    def pins(self, plot: Plot, base: Path) -> Pins:
-        """Every ref of a plot and what it stands for.
+    def pins(self, plot: Plot, base: Path, then: Mapping[CatalogRef, WareId] | None = None) -> Pins:
+        """Every ref of a plot and what it stands for; ``then``: of some, what it stood for once.
 
-        Errors: ``catalog-missing-entry``, ``catalog-invalid``, ``ware-mismatch`` (symlinks), and those of ingests.
+        Errors: ``catalog-missing-entry``, ``catalog-invalid`` (hazard, others), ``ware-mismatch`` (symlinks), and
+        those of ingests.
         """
         wanted = refs(plot)
         found: dict[Ref, Result | Ingest | Candidate] = {}
-        for ref, pin in self._lookup.pin(ref for ref in wanted if isinstance(ref, CatalogRef)).items():
+        named = self._lookup.pin(ref for ref in wanted if isinstance(ref, CatalogRef))
+        self._mind_hazards(named.values())
+        for ref, pin in named.items():
             found[ref] = pin.ware
             self._modules.setdefault(pin.ware, {})[ref.module] = None
-            if dual := pin.release.dual(ref.item):
+            if then and ref in then:
+                found[ref] = then[ref]
+                self._modules.setdefault(then[ref], {})[ref.module] = None
+            elif dual := pin.release.dual(ref.item):
                 self._claim(pin.ware, dual)
         for candidate in wanted:
             if isinstance(candidate, Candidate):
@@ -59,6 +69,19 @@ class Pinner:
                 found[ingest] = self._ingester.ingest(ingest, base)
         self.pinned.update((ref, pin) for ref, pin in found.items() if isinstance(pin, WareId | Literal))
         return found
+
+    def _mind_hazards(self, pins: Iterable[Pin]) -> None:
+        marked = [pin for pin in pins if pin.release.hazard is not None]
+        if not marked:
+            return
+        from warpforge.engine.hazards import hazards_of, refusal
+
+        found = hazards_of(marked)
+        self.hazards.update(found)
+        if self._allowed is not None:
+            refused = {name: text for name, text in found.items() if name not in self._allowed()}
+            if refused:
+                raise refusal(refused)
 
     def modules(self, ware: WareId) -> list[str]:
         """The modules by which a ware was named so far."""

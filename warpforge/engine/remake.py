@@ -39,7 +39,10 @@ class Replay(NamedTuple):
 
 
 class Remaker:
-    """Makes wares again. ``modules`` guesses whose a ware may be; ``needs`` gives all that a plot takes."""
+    """Makes wares again. ``modules`` guesses whose a ware may be; ``needs`` gives all that a plot takes.
+
+    ``allowed``: hazardous releases whose replays may be run all the same.
+    """
 
     def __init__(
         self,
@@ -48,12 +51,14 @@ class Remaker:
         pins: Callable[[Plot, Path], Pins],
         run: RunReplay,
         reporter: Reporter,
+        allowed: Callable[[], frozenset[str]],
     ) -> None:
         self._lookup = lookup
         self._modules = modules
         self._pins = pins
         self._run = run
         self._reporter = reporter
+        self._allowed = allowed
         self._lock = Lock()
         self._open: dict[WareId, frozenset[WareId]] = {}  # what is being made, and what its replay takes
 
@@ -96,6 +101,8 @@ class Remaker:
             for name in known.releases if known else ():
                 release = catalog.release(module, name)
                 if release is None or release.replay is None or ware not in release.items.values():
+                    continue
+                if release.hazard is not None and f"{module}:{name}" not in self._allowed():
                     continue
                 plot = None if (module, release.replay) in seen else catalog.replay(module, release.replay)
                 if plot is not None:

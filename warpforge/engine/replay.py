@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warpforge.engine.compare import differences
 from warpforge.engine.job import Where
+from warpforge.engine.recorded import repointed
 from warpforge.errors import Missing, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.verdict import DIFFERS, FAILED, MISSING, NO_REPLAY, SAME
@@ -73,6 +74,8 @@ class Replayer:
                 release = catalog.release(wanted.module, name) if wanted.release in ("", name) else None
                 if release is not None and (not wanted.item or wanted.item in release.items):
                     found.setdefault(name, (catalog, wanted.module, release))
+                    for item in release.items:  # catalogs that stand beside each other must agree on it
+                        self._engine.lookup.find(CatalogRef(wanted.module, name, item))
         if not found:
             text = ":".join(part for part in wanted if part)
             raise Missing("catalog-missing-entry", f"no catalog here has {text}", catalogRef=text)
@@ -92,7 +95,7 @@ class Replayer:
         if cid is None:
             return [Verdict(ref, ware, NO_REPLAY) for ref, ware in refs.items()]
         try:
-            results = self._run(catalog, module, cid)
+            results = self._run(catalog, module, release, cid)
         except WarpforgeError as error:
             if error.code == "warpforge-error-interrupted":
                 raise
@@ -100,12 +103,17 @@ class Replayer:
             return [Verdict(ref, ware, FAILED, None, cid, (inner.message,), inner.code) for ref, ware in refs.items()]
         return [self._judge(ref, ware, results, cid) for ref, ware in refs.items()]
 
-    def _run(self, catalog: Catalog, module: str, cid: str) -> PlotResults:
+    def _run(self, catalog: Catalog, module: str, release: Release, cid: str) -> PlotResults:
         plot = catalog.replay(module, cid)
         path = catalog.replay_path(module, cid)
         if plot is None:
             raise Missing("catalog-missing-entry", f"the replay {cid} of {module} is not there", path=path)
-        return self._engine.replay(plot, Where(Path(path), module))
+        then: dict[CatalogRef, WareId] = {}
+        for moved in repointed(catalog, module, release, plot, self._engine.lookup):
+            self._engine.tell("warning", f"{module}:{release.name}: {moved}")
+            if moved.then is not None:
+                then[moved.ref] = moved.then
+        return self._engine.replay(plot, Where(Path(path), module), then)
 
     def _judge(self, ref: CatalogRef, published: WareId, results: PlotResults, cid: str) -> Verdict:
         made = results.results.get(ref.item)

@@ -12,6 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from .atoms import WarehouseAddr, WareId
 
+HAZARD: Final = "hazard"
 DUAL: Final = "ztar"  # as a packtype, and before an item's name in a release's metadata
 
 
@@ -37,6 +38,12 @@ class Release(msgspec.Struct, frozen=True):
     def replay(self) -> str | None:
         """The id of the plot that made it, if the release says so."""
         return self.metadata.get("replay")
+
+    @property
+    def hazard(self) -> str | None:
+        """Why nobody should use it, on one line, if the release says so."""
+        text = self.metadata.get(HAZARD)
+        return None if text is None else " ".join(text.split())
 
     def dual(self, item: str) -> str | None:
         """The dual id (``ztar:...``) that an item's ware must have, if the release says so."""
