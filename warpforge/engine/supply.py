@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from warpforge.store.warehouse import Staged
 
 BLOCK: Final = 1 << 20
+MOST_MIRRORS: Final = 64  # that are asked for one ware
 MirrorsOf = Callable[[WareId], Sequence[WarehouseAddr]]
 
 
@@ -140,7 +141,7 @@ class Supply:
 
         failed: list[tuple[WarehouseAddr, WarpforgeError]] = []
         known = self._mirrors(ware) if addresses is None else addresses
-        order = sorted(known, key=self._bad.__contains__)
+        order = sorted(known, key=self._bad.__contains__)[:MOST_MIRRORS]
         for number, address in enumerate(order, 1):
             try:
                 self._fetch_from(ware, address)
@@ -153,6 +154,8 @@ class Supply:
                 failed.append((address, error))
                 if number < len(order):  # of the last one the error tells
                     self._reporter.tell(Notice("warning", _said(address, error)))
+        if left := known[MOST_MIRRORS:]:
+            failed.append((left[0], _too_many(len(left))))
         if addresses is None and self._remake is not None and (how := self._remake(ware)):
             return how
         raise _nowhere(ware, failed)
@@ -271,6 +274,14 @@ def _said(address: WarehouseAddr, error: WarpforgeError) -> str:
 
     name = shown(address)
     return error.message if name in error.message else f"{name}: {error.message}"
+
+
+def _too_many(count: int) -> Unable:
+    return Unable(
+        "fetch",
+        f"this one and {count - 1} more were not asked: at most {MOST_MIRRORS} are for one ware",
+        reason="policy",
+    )
 
 
 def _nowhere(ware: WareId, failed: Iterable[tuple[WarehouseAddr, WarpforgeError]]) -> WarpforgeError:

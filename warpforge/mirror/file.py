@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import shutil
 import stat
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 from urllib.parse import unquote
 
 from warpforge.errors import Unable, store_error
@@ -17,6 +19,9 @@ from warpforge.fsx.locks import locked_open
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 from .protocol import ca_paths
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 STAGED: Final = ".push-"
 OLD: Final = 60.0  # seconds after which something staged that nobody holds is debris
@@ -43,7 +48,7 @@ class FileMirror:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise self._refuse("not a regular file", "policy")
-        return os.fdopen(descriptor, "rb")
+        return io.BufferedReader(_Reading(descriptor, self._refuse))
 
     def has(self, ware: WareId) -> bool:
         return any(os.path.isfile(path) and not os.path.islink(path) for path in self._places(ware))
@@ -78,6 +83,20 @@ class FileMirror:
 
     def _refuse(self, what: str, reason: str, cause: OSError | None = None) -> Unable:
         return Unable("fetch", f"{self._address}: {what}", cause=cause, reason=reason, address=self._address)
+
+
+class _Reading(io.FileIO):
+    """A file whose faults are the mirror's."""
+
+    def __init__(self, descriptor: int, refuse: Callable[[str, str, OSError], Unable]) -> None:
+        super().__init__(descriptor, "rb")
+        self._refuse = refuse
+
+    def readinto(self, buffer: Buffer, /) -> int | None:
+        try:
+            return super().readinto(buffer)
+        except OSError as error:
+            raise self._refuse(f"it cannot be read: {error.strerror or error}", "policy", error) from error
 
 
 def _sweep(directory: str) -> None:
