@@ -6,6 +6,7 @@ import pytest
 
 from warpforge.errors import Invalid
 from warpforge.polytope.container import make_container
+from warpforge.polytope.marks import SecretText
 from warpforge.polytope.mounts import Facts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.spec import (
@@ -68,8 +69,9 @@ def test_variables_are_text_and_the_last_of_a_name_counts() -> None:
 
 def test_what_holds_a_secret_is_one() -> None:
     facts = Facts(step="x", secrets=frozenset({"s3cret", ""}))
-    spec = make(facts, env=[{"name": "URL", "value": "pg://me:s3cret@db"}, {"name": "A", "value": "b"}])
-    assert [variable.is_secret for variable in spec.env] == [True, False]
+    marked: list[Value] = [{"name": "B", "value": SecretText("c")}, {"name": "URL", "value": "pg://me:s3cret@db"}]
+    spec = make(facts, env=[*marked, {"name": "A", "value": "b"}])
+    assert [variable.is_secret for variable in spec.env] == [True, True, False]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,8 @@ def test_paths_of_the_host(path: str, host: str) -> None:
         ({"path": "/web/dist"}, "web/dist"),
         ({"path": "."}, "services/api"),
         ({"path": "conf"}, "services/api/conf"),
-        ({"path": "../kong", "repo": "/repo"}, "services/kong"),
+        ({"path": "conf", "repo": "/repo"}, "conf"),
+        ({"path": "../kong"}, "services/kong"),
     ],
 )
 def test_paths_of_the_repository(said: dict[str, Value], path: str) -> None:

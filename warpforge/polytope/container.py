@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from warpforge.errors import Invalid
-from warpforge.model.units import parse_size
+from warpforge.polytope.marks import SecretText
 from warpforge.polytope.mounts import CREATES, Facts, take_absolute, take_mounts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.serving import take_services
 from warpforge.polytope.spec import ContainerSpec, EnvVar, Policy, Resources, Restart, Scaling, Sink
 from warpforge.polytope.taking import Taking, show
+from warpforge.polytope.types.basic import Wrong, parse_size
 
 POLICIES: Final[tuple[Policy, ...]] = ("never", "always", "on-failure")
 HOST_USER: Final = "#pt-host"
@@ -89,7 +89,7 @@ def _take_env(taking: Taking, value: Value, facts: Facts) -> tuple[EnvVar, ...]:
         if "\0" in text:
             taking.fault(f"{path}.value", "the value of a variable has no zero byte")
             continue
-        is_secret = any(secret and secret in text for secret in facts.secrets)
+        is_secret = isinstance(said.get("value"), SecretText) or any(one and one in text for one in facts.secrets)
         found.pop(name, None)
         found[name] = EnvVar(name, text, is_secret)
     return tuple(found.values())
@@ -174,8 +174,8 @@ def _take_size(taking: Taking, value: Value, path: str) -> int:
     else:
         try:
             found = parse_size(taking.text(value, path).replace(" ", ""))
-        except Invalid as error:
-            taking.fault(path, error.message)
+        except Wrong as error:
+            taking.fault(path, str(error))
             return 0
     if found < 0:
         taking.fault(path, f"{show(value)}: less than nothing")

@@ -110,16 +110,14 @@ def _take_repo(taking: Taking, said: dict[str, Value], path: str, facts: Facts) 
     revision = taking.text(said.get("revision"), f"{path}.revision")
     text = taking.text(said.get("path"), f"{path}.path", "/")
     root = facts.root or facts.base
-    if repo == root:
-        repo = ""
     if repo or text.startswith("/") or not text:
         whole = posixpath.normpath(f"/{text.lstrip('/')}")
         if ".." not in text.split("/"):
-            return RepoSource(whole.strip("/"), repo, revision)
+            return RepoSource(whole.strip("/"), "" if repo == root else repo, revision)
     else:
         inside = posixpath.relpath(posixpath.join(facts.base, text), root)
         if inside != ".." and not inside.startswith("../"):
-            return RepoSource("" if inside == "." else inside, repo, revision)
+            return RepoSource("" if inside == "." else inside, "", revision)
     taking.fault(f"{path}.path", f"{show(text)} leads out of the repository")
     return None
 

@@ -13,6 +13,7 @@ from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import ContainerSpec
 from warpforge.polytope.taking import Taking
 
+CONTAINER: Final = "container"
 Args = dict[str, Value]
 Primitive = Callable[[Runner, Args, Facts], Value]
 
@@ -94,7 +95,7 @@ def _assistant(runner: Runner, args: Args, facts: Facts) -> Value:
 
 
 PRIMITIVES: Final[Mapping[str, Primitive]] = {
-    "container": _container,
+    CONTAINER: _container,
     "container!exec": _exec,
     "scaffold": _scaffold,
     "create-project": _create_project,

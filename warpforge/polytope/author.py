@@ -1,0 +1,130 @@
+"""Understands polytope files for a job: what each step is, with its arguments evaluated, and how it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from warpforge.polytope.api import Api
+from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
+from warpforge.polytope.container import make_container
+from warpforge.polytope.expand import Call, Leaf, expand
+from warpforge.polytope.library import Library
+from warpforge.polytope.mounts import Facts
+from warpforge.polytope.nouns import Step, Value
+from warpforge.polytope.primitives import CONTAINER, run_container, run_primitive
+from warpforge.polytope.read import default_id
+from warpforge.polytope.references import outputs_named, parse_code
+from warpforge.polytope.resolve import Frame, Resolver
+from warpforge.polytope.runner import Runner
+from warpforge.polytope.spec import ContainerSpec
+from warpforge.polytope.work import Steps, Work
+
+
+class Formulas(Protocol):
+    """Who carries out containers that are pure functions."""
+
+    def run(self, spec: ContainerSpec, runner: Runner) -> Value:
+        """As ``run_container``. Errors: ``invalid-argument``, which says why it is none; the engine's."""
+
+
+class Author:
+    """``formulas``: carries out the containers that are pure functions; without it they are containers like others."""
+
+    def __init__(
+        self,
+        library: Library,
+        evaluator: Evaluator,
+        *,
+        cwd: str,
+        home: str = "",
+        formulas: Formulas | None = None,
+    ) -> None:
+        self._library = library
+        self._evaluator = evaluator
+        self._cwd = cwd
+        self._home = home
+        self._formulas = formulas
+
+    def open(self, step: Step, scope: Frame, runner: Runner) -> Steps | Work:
+        """Errors: ``missing``, ``invalid-argument``, ``module-invalid``, ``generator-failed``."""
+        resolver = self._resolver(runner)
+        if step.code:
+            code = parse_code(step.code, step.place) or Code("clj", step.code, step.place)
+            return self._code(code, scope, resolver, resolver.base(scope.file), step.id)
+        args = resolver.resolve(step.args, scope, step.way)
+        assert isinstance(args, dict)
+        reference = step.template or step.call
+        call = Call(reference=reference, args=args, file=scope.file, place=step.place, way=step.way)
+        return self._work(expand(call, resolver), resolver, runner, step.id)
+
+    def call(self, reference: str, args: Mapping[str, Value], scope: Frame, runner: Runner) -> Steps | Work:
+        """Errors: as ``open``."""
+        resolver = self._resolver(runner)
+        call = Call(reference=reference, args=dict(args), file=scope.file)
+        return self._work(expand(call, resolver), resolver, runner, default_id(reference))
+
+    def needs(self, step: Step) -> Sequence[str]:
+        """The steps whose outputs a step speaks of, sorted."""
+        return sorted(outputs_named(step.args) | (outputs_named(step.code) if step.code else set()))
+
+    def _resolver(self, runner: Runner) -> Resolver:
+        return Resolver(self._library, self._evaluator, _Stores(runner), cwd=self._cwd, outputs=runner)
+
+    def _work(self, leaf: Leaf, resolver: Resolver, runner: Runner, step: str) -> Steps | Work:
+        for warning in leaf.warnings:
+            runner.log("warn", str(warning))
+        if leaf.template is not None:
+            return Steps(leaf.template.run, leaf.frame, leaf.template.waits_for)
+        if leaf.code is not None:
+            return self._code(leaf.code, leaf.frame, resolver, leaf.base, step)
+        facts = self._facts(resolver, leaf.base, step)
+        name = leaf.primitive
+        if name != CONTAINER:
+            return Work(lambda runner: run_primitive(name, runner, leaf.params, facts))
+        spec = make_container(leaf.params, facts)
+        if spec.is_pure and self._formulas is not None:
+            formulas = self._formulas
+            return Work(lambda runner: formulas.run(spec, runner))
+        return Work(lambda runner: run_container(runner, spec), is_container=True)
+
+    def _code(self, code: Code, frame: Frame, resolver: Resolver, base: str, step: str) -> Work:
+        facts = self._facts(resolver, base, step)
+        variables = resolver.variables(frame)
+
+        def evaluate(code: Code, runner: Runner) -> Value:
+            if code.language == "py":
+                from warpforge.polytope.python_code import run_python
+
+                return run_python(runner, code.text, frame.params, step)
+            nested = Api(
+                runner, facts, frame.params, lambda text: evaluate(parse_code(text) or Code("clj", text), runner)
+            )
+            return self._evaluator.evaluate(code, Scope(frame.params, variables), nested)
+
+        return Work(lambda runner: evaluate(code, runner))
+
+    def _facts(self, resolver: Resolver, base: str, step: str) -> Facts:
+        return Facts(
+            base=base,
+            cwd=self._cwd,
+            root=resolver.project(),
+            home=self._home,
+            step=step,
+            secrets=frozenset(resolver.secrets),
+        )
+
+
+class _Stores:
+    """Stored values and secrets, as the runner has them: whatever secret is looked at is masked from then on."""
+
+    def __init__(self, runner: Runner) -> None:
+        self._runner = runner
+
+    def value(self, name: str) -> str | None:
+        found = self._runner.get_value("project", name)
+        return found if found is None or isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+
+    def secret(self, name: str) -> str | None:
+        return self._runner.get_secret(name)
