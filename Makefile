@@ -1,6 +1,6 @@
 # Every target does the set-up that it needs; `make` alone says what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-as-user torture fuzz check fmt bench bench-setup clean
+.PHONY: help setup demo replay test test-as-user torture fuzz check fmt bench bench-setup clean
 
 PY := .venv/bin/python
 
@@ -12,6 +12,9 @@ setup: ## system packages, a .venv and the Python packages
 
 demo: setup ## build two real things in a sealed box, twice; the second time nothing runs
 	@$(PY) scripts/demo.py
+
+replay: setup ## build all of catalogs/ again, and compare with the published hashes; ARGS="MODULE..."
+	@$(PY) scripts/replay.py $(ARGS)
 
 test: setup ## the whole suite; as root, the part marked `both` again as an ordinary user
 	@scripts/test.sh $(ARGS)

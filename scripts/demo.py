@@ -13,22 +13,20 @@ build/demo. Each claim is checked: the exit status is 1 when one does not hold.
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
-from demo_inputs import BROTLI, LMDB, ZIG, brotli_tree, fetch, lmdb_tree, zig_tree
+from demo_inputs import brotli_tree, lmdb_tree, zig_tree
+from packages import BROTLI, DOWNLOADS, LMDB, PROJECT, ZIG, fetch
+from places import Workspace
 from rootfs import busybox_release, find_busybox, make_rootfs
 
-PROJECT = Path(__file__).parents[1]
 KEPT = PROJECT / "build" / "demo"
-WARPFORGE = Path(sys.executable).parent / "warpforge"
 MACHINES = {"x86_64": "amd64", "aarch64": "arm64"}
 SHIPPED = "warpforge"  # the catalog under catalogs/
 LOCAL = "local"  # the catalog that the demo makes
@@ -58,36 +56,8 @@ def expect(is_so: bool, claim: str) -> None:  # noqa: FBT001 (reads as a sentenc
         stop(f"this should have held, and does not: {claim}")
 
 
-class Workspace:
-    """A new root workspace, with a home of its own, and the command line run in it."""
-
-    def __init__(self, base: Path) -> None:
-        self.root = base / "workspace"
-        (self.root / ".warpforge").mkdir(parents=True)
-        (self.root / ".warpforge" / "root").touch()
-        home = base / "home"
-        home.mkdir()
-        self._environment = {**os.environ, "HOME": str(home)}
-        for name in [name for name in os.environ if name.startswith("WARPFORGE_")]:
-            del self._environment[name]
-
-    def call(self, *args: str | Path, cwd: str = ".") -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [WARPFORGE, *args],
-            cwd=self.root / cwd,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        if done.returncode:
-            words = " ".join(map(str, args))
-            stop(f"warpforge {words} exited with {done.returncode}\n{done.stdout}{done.stderr}")
-        return done
-
-    def get(self, *args: str | Path, cwd: str = ".") -> str:
-        """What a command printed."""
-        return self.call(*args, cwd=cwd).stdout.strip()
+class Demonstration(Workspace):
+    """The workspace of the demo."""
 
     def executions(self) -> int:
         """How many executions the run log holds."""
@@ -121,7 +91,7 @@ class Workspace:
         return str(shown["release"]["items"][reference.rpartition(":")[2]])
 
 
-def quickstart(workspace: Workspace, base: Path) -> str:
+def quickstart(workspace: Demonstration, base: Path) -> str:
     """A module directory as the product writes it, on a busybox of this machine."""
     item = f"{MACHINES.get(platform.machine(), platform.machine())}-static"
     release = busybox_release(find_busybox())
@@ -138,9 +108,9 @@ def quickstart(workspace: Workspace, base: Path) -> str:
     return "hello"
 
 
-def real_program(workspace: Workspace) -> str:
+def real_program(workspace: Demonstration) -> str:
     """The LMDB module, its compiler and sources in the warehouse, as the shipped catalog names them."""
-    files = fetch(KEPT / "downloads", ZIG, LMDB)
+    files = fetch(DOWNLOADS, ZIG, LMDB)
     shutil.copytree(PROJECT / "catalogs" / SHIPPED, workspace.root / ".warpforge" / "catalogs" / SHIPPED)
     shutil.copytree(PROJECT / "fixtures" / "lmdb", workspace.root / "lmdb")
     trees = {
@@ -148,27 +118,30 @@ def real_program(workspace: Workspace) -> str:
         "lmdb.tech/lmdb:v0.9.31:src": lmdb_tree(files[LMDB], KEPT / "lmdb-0.9.31"),
     }
     for reference, tree in trees.items():
-        ware = workspace.get("ware", "pack", tree)
-        published = workspace.look_up(reference)
-        expect(ware == published, f"{tree.name} is packed as {published}, the id in catalogs/ (it is {ware})")
-        say(f"   {tree.name} is {ware}, as published")
+        pack_published(workspace, reference, tree)
     return "lmdb"
 
 
-def large_build(workspace: Workspace) -> str:
+def pack_published(workspace: Demonstration, reference: str, tree: Path) -> None:
+    ware = workspace.get("ware", "pack", tree)
+    published = workspace.look_up(reference)
+    expect(ware == published, f"{tree.name} is packed as {published}, the id in catalogs/ (it is {ware})")
+    say(f"   {tree.name} is {ware}, as published")
+
+
+def large_build(workspace: Demonstration) -> str:
     """The Brotli module: 32 files compiled one a step, linked, and tried. "" when its sources cannot be had."""
     try:
-        sources = fetch(KEPT / "downloads", BROTLI)[BROTLI]
+        sources = fetch(DOWNLOADS, BROTLI)[BROTLI]
     except RuntimeError as error:
         say(f"   left out: {error}")
         return ""
     shutil.copytree(PROJECT / "fixtures" / "brotli", workspace.root / "brotli")
-    ware = workspace.release("brotli.org/brotli:v1.1.0:src", brotli_tree(sources, KEPT / "brotli-1.1.0"))
-    say(f"   brotli-1.1.0 is {ware}")
+    pack_published(workspace, "brotli.org/brotli:v1.1.0:src", brotli_tree(sources, KEPT / "brotli-1.1.0"))
     return "brotli"
 
 
-def show(workspace: Workspace, base: Path, ran: Ran) -> None:
+def show(workspace: Demonstration, base: Path, ran: Ran) -> None:
     for label, ware in ran.results.items():
         say(f"   {label} is {ware}")
     if ran.said:
@@ -178,14 +151,14 @@ def show(workspace: Workspace, base: Path, ran: Ran) -> None:
 def main() -> int:
     base = Path(tempfile.mkdtemp(prefix="warpforge-demo-"))
     try:
-        return demo(Workspace(base), base)
+        return demo(Demonstration(base), base)
     except (OSError, RuntimeError) as error:
         stop(str(error))
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
 
-def demo(workspace: Workspace, base: Path) -> int:
+def demo(workspace: Demonstration, base: Path) -> int:
     say("1  The quickstart module, on a root file system made from busybox")
     modules = [quickstart(workspace, base)]
     first = {"hello": workspace.run("hello")}
