@@ -57,6 +57,7 @@ CODES: Final[dict[str, int | None]] = {
     "workspace-missing": 3,
     # ours
     "action-limit": 1,
+    "attestation-invalid": 2,
     "fetch": 4,
     "interrupted": EXIT_INTERRUPTED,
     "job-invalid": 2,

@@ -24,7 +24,7 @@ from warpforge.model.plaintext import SIZE_LIMIT
 from warpforge.model.serial import dump, load_verdicts
 from warpforge.model.verdict import ReleaseVerdicts
 
-from .envelope import Envelope, load_envelope
+from .envelope import Envelope, dump_envelope, load_envelope
 from .tree import VERDICTS_DIR
 
 PLAIN: Final = "verdicts.json"
@@ -60,6 +60,18 @@ def keep_verdicts(top: Path, verdicts: ReleaseVerdicts) -> Path:
     except OSError as error:
         raise store_error(error, f"cannot keep the verdicts of {verdicts.module}:{verdicts.release}") from error
     return Path(directory, PLAIN)
+
+
+def keep_signed(top: Path, verdicts: ReleaseVerdicts, envelope: Envelope) -> Path:
+    """Write a signed document, in place of what its first key signed before. Errors: ``store``."""
+    directory = verdicts_dir(top, verdicts.module, verdicts.release)
+    path = f"{directory}/{envelope.signatures[0].keyid}{SIGNED}"
+    try:
+        make_dirs(directory, sync=False)
+        write_atomic(path, dump_envelope(envelope), sync=False)
+    except OSError as error:
+        raise store_error(error, f"cannot keep the verdicts of {verdicts.module}:{verdicts.release}") from error
+    return Path(path)
 
 
 def find_verdicts(top: Path, module: str, release: str) -> Iterator[Found]:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.conduct import conducted
-from warpforge.errors import Failed
+from warpforge.cli.signing import KEYS, THRESHOLD, verified
+from warpforge.errors import Failed, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from warpforge.catalog.keys import PrivateKey
     from warpforge.catalog.tree import Catalog
     from warpforge.engine.engine import Engine
     from warpforge.engine.replay import Replayer, Verdict
     from warpforge.model.catalog import Release
+    from warpforge.model.verdict import ReleaseVerdicts
 
 GOOD: Final = ("same", "no-replay")
 
@@ -26,6 +30,10 @@ GOOD: Final = ("same", "no-replay")
 @click.option("--all", "every", is_flag=True, help="Every release of the catalogs here that has a replay.")
 @click.option("--memo", is_flag=True, help="Let the memo answer what was run here before.")
 @click.option("--publish", is_flag=True, help="Keep the verdicts in the catalog, too, for all who read it.")
+@click.option("--sign", "keys", multiple=True, metavar="KEY", help="Sign the verdicts with this key; may be repeated.")
+@click.option("--verify", metavar="FILE", help="Instead verify a signed verdict file.")
+@KEYS
+@THRESHOLD
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @conducted
@@ -39,25 +47,40 @@ def replay(
     publish: bool,
     offline: bool,
     jobs: int | None,
+    keys: tuple[str, ...],
+    verify: str | None,
+    trusted: tuple[str, ...],
+    threshold: int,
 ) -> None:
     """Build releases again from their replays, and compare with what was published.
 
     What a replay needs and nobody has is built by its own replay first. Exit status 1 when anything differs.
-    The verdicts are kept in the workspace, unless --memo answered instead of a box.
+    The verdicts are kept in the workspace, unless --memo answered instead of a box; --sign keeps a signed file of them,
+    too, and says where. --verify FILE: whether keys named with --key signed it, and what it says; nothing is built.
     """
+    from warpforge.catalog.keys import load_private
+    from warpforge.engine import verdicts as keeping
     from warpforge.engine.replay import Replayer
 
+    if verify is not None:
+        _verify(common, verify, trusted, threshold)
+        return
     if not refs and not every:
         refuse_argument("what? Name MODULE[:RELEASE[:ITEM]], or say --all")
-    if memo and publish:
-        refuse_argument("--memo builds nothing again: there is nothing to --publish")
+    if trusted:
+        refuse_argument("--key is for --verify; --sign takes the key that signs")
+    if memo and (publish or keys):
+        refuse_argument("--memo builds nothing again: there is nothing to --publish or to --sign")
+    signers = [load_private(key) for key in keys]
     verdicts: list[Verdict] = []
     with _opened(common, force=not memo, offline=offline, jobs=jobs) as engine:
         replayer = Replayer(engine)
         for catalog, module, release, item in _meant(replayer, refs, every=every):
             found = replayer.replay(catalog, module, release, item)
             if not memo:
-                _keep(engine, catalog, module, release, found, publish=publish)
+                document = keeping.document(module, release, found)
+                if document is not None:
+                    _keep(common, engine, catalog, document, signers, publish=publish)
             for verdict in found:
                 verdicts.append(verdict)
                 _show(common, verdict)
@@ -69,15 +92,70 @@ def replay(
 
 
 def _keep(
-    engine: Engine, catalog: Catalog, module: str, release: Release, verdicts: list[Verdict], *, publish: bool
+    common: Common,
+    engine: Engine,
+    catalog: Catalog,
+    document: ReleaseVerdicts,
+    keys: list[PrivateKey],
+    *,
+    publish: bool,
 ) -> None:
     from warpforge.engine import verdicts as keeping
 
-    document = keeping.document(module, release, verdicts)
-    if document is not None:
-        keeping.keep_here(engine.stack.root.internal, document)
-        if publish:
-            keeping.publish(catalog, document)
+    envelope = keeping.signed(document, keys) if keys else None
+    path = keeping.keep_here(engine.stack.root.internal, document, envelope)
+    if publish:
+        path = keeping.publish(catalog, document, envelope)
+    if envelope is None:
+        return
+    if common.json:
+        ids = [one.keyid for one in envelope.signatures]
+        line = {"release": f"{document.module}:{document.release}", "signedBy": ids, "file": str(path)}
+        print(to_json({"signedverdicts": line}))
+    else:
+        common.note(printable(f"signed: {path}"))
+
+
+def _verify(common: Common, path: str, trusted: tuple[str, ...], threshold: int) -> None:
+    """What a signed file says, and whether the release is here in the form that it speaks of."""
+    from warpforge.catalog.verdicts import PAYLOAD
+    from warpforge.cli.cmd_ware import opened
+    from warpforge.model.serial import load_verdicts
+
+    payload, ids = verified(path, PAYLOAD, trusted, threshold)
+    said = load_verdicts(payload, path).noun
+    with opened(common) as engine:
+        known = _known(engine, said)
+    for item, one in said.items.items():
+        ref = f"{said.module}:{said.release}:{item}"
+        if common.json:
+            line = {"ref": ref, "replay": said.replay, **one.to_serial(), "signedBy": ids, "inCatalog": known}
+            print(to_json({"verdict": line}))
+        else:
+            when = strftime("%Y-%m-%d %H:%M", gmtime(one.time))
+            common.result(printable(f"{one.verdict:<10}{ref}  {one.published}"))
+            common.result(
+                printable(f"          at {when} by {one.engine}{f' on {one.machine}' if one.machine else ''}")
+            )
+    if not common.json:
+        here = "a catalog here has the release just so" if known else "no catalog here has the release"
+        common.note(f"signed by {', '.join(ids)}; {here}")
+
+
+def _known(engine: Engine, said: ReleaseVerdicts) -> bool:
+    """Whether a catalog here has the release. Errors: ``attestation-invalid`` (release) when it says something else."""
+    from warpforge.model.ident import release_id
+
+    known = [catalog.release(said.module, said.release) for catalog in engine.lookup.catalogs()]
+    ids = {release_id(release) for release in known if release is not None}
+    if ids and said.release_id not in ids:
+        raise Invalid(
+            "attestation-invalid",
+            f"the verdicts are of another form of {said.module}:{said.release} than the catalogs here have: "
+            f"{said.release_id}, not {', '.join(sorted(ids))}",
+            reason="release",
+        )
+    return bool(ids)
 
 
 def _meant(replayer: Replayer, refs: Iterable[str], *, every: bool) -> Iterable[tuple[Catalog, str, Release, str]]:
@@ -109,7 +187,7 @@ def _opened(common: Common, *, force: bool, offline: bool, jobs: int | None) -> 
 
 def _show(common: Common, verdict: Verdict) -> None:
     if common.json:
-        print(to_json({"verdict": verdict.to_serial()}))
+        print(to_json({"verdict": verdict.to_serial()}), flush=True)
         return
     common.result(printable(f"{verdict.verdict:<10}{verdict.ref}  {verdict.published}"))
     if verdict.made is not None and verdict.made != verdict.published:

@@ -20,6 +20,7 @@ from warpforge.cli.app import Common, Group, show_error  # noqa: E402
 from warpforge.errors import EXIT_INTERRUPTED, Failed, Internal, Invalid, Unable, WarpforgeError  # noqa: E402
 
 LAZY = {
+    "attest": ("warpforge.cli.cmd_attest:attest", "Tell how a release was made, for other tools, signed."),
     "capsule": ("warpforge.cli.cmd_capsule:capsule", "A module with all that it is built from, in one file."),
     "catalog": ("warpforge.cli.cmd_catalog:catalog", "Name releases of wares, and look them up."),
     "check": ("warpforge.cli.cmd_check:check", "Check documents and say everything that is wrong with them."),

@@ -49,7 +49,7 @@ class Upkeep:
     def verify(self, told: Told, *, deep: bool) -> list[Finding]:
         """What is wrong. Not deep: sizes, seek tables and dual ids; deep: everything is read and hashed again."""
         if deep:
-            return verify(self._store, self._check_deep, check_tree=self._check_tree, told=told)
+            return verify(self._store, self.check_deep, check_tree=self._check_tree, told=told)
         return verify(self._store, self._check_quick, told=told)
 
     def _check_quick(self, ware: WareId, file: BinaryIO) -> WareId:
@@ -64,7 +64,8 @@ class Upkeep:
         self._at_rest(ware)
         return ware
 
-    def _check_deep(self, ware: WareId, file: BinaryIO) -> WareId:
+    def check_deep(self, ware: WareId, file: BinaryIO) -> WareId:
+        """The id of what is in a packed ware, read whole. Errors: those of reading it; ``ware-mismatch`` (symlinks)."""
         from warpforge.pack.limits import UNLIMITED
         from warpforge.pack.packer import scan
 

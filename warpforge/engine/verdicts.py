@@ -6,17 +6,20 @@ show them. A catalog is not written unasked: it may be somebody else's repositor
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from warpforge import __version__
-from warpforge.catalog.verdicts import Found, find_verdicts, keep_verdicts
+from warpforge.catalog.verdicts import PAYLOAD, Found, find_verdicts, keep_signed, keep_verdicts
 from warpforge.model.ident import release_id
 from warpforge.model.verdict import NO_REPLAY, ItemVerdict, ReleaseVerdicts
 
 if TYPE_CHECKING:
+    from warpforge.catalog.envelope import Envelope
+    from warpforge.catalog.keys import PrivateKey
     from warpforge.catalog.tree import Catalog
     from warpforge.engine.replay import Verdict
     from warpforge.model.catalog import Release
@@ -28,7 +31,9 @@ PLACE: Final = "verdicts"  # below a workspace's own directory
 def document(module: str, release: Release, verdicts: Iterable[Verdict]) -> ReleaseVerdicts | None:
     """The verdicts of one release as they are kept; None when it has no replay."""
     found = {
-        one.ref.item: ItemVerdict(one.verdict, one.published, int(time.time()), ENGINE, one.made, one.why, one.code)
+        one.ref.item: ItemVerdict(
+            one.verdict, one.published, int(time.time()), ENGINE, one.made, one.why, one.code, machine()
+        )
         for one in verdicts
         if one.verdict != NO_REPLAY
     }
@@ -37,20 +42,42 @@ def document(module: str, release: Release, verdicts: Iterable[Verdict]) -> Rele
     return ReleaseVerdicts(module, release.name, release_id(release), release.replay, found)
 
 
-def keep_here(internal: Path, verdicts: ReleaseVerdicts) -> None:
-    """In the workspace. Errors: ``store``."""
+def machine() -> str:
+    """What this machine is, as far as it may matter to what is built; no name of it."""
+    system = os.uname()
+    return f"{system.machine}, {system.sysname} {system.release}, {os.cpu_count() or 1} cores"
+
+
+def signed(verdicts: ReleaseVerdicts, keys: Iterable[PrivateKey]) -> Envelope:
+    """In an envelope. Only what was just seen is to be signed, not what is kept beside it."""
+    from warpforge.catalog.envelope import Envelope
+    from warpforge.model.serial import dump
+
+    envelope = Envelope(PAYLOAD, dump(verdicts))
+    for key in keys:
+        envelope = envelope.signed(key)
+    return envelope
+
+
+def keep_here(internal: Path, verdicts: ReleaseVerdicts, envelope: Envelope | None = None) -> Path:
+    """In the workspace, signed too if it is; gives the last file written. Errors: ``store``."""
     from warpforge.catalog.edit import locked
 
     with locked(internal / "locks" / PLACE, "cannot keep verdicts"):
-        keep_verdicts(internal / PLACE, verdicts)
+        return _keep(internal / PLACE, verdicts, envelope)
 
 
-def publish(catalog: Catalog, verdicts: ReleaseVerdicts) -> Path:
+def publish(catalog: Catalog, verdicts: ReleaseVerdicts, envelope: Envelope | None = None) -> Path:
     """In the catalog. Errors: ``store``."""
     from warpforge.catalog.edit import writing
 
     with writing(catalog):
-        return keep_verdicts(catalog.path, verdicts)
+        return _keep(catalog.path, verdicts, envelope)
+
+
+def _keep(top: Path, verdicts: ReleaseVerdicts, envelope: Envelope | None) -> Path:
+    path = keep_verdicts(top, verdicts)
+    return keep_signed(top, verdicts, envelope) if envelope else path
 
 
 def known(internals: Sequence[Path], catalog: Catalog, module: str, release: Release) -> Iterator[Found]:

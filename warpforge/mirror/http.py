@@ -1,11 +1,14 @@
-"""Mirrors over HTTP: ``http(s)://host/one.tar`` and ``ca+http(s)://host/directory``. They are read, never pushed to."""
+"""Mirrors over HTTP: ``http(s)://host/one.tar`` and ``ca+http(s)://host/directory``. They are read, not pushed to.
+
+Where the directory that a server serves is on this machine, a push config of the kind ``file`` says so in its ``path``.
+"""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from warpforge.errors import Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
@@ -50,6 +53,13 @@ class HttpMirror:
         return False
 
     def push(self, ware: WareId, source: BinaryIO) -> None:
+        push = self._access.pushes.get(self._address)
+        if push is not None and push.kind == "file" and "path" in push.settings:
+            from .file import FileMirror
+
+            kind = "ca+file" if self._address.is_content_addressed else "file"
+            FileMirror(WarehouseAddr(f"{kind}://{quote(push.settings['path'])}")).push(ware, source)
+            return
         raise Unable(
             "fetch",
             f"{shown(self._address)} can only be read: push to a file or s3 address, "

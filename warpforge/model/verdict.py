@@ -25,13 +25,14 @@ VERDICTS: Final = (SAME, DIFFERS, MISSING, FAILED, NO_REPLAY)
 
 _RELEASE: Final = frozenset(("module", "release", "releaseId", "replay", "items"))
 _ITEM: Final = frozenset(("verdict", "published", "time", "engine"))
-_MORE: Final = frozenset(("made", "why", "code"))
+_MORE: Final = frozenset(("made", "why", "code", "machine"))
 
 
 class ItemVerdict(msgspec.Struct, frozen=True):
     """What came of one item. ``time``: seconds since 1970 when it was known; ``engine``: what built it again.
 
     ``made``: the ware that came out, if any; ``why``: the files that differ, or the error; ``code``: the error's.
+    ``machine``: on what it was built again, in words: architecture, kernel, cores.
     """
 
     verdict: str
@@ -41,6 +42,7 @@ class ItemVerdict(msgspec.Struct, frozen=True):
     made: WareId | None = None
     why: tuple[str, ...] = ()
     code: str = ""
+    machine: str = ""
 
     def to_serial(self) -> dict[str, Any]:
         serial: dict[str, Any] = {
@@ -55,6 +57,8 @@ class ItemVerdict(msgspec.Struct, frozen=True):
             serial["why"] = [*self.why]
         if self.code:
             serial["code"] = self.code
+        if self.machine:
+            serial["machine"] = self.machine
         return serial
 
 
@@ -112,4 +116,5 @@ def _read_item(reading: Reading, value: Any, place: Place) -> ItemVerdict:
         reading.atom(WareId.parse, members["made"], (place, "made")) if "made" in members else None,
         reading.texts(members.get("why", []), (place, "why")),
         reading.text(members.get("code", ""), (place, "code")),
+        reading.text(members.get("machine", ""), (place, "machine")),
     )
