@@ -188,3 +188,28 @@ def test_the_originals_catalog_verifies_and_every_release_resolves() -> None:
     assert len(modules) == len(list((CONFORMANCE / "catalog").rglob("_module.json")))
     assert releases == len(list((CONFORMANCE / "catalog").rglob("_releases/*.json")))
     assert replays >= len(list((CONFORMANCE / "catalog").rglob("_replays/*.json")))
+
+
+def test_one_release_of_a_large_module_is_found_and_what_is_wrong_with_it_seen(catalog: Catalog) -> None:
+    """So large that only what is plainly well-formed is looked up at once: all else is read with care."""
+    known = catalog.module(REF.module)
+    assert known is not None
+    cid = known.releases["v1"]
+    many = {**{f"v0.{number}": cid for number in range(700)}, "v1": cid}
+    path = catalog.path / REF.module / "_module.json"
+    text = dump(CatalogModule(REF.module, many, {"a:b": "c:d"}))
+    assert len(text) > 1 << 15
+    path.write_bytes(text)
+    assert Lookup([[catalog.path]]).pin([REF])[REF].ware == ONE
+    assert catalog.release(CatalogModule(REF.module, {"v1": "zStale"}, {}), "v1") is not None  # swapped since
+    for wrong in (
+        text.replace(b'"v0.7"', b'"v0.8"'),
+        text.replace(b'"v0.7"', b'"v0.\\u0038"'),
+        text.replace(b'"metadata": {', b'"metadata": {"a:b": "e",'),
+        text.replace(b'"v0.7"', b'"v0:7"'),
+        text.replace(b'"name"', b'"nom"'),
+        text[:-9],
+    ):
+        path.write_bytes(wrong)
+        with pytest.raises(Invalid):
+            Lookup([[catalog.path]]).find(REF)

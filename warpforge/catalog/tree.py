@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
+
 from warpforge.errors import Invalid, Unable
 from warpforge.model.catalog import CatalogModule, Mirrors, Release
 from warpforge.model.ident import plot_id, release_id
 from warpforge.model.names import is_module_name
-from warpforge.model.plaintext import SIZE_LIMIT, read_plain
+from warpforge.model.plaintext import SIZE_LIMIT
 from warpforge.model.plot import Plot
 from warpforge.model.serial import load_catalog_module, load_mirrors, load_release, load_replay
 
@@ -59,9 +61,20 @@ class Catalog:
 
         return self._steady(module, read)
 
-    def release(self, module: str, release: str) -> Release | None:
-        """One release, which has the id that its module names. Errors: as ``module``; ``catalog-invalid`` (hash)."""
-        return self._steady(module, lambda: self._release(module, release))
+    def release(self, module: str | CatalogModule, release: str) -> Release | None:
+        """One release, which has the id that its module names. Errors: as ``module``; ``catalog-invalid`` (hash).
+
+        Who reads many of one module gives the module as it was read, which is then not read again for each.
+        """
+        if isinstance(module, CatalogModule):
+            try:
+                return self._named(module.name, release, module.releases.get(release))
+            except Invalid as error:
+                if error.reason != "hash":
+                    raise
+                module = module.name  # it may have been swapped since it was read
+        name = module
+        return self._steady(name, lambda: self._release(name, release))
 
     def replay(self, module: str, plot: str) -> Plot | None:
         """The plot with this id. Errors: as ``module``; ``catalog-invalid`` (hash)."""
@@ -108,7 +121,7 @@ class Catalog:
         for module in self.modules():
             known = self.module(module)
             for name in known.releases if known else ():
-                release = self.release(module, name)
+                release = self.release(known, name) if known else None
                 if release is not None:
                     yield module, name, release
 
@@ -129,6 +142,10 @@ class Catalog:
         wanted = self._release_id(module, release)
         if self.view is not None:
             wanted = self.view.release_id(module, release, wanted)
+        return self._named(module, release, wanted)
+
+    def _named(self, module: str, release: str, wanted: str | None) -> Release | None:
+        """The release that has the id which its module names."""
         if wanted is None:
             return None
         path = self._file(module, RELEASES_DIR, release)
@@ -180,21 +197,30 @@ def _release_of(data: bytes | None, path: str) -> tuple[Release | None, str]:
     return noun, release_id(noun)
 
 
+class _Module(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    releases: dict[str, str]
+    metadata: dict[str, str]
+
+
+class _Capsule(msgspec.Struct, forbid_unknown_fields=True):
+    module: _Module = msgspec.field(name="catalogmodule.v1")
+
+
 def _releases_of(data: bytes, module: str) -> dict[str, str] | None:
-    """The releases in a large module that is plainly well-formed; None to have it read with care."""
-    value = read_plain(data)
-    try:
-        capsule = value["catalogmodule.v1"]
-        releases = capsule["releases"]
-        is_plain = (
-            value.keys() == {"catalogmodule.v1"}
-            and capsule.keys() == {"name", "releases", "metadata"}
-            and capsule["name"] == module
-            and type(releases) is dict
-        )
-    except (TypeError, KeyError, AttributeError):
+    """The releases in a large module that is plainly well-formed; None to have it read with care.
+
+    As in ``read_plain``: each member has its colon; no name or id has one, so a key given twice is a colon too many.
+    """
+    if len(data) > SIZE_LIMIT or b"\\u003" in data:
         return None
-    return releases if is_plain else None
+    try:
+        found = msgspec.json.decode(data, type=_Capsule).module
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+    said = "".join((*found.metadata, *found.metadata.values()))
+    colons = 4 + len(found.releases) + len(found.metadata) + said.count(":")
+    return found.releases if found.name == module and data.count(b":") == colons else None
 
 
 def _is_part(entry: os.DirEntry[str]) -> bool:

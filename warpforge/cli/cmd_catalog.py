@@ -107,7 +107,7 @@ def show(common: Common, context: click.Context, ref: str, name: str | None) -> 
     shown = 0
     for found in catalogs:
         known = found.module(module)
-        nouns = [found.release(module, one) for one in (known.releases if known else ()) if release in ("", one)]
+        nouns = [found.release(known, one) for one in known.releases if release in ("", one)] if known else []
         releases = [noun for noun in nouns if noun is not None and (not item or item in noun.items)]
         if known is not None and not release and not common.json:
             _show_tree(common, found, module, releases)
@@ -139,7 +139,7 @@ def _references(found: Catalog, module: str | None) -> Iterator[CatalogRef]:
     for name in found.modules() if module is None else [module]:
         known = found.module(name)
         for release in known.releases if known else ():
-            noun = found.release(name, release)
+            noun = found.release(known, release) if known else None
             for item in noun.items if noun else ():
                 yield CatalogRef(name, release, item)
 

@@ -99,7 +99,7 @@ class Remaker:
         for catalog in self._lookup.catalogs():
             known = catalog.module(module)
             for name in known.releases if known else ():
-                release = catalog.release(module, name)
+                release = catalog.release(known, name) if known else None
                 if release is None or release.replay is None or ware not in release.items.values():
                     continue
                 if release.hazard is not None and f"{module}:{name}" not in self._allowed():

@@ -71,7 +71,7 @@ class Replayer:
         for catalog in self._engine.lookup.catalogs():
             known = catalog.module(wanted.module)
             for name in known.releases if known else ():
-                release = catalog.release(wanted.module, name) if wanted.release in ("", name) else None
+                release = catalog.release(known, name) if known and wanted.release in ("", name) else None
                 if release is not None and (not wanted.item or wanted.item in release.items):
                     found.setdefault(name, (catalog, wanted.module, release))
                     for item in release.items:  # catalogs that stand beside each other must agree on it

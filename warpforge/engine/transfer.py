@@ -103,7 +103,7 @@ class Transfer:
             for module in catalog.modules():
                 found = catalog.module(module)
                 for name in found.releases if found else ():
-                    release = catalog.release(module, name)
+                    release = catalog.release(found, name) if found else None
                     for item, ware in release.items.items() if release else ():
                         yield ware, module
                         if release and (dual := release.dual(item)):

@@ -169,7 +169,7 @@ def _roots_of(catalog: Catalog) -> Iterator[Root]:
     for module in catalog.modules():
         found = catalog.module(module)
         for name in found.releases if found else ():
-            release = catalog.release(module, name)
+            release = catalog.release(found, name) if found else None
             if release is None:
                 continue
             for item, ware in release.items.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from msgspec import UNSET
 
@@ -17,8 +17,6 @@ from warpforge.model.plot import Plot
 from warpforge.model.verdict import ItemVerdict
 
 from .site import Site
-
-HAZARD: Final = "hazard"  # the key of a release's metadata
 
 
 class Use(NamedTuple):
@@ -53,7 +51,7 @@ class ItemFacts(NamedTuple):
 
 
 class ReleaseFacts(NamedTuple):
-    """``fault``: why the release or its replay cannot be shown, or empty."""
+    """``fault``: why the release or its replay cannot be shown, or empty. ``hazard``: as it says it, or None."""
 
     module: str
     name: str
@@ -63,11 +61,7 @@ class ReleaseFacts(NamedTuple):
     replay: str = ""
     plot: Plot | None = None
     fault: str = ""
-
-    @property
-    def hazard(self) -> str | None:
-        """What is dangerous about the release, as its metadata says it; None when it says nothing."""
-        return dict(self.metadata).get(HAZARD)
+    hazard: str | None = None
 
 
 class ModuleFacts(NamedTuple):
@@ -122,14 +116,14 @@ class Reader:
             except WarpforgeError:
                 release = None
             ware = release.items.get(ref.item) if release else None
-            hazard = release.metadata.get(HAZARD) if release else None
+            hazard = release.hazard if release else None
             self._targets[ref] = Target(ware is not None, ware, hazard)
         return self._targets[ref]
 
     def _release(self, module: CatalogModule, name: str, mirrors: Mirrors, *, has_verdicts: bool) -> ReleaseFacts:
         cid = module.releases[name]
         try:
-            release = self._catalog.release(module.name, name)
+            release = self._catalog.release(module, name)
         except WarpforgeError as error:
             return ReleaseFacts(module.name, name, cid, fault=error.message)
         if release is None:
@@ -144,7 +138,7 @@ class Reader:
             except WarpforgeError as error:
                 fault = error.message
         metadata = (*release.metadata.items(),)
-        return ReleaseFacts(module.name, name, cid, items, metadata, release.replay or "", plot, fault)
+        return ReleaseFacts(module.name, name, cid, items, metadata, release.replay or "", plot, fault, release.hazard)
 
     def _item(self, module: str, release: Release, name: str, mirrors: Mirrors, words: Sequence[Word]) -> ItemFacts:
         ware = release.items[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
@@ -19,6 +20,7 @@ ROWS: Final = "_search.js"
 STATE: Final = "_state.json"
 DOMAINS: Final = "_domains"
 RELEASES: Final = "_releases"
+_PLAIN: Final = frozenset(ascii_letters + digits + "-_./+~")  # as a link has them
 _FILES: Final = frozenset((INDEX, SEARCH, ABSENT))
 
 
@@ -45,7 +47,8 @@ class Site(NamedTuple):
             lead = self.prefix.rstrip("/") + "/"
         else:
             lead = "/" if page == ABSENT else "../" * page.count("/")  # whoever serves it knows no depth
-        return lead + quote(path, safe="/+~") + (f"#{quote(fragment)}" if mark else "")
+        plain = path if _PLAIN.issuperset(path) else quote(path, safe="/+~")
+        return lead + plain + (f"#{quote(fragment)}" if mark else "")
 
 
 def module_page(module: str) -> str:

@@ -12,9 +12,8 @@ import msgspec
 from warpforge.catalog.tree import MIRRORS_FILE, MODULE_FILE, REPLAYS_DIR, VERDICTS_DIR, Catalog
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.model.catalog import CatalogModule
 from warpforge.model.plot import Plot, every_input
-
-from .facts import HAZARD
 
 DESCRIPTIONS = ("description", "summary", "about")  # keys of metadata, the first that is there
 
@@ -48,19 +47,19 @@ def survey(catalog: Catalog, name: str, kept: Iterable[Path], known: Survey | No
         return Survey(name, digest, fault=error.message)
     newest = [*reversed(module.releases)]  # they are listed as they were published
     try:
-        latest = catalog.release(name, newest[0]) if newest else None
+        latest = catalog.release(module, newest[0]) if newest else None
     except WarpforgeError:
         latest, digest = None, ""  # its page says what is wrong with it; the next time it is looked at again
     about = next((module.metadata[key] for key in DESCRIPTIONS if key in module.metadata), "")
     if latest is not None and not about:
         about = next((latest.metadata[key] for key in DESCRIPTIONS if key in latest.metadata), "")
-    takes = dict(_takes(catalog, name, newest))
-    has_hazard = latest is not None and HAZARD in latest.metadata
+    takes = dict(_takes(catalog, module, newest))
+    has_hazard = latest is not None and latest.hazard is not None
     return Survey(name, digest, newest[0] if newest else "", len(newest), about[:200], has_hazard, takes)
 
 
-def _takes(catalog: Catalog, module: str, releases: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
-    if not os.path.isdir(catalog.path / module / REPLAYS_DIR):
+def _takes(catalog: Catalog, module: CatalogModule, releases: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    if not os.path.isdir(catalog.path / module.name / REPLAYS_DIR):
         return
     read: dict[str, list[str]] = {}
     for name in releases:
@@ -69,7 +68,7 @@ def _takes(catalog: Catalog, module: str, releases: Iterable[str]) -> Iterator[t
             if release is None or release.replay is None:
                 continue
             if release.replay not in read:
-                plot = catalog.replay(module, release.replay)
+                plot = catalog.replay(module.name, release.replay)
                 read[release.replay] = taken(plot) if plot else []
         except WarpforgeError:
             continue  # its own page says so
