@@ -23,6 +23,7 @@ class Settings(NamedTuple):
     ``variable``: looks up one by name, for the secrets that a person says come from there.
     ``ssh_agent``: the socket of ssh's agent.
     ``auth_files``: where docker and podman keep logins to registries.
+    ``config_home``, ``state_home``: where programs keep what a person sets, and what they remember (None: no home).
     """
 
     home: Path | None
@@ -41,6 +42,8 @@ class Settings(NamedTuple):
     auth_files: tuple[Path, ...]
     warnings: tuple[str, ...]
     variable: Callable[[str], str | None]
+    config_home: Path | None = None
+    state_home: Path | None = None
 
     def access(self) -> Access:
         """What reaching mirrors takes, as far as the environment says."""
@@ -85,7 +88,17 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
         auth_files=tuple(_auth_files(env, home)),
         warnings=warnings,
         variable=env.get,
+        config_home=_home(env, "XDG_CONFIG_HOME", home, ".config"),
+        state_home=_home(env, "XDG_STATE_HOME", home, ".local/state"),
     )
+
+
+def _home(env: Mapping[str, str], name: str, home: str, usual: str) -> Path | None:
+    """As the XDG base directories are: a relative path does not count."""
+    said = env.get(name, "")
+    if said.startswith("/"):
+        return Path(said)
+    return Path(home, usual) if home.startswith("/") else None
 
 
 def _proxy(env: Mapping[str, str], scheme: str) -> str:

@@ -15,7 +15,7 @@ from warpforge.errors import Failed, Invalid
 from warpforge.polytope.code.evaluator import Code, Scope
 from warpforge.polytope.code.host import kebab
 from warpforge.polytope.issues import TYPE, Issue, refuse
-from warpforge.polytope.marks import SecretText, mark_secrets
+from warpforge.polytope.marks import SecretText, mark_secrets, unmarked
 from warpforge.polytope.nouns import Module, Parameter, Place, PolytopeFile, Template, Value, Way
 from warpforge.polytope.references import parse_code
 from warpforge.polytope.resolve import Frame, Resolver
@@ -51,6 +51,7 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True):
 
     ``params``: what it was given, checked, with what it does not declare; ``levels``: the way down, outermost first.
     ``variables``: what its code calls module-repo-ref and the like. ``base``: the directory of the outermost file.
+    ``secrets``: texts within ``params`` that nobody may see.
     """
 
     levels: tuple[Level, ...]
@@ -60,6 +61,7 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True):
     template: Template | None = None
     variables: dict[str, Value] = {}
     base: str = ""
+    secrets: frozenset[str] = frozenset()
     warnings: tuple[Issue, ...] = ()
 
     @property
@@ -102,14 +104,20 @@ def _leaf(levels: list[Level], resolver: Resolver, warnings: list[Issue]) -> Lea
     is_primitive = isinstance(noun, Module) and not noun.code
     return Leaf(
         levels=tuple(levels),
-        params=last.params,
+        params=unmarked_params(last.params),
         primitive=primitive_name(last.file, noun.id) if is_primitive else "",
         code=code,
         template=noun if isinstance(noun, Template) else None,
         variables=resolver.variables(Frame(last.file)),
         base=resolver.base(next((level.file for level in levels if not level.file.is_builtin), None)),
+        secrets=frozenset(resolver.secrets),
         warnings=tuple(warnings),
     )
+
+
+def unmarked_params(params: dict[str, Value]) -> dict[str, Value]:
+    """As whoever runs the leaf wants them: plain, but for what is not known yet."""
+    return {name: unmarked(value) for name, value in params.items()}
 
 
 def primitive_name(file: PolytopeFile, name: str) -> str:

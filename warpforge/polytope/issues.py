@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple, NoReturn
 
-from warpforge.errors import Invalid
+from warpforge.errors import Invalid, Missing
 from warpforge.polytope.nouns import Place
 
 Level = Literal["error", "warning"]
@@ -52,6 +52,28 @@ class Refused(Invalid):
     """``findings`` holds all that is wrong, in the order it was written in."""
 
     findings: tuple[Issue, ...] = ()
+
+
+class NotThere(Missing):
+    """Things that are named and are not there; ``findings`` as in ``Refused``."""
+
+    findings: tuple[Issue, ...] = ()
+
+
+def not_there(issues: Sequence[Issue]) -> NotThere:
+    """One error, ``missing``, for all issues. Details: ``document``, ``line`` and ``column`` of the first."""
+    first = issues[0]
+    error = NotThere(
+        "missing",
+        str(first),
+        document=first.place.path or None,
+        line=first.place.line or None,
+        column=first.place.column or None,
+        reason=REFERENCE,
+        findings=len(issues),
+    )
+    error.findings = tuple(issues)
+    return error
 
 
 def refuse(code: str, issues: Sequence[Issue]) -> NoReturn:

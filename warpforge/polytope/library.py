@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from warpforge.errors import Invalid, Missing, WarpforgeError
-from warpforge.polytope.issues import REFERENCE, Issue
+from warpforge.polytope.issues import REFERENCE, Issue, not_there
 from warpforge.polytope.nouns import NOWHERE, Include, Module, Place, PolytopeFile, Template
 from warpforge.polytope.read import load_file, load_strict
 
@@ -237,8 +237,7 @@ class Library:
             message += ": include its repository, or name its checkout in the configuration (repos)"
         elif self.root is None:
             message += ": there is no polytope.yml here"
-        issue = Issue(place, message, REFERENCE)
-        return Missing("missing", str(issue), reference=reference, document=place.path or None)
+        return not_there([Issue(place, message, REFERENCE)])
 
 
 def noun_of(file: PolytopeFile, name: str) -> Module | Template | None:

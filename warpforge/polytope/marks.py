@@ -49,6 +49,17 @@ def find_unknown(value: Value) -> Unknown | None:
     return next((found for part in parts if (found := find_unknown(part)) is not None), None)
 
 
+def unmarked(value: Value) -> Value:
+    """The same, its secrets plain texts, as encoders want them."""
+    if isinstance(value, SecretText):
+        return str.__str__(value)[:]
+    if isinstance(value, list):
+        return [unmarked(item) for item in value]
+    if isinstance(value, dict):
+        return {key: unmarked(inner) for key, inner in value.items()}
+    return value
+
+
 def masked(value: Value) -> Value:
     """The value as people may see it."""
     if isinstance(value, SecretText):

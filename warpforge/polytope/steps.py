@@ -14,7 +14,7 @@ import msgspec
 from warpforge.errors import Missing
 from warpforge.polytope.code.evaluator import Code
 from warpforge.polytope.expand import Call, Leaf, Level, expand
-from warpforge.polytope.issues import REFERENCE, Issue, refuse
+from warpforge.polytope.issues import REFERENCE, Issue, not_there, refuse
 from warpforge.polytope.nouns import After, Module, Place, Step, Template, Value, Way
 from warpforge.polytope.read import default_id
 from warpforge.polytope.references import outputs_named, parse_code
@@ -173,17 +173,15 @@ class _Job:
 
     def _refuse_missing(self, template: Template, leaf: Leaf) -> None:
         """All at once, before anything of the template runs."""
-        missing: list[Missing] = []
+        issues: list[Issue] = []
         for step in template.run:
             if reference := step.template or step.call:
                 try:
                     self._resolver.library.find(reference, leaf.file, place=step.place)
                 except Missing as error:
-                    missing.append(error)
-        if len(missing) == 1:
-            raise missing[0]
-        if missing:
-            raise Missing("missing", "; ".join(error.message for error in missing), template=template.id)
+                    issues += getattr(error, "findings", [Issue(step.place, error.message, REFERENCE)])
+        if issues:
+            raise not_there(issues)
 
     def _connect(self, template: Template, names: dict[str, tuple[str, ...]], at: int) -> None:
         """Edges, from the names that the template uses to those of the job."""

@@ -13,7 +13,7 @@ SIZE_LIMIT: Final = 4 << 20
 DEPTH_LIMIT: Final = 100
 PART_LIMIT: Final = 200_000  # values, each use of an alias counted whole
 
-_PLACEHOLDER: Final = re.compile(r"\{\{[^{}\n]*\}\}|\{=[^{}\n]*=\}")
+PLACEHOLDER: Final = re.compile(r"\{\{\s*[\w-]+(?:\s*\|\s*\w+)*\s*\}\}|\{=\s*[\w-]+\s*=\}")
 
 
 class Document(NamedTuple):
@@ -72,7 +72,7 @@ def line_column(text: str, at: int) -> tuple[int, int]:
 
 def find_placeholder(text: str) -> tuple[str, int, int] | None:
     """The first ``{{ x | filter }}`` or ``{= x =}`` outside of comment lines: as written, line, column."""
-    for match in _PLACEHOLDER.finditer(text):
+    for match in PLACEHOLDER.finditer(text):
         start = text.rfind("\n", 0, match.start()) + 1
         if not text[start : match.start()].lstrip().startswith(("#", ";")):
             return match[0], *line_column(text, match.start())

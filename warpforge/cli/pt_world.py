@@ -1,0 +1,77 @@
+"""What the commands of ``pt`` stand in: the file, what it includes, what a person configured, and what is stored."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from warpforge.cli.app import Common
+from warpforge.errors import Invalid, Missing, Unable
+from warpforge.workspace.find import INTERNAL
+
+if TYPE_CHECKING:
+    from warpforge.polytope.library import Library
+    from warpforge.polytope.stores import Layers, Store
+
+OWN: Final = "polytope"
+CONTEXT: Final = "default"
+
+
+def open_library(common: Common, file: str | None = None, *, highest: bool = False) -> Library:
+    """The file named, or the nearest from here upward (or the highest of the git repository), and all it includes.
+
+    A library without a file knows the built-ins alone. Errors: ``serialization``, ``module-invalid``, ``missing``.
+    """
+    from warpforge.polytope.library import Library, find_file, find_highest, find_in
+
+    cwd = str(common.settings.cwd)
+    path = (find_highest if highest else find_file)(cwd) if file is None else os.path.join(cwd, file)
+    if path is not None and os.path.isdir(path):
+        inside = find_in(path)
+        if inside is None:
+            raise Missing("missing", f"there is no polytope.yml in {path}", path=path)
+        path = inside
+    return Library(path, directory=cwd, repositories=_repositories(common))
+
+
+def _repositories(common: Common) -> dict[str, str]:
+    """``repos:`` of the configuration: where checkouts are. Errors: ``serialization``, ``invalid``."""
+    home = common.settings.config_home
+    path = home / OWN / "config.yaml" if home else None
+    if path is None or not path.is_file():
+        return {}
+    from warpforge.polytope.text.document import load_document
+
+    value = load_document(path.read_bytes(), str(path)).value
+    repos = value.get("repos") if isinstance(value, dict) else None
+    if repos is None:
+        return {}
+    if not isinstance(repos, dict) or not all(isinstance(place, str) for place in repos.values()):
+        raise Invalid("invalid", f"{path}: repos is a map from owner/name to the directory of a checkout", path=path)
+    return {name: str(Path(path.parent, str(place)).expanduser()) for name, place in repos.items()}
+
+
+def open_stores(common: Common, library: Library, context: str | None = None) -> Layers:
+    """The project's values and secrets, before those of the context that it was asked for, or of ``default``."""
+    from warpforge.polytope.stores import Layers
+
+    shared = store_of(common, None, context or CONTEXT)
+    own = [store_of(common, library, None)] if library.root is not None else []
+    return Layers([*own, shared])
+
+
+def store_of(common: Common, library: Library | None, context: str | None) -> Store:
+    """The store of a context, or of the project; without a project that of the context ``default``."""
+    from warpforge.polytope.stores import Key, Store
+
+    config, state = common.settings.config_home, common.settings.state_home
+    if config is None or state is None:
+        raise Unable("store", "no home directory: values and secrets need one (HOME)")
+    key = Key(str(config / OWN / "secrets.key"))
+    if context is None and library is not None and library.root is not None:
+        return Store(str(Path(library.directory, INTERNAL, OWN)), key)
+    name = context or CONTEXT
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise Invalid("invalid-argument", f"{name!r} is no name of a context: letters, digits, - and _")
+    return Store(str(state / OWN / "contexts" / name), key)

@@ -1,0 +1,143 @@
+"""Everything that can be said of files without running them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from warpforge.errors import Failed, Invalid, WarpforgeError
+from warpforge.polytope.code.clojure.data import SyntaxFault
+from warpforge.polytope.code.clojure.evaluate import read_code
+from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
+from warpforge.polytope.expand import Call, expand
+from warpforge.polytope.issues import CODE, REFERENCE, SCAFFOLD, TYPE, Issue, spell
+from warpforge.polytope.library import Library
+from warpforge.polytope.marks import Unknown
+from warpforge.polytope.nouns import Module, Parameter, Place, PolytopeFile, Template, Value, Way
+from warpforge.polytope.references import parse_code
+from warpforge.polytope.resolve import Resolver
+from warpforge.polytope.steps import begin, plan_steps
+from warpforge.polytope.text.document import PLACEHOLDER
+from warpforge.polytope.types.language import is_required, parse_type
+
+_COMPILE = "try { new Function(params.text) } catch (e) { new Function('return (' + params.text + ')') } null"
+
+
+class NoStores:
+    """Nothing is stored: a dry run takes what it would be for unknown."""
+
+    def value(self, name: str) -> str | None:
+        return None
+
+    def secret(self, name: str) -> str | None:
+        return None
+
+
+def check_library(library: Library, evaluator: Evaluator, *, cwd: str) -> list[Issue]:
+    """All issues of all files, each once, in the order of the files and lines."""
+    issues = list(library.issues)
+    resolver = Resolver(library, evaluator, NoStores(), cwd=cwd, is_dry=True)
+    for file in library.files:
+        for noun in file.nouns:
+            issues += _check_code(noun, file, evaluator)
+            issues += _check_run(noun, file, resolver)
+    issues += _twice(library)
+    order = {file.path: number for number, file in enumerate(library.files)}
+    return sorted(
+        dict.fromkeys(issues), key=lambda issue: (order.get(issue.place.path, len(order)), issue.place[1:], issue.level)
+    )
+
+
+def _check_run(noun: Module | Template, file: PolytopeFile, resolver: Resolver) -> list[Issue]:
+    """Expand it with unknown arguments: what is wrong comes out."""
+    call = Call(
+        reference=noun.id, args={param.id: _sample(param) for param in noun.params}, file=file, place=noun.place
+    )
+    found: list[Issue] = []
+    try:
+        leaf = expand(call, resolver)
+        found += leaf.warnings
+        if leaf.template is None:
+            return found
+        for step in plan_steps([[call]], resolver):
+            try:
+                found += begin(step, resolver).warnings
+            except WarpforgeError as error:
+                found += issues_of(error, step.place)
+    except WarpforgeError as error:
+        found += issues_of(error, noun.place)
+    return found
+
+
+def _sample(parameter: Parameter) -> Value:
+    """Nothing, where it may be absent: defaults are checked, too."""
+    try:
+        return Unknown(f"pt.param {parameter.id}") if is_required(parse_type(parameter.type)) else None
+    except Invalid:
+        return None  # said by the reader
+
+
+def issues_of(error: WarpforgeError, place: Place) -> list[Issue]:
+    """What an error says, as issues."""
+    found = getattr(error, "findings", ())
+    if found:
+        return list(found)
+    reason = {"missing": REFERENCE, "generator-failed": CODE}.get(error.code.removeprefix("warpforge-error-"), TYPE)
+    return [Issue(place, error.message.removeprefix(f"{spell(place)}: "), reason)]
+
+
+def _check_code(noun: Module | Template, file: PolytopeFile, evaluator: Evaluator) -> Iterator[Issue]:
+    for value, way, place in _written(noun):
+        for text, inner in _with_ways(value, way):
+            where = file.places.find(inner) if inner else place
+            if (match := PLACEHOLDER.search(text)) and match[0].startswith("{="):
+                yield Issue(where, f"{match[0]} is a placeholder that nobody filled in", SCAFFOLD, "warning")
+            code = parse_code(text, where)
+            if code and (message := _syntax(code, evaluator)):
+                yield Issue(where, message, CODE)
+
+
+def _written(noun: Module | Template) -> Iterator[tuple[Value, Way, Place]]:
+    if isinstance(noun, Module):
+        yield noun.args, noun.way, noun.place
+        yield noun.code, (), noun.place
+        return
+    for step in noun.run:
+        yield step.args, step.way, step.place
+        yield step.code, (), step.place
+
+
+def _with_ways(value: Value, way: Way) -> Iterator[tuple[str, Way]]:
+    if isinstance(value, str):
+        yield value, way
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from _with_ways(item, (*way, number) if way else ())
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _with_ways(inner, (*way, key) if way else ())
+
+
+def _syntax(code: Code, evaluator: Evaluator) -> str:
+    """What is wrong with the text of code, or ""."""
+    if code.language == "clj":
+        try:
+            read_code(code.text)
+        except SyntaxFault as fault:
+            return f"Clojure code: line {fault.at[0]}: {fault.message}"
+    if code.language == "js":
+        test = Code("js", _COMPILE)
+        try:
+            evaluator.evaluate(test, Scope({"text": code.text}))
+        except Failed as error:
+            return error.message
+    return ""
+
+
+def _twice(library: Library) -> Iterator[Issue]:
+    """One id in two files: the nearer is meant."""
+    seen: dict[str, Place] = {}
+    for file in library.files:
+        for noun in file.nouns:
+            first = seen.setdefault(noun.id, noun.place)
+            if first.path != noun.place.path:
+                yield Issue(noun.place, f"{noun.id} is in {first.path}, too", REFERENCE, "warning")
