@@ -75,7 +75,9 @@ def kind_of(value: Value) -> str:
         return repr(value) if len(value) < 80 else f"the text {value[:60]!r}..."
     if isinstance(value, dict | list):
         return "a map" if isinstance(value, dict) else "a list"
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))  # type: ignore[arg-type]
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
 
 
 def _any(value: Value, *, is_exact: bool) -> Value:

@@ -129,8 +129,8 @@ class Check:
             return value
         shape = _SOURCES.get(kind) if isinstance(kind, str) else None
         if shape is None:
-            what = "is missing" if kind is None else f"{kind_of(kind)} is none"
-            self._say((*way, "type"), f"{what}: {', '.join(_SOURCES)}")
+            what = "is missing: one of" if kind is None else f"{kind_of(kind)} is none of"
+            self._say((*way, "type"), f"{what} {', '.join(_SOURCES)}")
             return value
         return self.value(value, shape, way)
 
