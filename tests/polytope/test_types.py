@@ -15,8 +15,8 @@ from warpforge.polytope.text.document import load_document
 from warpforge.polytope.types.check import Check, spell_way
 from warpforge.polytope.types.language import default_of, is_required, parse_type, spell_type
 
-RESTART = ["maybe", {"policy": ["enum", "always", "on-failure"], "max-restarts": ["maybe", "int"]}]
-MOUNTS = ["maybe", [["maybe", {"source": "mount-source", "path": "absolute-path"}]]]
+RESTART: Value = ["maybe", {"policy": ["enum", "always", "on-failure"], "max-restarts": ["maybe", "int"]}]
+MOUNTS: Value = ["maybe", [["maybe", {"source": "mount-source", "path": "absolute-path"}]]]
 
 
 def held(value: Value, kind: Value) -> tuple[Value, list[str]]:
@@ -152,7 +152,8 @@ def test_the_spelling_of_edn_is_the_same() -> None:
 
 
 def test_what_must_be_given() -> None:
-    kinds = [parse_type(kind) for kind in ("str", ["maybe", "str"], ["default", "str", "x"], "any")]
+    written: list[Value] = ["str", ["maybe", "str"], ["default", "str", "x"], "any"]
+    kinds = [parse_type(kind) for kind in written]
     assert [is_required(kind) for kind in kinds] == [True, False, False, False]
     assert default_of(kinds[2]) == "x"
 

@@ -12,7 +12,7 @@ from warpforge.errors import Failed, Invalid
 from warpforge.polytope.code.evaluator import Bounds, Code, Evaluator, Scope
 from warpforge.polytope.nouns import Value
 
-GREEDY = '(let [s (nth (iterate #(str % %) "aaaaaaaaaaaaaaaa") 21)] (loop [v []] (recur (conj v (str s "b")))))'
+GREEDY = '(let [s (nth (iterate #(str % %) "aaaaaaaaaaaaaaaa") 18)] (loop [v []] (recur (conj v (str s "b")))))'
 
 SCOPE = Scope({"some-key": "v", "ports": [{"expose-as": 1}], "env_var": None}, {"module-repo-ref": "R"})
 

@@ -20,7 +20,7 @@ from warpforge.polytope.code.clojure.data import (
 )
 from warpforge.polytope.code.clojure.printing import show, write
 
-TEXT_LIMIT: Final = 64 << 20
+TEXT_LIMIT: Final = 16 << 20
 
 _FORMAT: Final = re.compile(r"%(?:(\d+)\$)?([-+ 0,#(]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])")
 
