@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.recording import Recording, StepFailed
 
@@ -16,12 +17,13 @@ from warpforge.polytope.api import NAMES, Api
 from warpforge.polytope.author import Author
 from warpforge.polytope.code.evaluator import Evaluator
 from warpforge.polytope.code.host import CALLS, VARIABLES
+from warpforge.polytope.expand import Call
 from warpforge.polytope.library import Library
 from warpforge.polytope.mounts import Facts
-from warpforge.polytope.nouns import Step, Value
+from warpforge.polytope.nouns import Value
 from warpforge.polytope.python_code import make_start
 from warpforge.polytope.resolve import Frame
-from warpforge.polytope.work import Steps, Work
+from warpforge.polytope.steps import JobStep
 
 FILE = """\
 modules:
@@ -63,14 +65,12 @@ def author(library: Library, evaluator: Evaluator) -> Author:
     return Author(library, evaluator, cwd=library.directory)
 
 
-def do(author: Author, library: Library, runner: Recording, step: Step) -> Value:
-    opened = author.open(step, Frame(library.root), runner)
-    assert isinstance(opened, Work)
-    return opened.do(runner)
+def do(author: Author, library: Library, runner: Recording, step: JobStep) -> Value:
+    return author.open(msgspec.structs.replace(step, frame=Frame(library.root)), runner).do(runner)
 
 
 def run(author: Author, library: Library, runner: Recording, code: str) -> Value:
-    return do(author, library, runner, Step(id="x", code=code))
+    return do(author, library, runner, JobStep(id="x", code=code))
 
 
 def test_every_name_that_code_may_call_is_answered() -> None:
@@ -182,26 +182,22 @@ def test_what_makes_no_sense_says_so(author: Author, library: Library, code: str
 
 def test_steps_see_their_own_scope(author: Author, library: Library) -> None:
     runner = Recording()
-    output = do(author, library, runner, Step(id="greeter", call="greeter", args={"who": "me", "odd": 1}))
+    output = do(author, library, runner, JobStep(id="greeter", call="greeter", args={"who": "me", "odd": 1}))
     assert output == {"who": "me", "ports": [80], "repo": library.directory}
     assert [level for level, _ in runner.logs] == ["warn", "info"]
-    opened = author.open(Step(id="both", call="both", args={"who": "all"}), Frame(library.root), runner)
-    assert isinstance(opened, Steps)
-    first, second = opened.run
-    assert author.needs(second) == ["greeter"]
-    work = author.open(first, opened.scope, runner)
-    assert isinstance(work, Work)
-    runner.outputs["greeter"] = work.do(runner)
-    last = author.open(second, opened.scope, runner)
-    assert isinstance(last, Work) and last.do(runner) == {"who": "all", "ports": [80], "repo": library.directory}
+    call = Call(reference="both", args={"who": "all"}, file=library.root)
+    first, second = author.plan([[call]], runner)
+    assert [after.step for after in second.after] == [first.id]
+    runner.outputs["greeter"] = author.open(first, runner).do(runner)
+    assert author.open(second, runner).do(runner) == {"who": "all", "ports": [80], "repo": library.directory}
 
 
 def test_secrets_are_marked_and_what_is_not_stored_is_named(author: Author, library: Library) -> None:
     with pytest.raises(Missing, match="pt secrets set pass"):
-        author.open(Step(id="shell", call="shell"), Frame(library.root), Recording())
+        do(author, library, Recording(), JobStep(id="shell", call="shell"))
     runner = Recording(secrets={"pass": "s3cret"})
     runner.values["project", "there"] = "at s3cret.example.org"
-    do(author, library, runner, Step(id="shell", call="shell"))
+    do(author, library, runner, JobStep(id="shell", call="shell"))
     assert [(one.name, one.is_secret) for one in runner.specs["shell"].env] == [("P", True), ("V", True)]
 
 

@@ -14,8 +14,8 @@ from warpforge.errors import Failed, Invalid
 from warpforge.polytope.author import Author
 from warpforge.polytope.code.evaluator import Evaluator
 from warpforge.polytope.library import Library, builtin_names, load_builtin
-from warpforge.polytope.nouns import Step, Value
-from warpforge.polytope.resolve import Frame
+from warpforge.polytope.nouns import Value
+from warpforge.polytope.steps import JobStep
 from warpforge.polytope.work import Work
 
 HOOK = "https://hooks.slack.com/services/T0/B0/abc"
@@ -43,7 +43,7 @@ def test_every_module_has_a_golden_call() -> None:
 def run(evaluator: Evaluator, runner: Recording, call: str, **args: Value) -> Value:
     author = Author(Library(None, directory="/project"), evaluator, cwd="/project")
     named = {key.replace("_", "-"): value for key, value in args.items()}
-    opened = author.open(Step(id=call, call=f"polytope/{call}", args=named), Frame(None), runner)
+    opened = author.open(JobStep(id=call, call=f"polytope/{call}", args=named), runner)
     assert isinstance(opened, Work)
     return opened.do(runner)
 

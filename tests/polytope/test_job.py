@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.jobs import Maker
+from support.jobs import Maker, Play
 
-from warpforge.errors import Invalid, Missing
+from warpforge.errors import Failed, Invalid, Missing
 from warpforge.polytope.control import Control, ask
 from warpforge.polytope.events import JobChanged, StepSaid
 from warpforge.polytope.job import Job
 from warpforge.polytope.journal import KEPT, Journal, get_job, list_jobs, load_job, log_name, read_log
-from warpforge.polytope.nouns import After, Step, Template, Value
+from warpforge.polytope.nouns import After, Value
 from warpforge.polytope.runner import Runner
+from warpforge.polytope.steps import JobStep
 
 
 @pytest.fixture
@@ -25,15 +26,15 @@ def make_job(tmp_path: Path) -> Iterator[Maker]:
     maker.close()
 
 
-def steps(*said: str | Step) -> list[Step]:
+def steps(*said: str | JobStep) -> list[JobStep]:
     """``b<a``: b after a."""
     made = []
     for one in said:
-        if isinstance(one, Step):
+        if isinstance(one, JobStep):
             made.append(one)
         else:
             id, _, after = one.partition("<")
-            made.append(Step(id=id, call=id, after=(After(after),) if after else ()))
+            made.append(JobStep(id=id, call=id, after=(After(after),) if after else ()))
     return made
 
 
@@ -58,7 +59,7 @@ def test_steps_run_side_by_side(make_job: Maker) -> None:
         return None
 
     job, _ = make_job({"a": meet, "b": meet})
-    assert job.run(steps("a", "b"), None) == "success"
+    assert job.run(steps("a", "b")) == "success"
     assert {step.state for step in job.summary.steps.values()} == {"success"}
 
 
@@ -75,13 +76,13 @@ def test_what_one_gives_the_next_waits_for(make_job: Maker) -> None:
         return None
 
     job, _ = make_job({"give": give, "take": take})
-    job.run(steps(Step(id="take", call="take", args={"x": "pt.output give url"}), "give"), None)
+    job.run(steps("take<give", "give"))
     assert seen == [{"url": "u"}, "common", None]
 
 
 def test_a_failure_says_which_step_and_what_it_takes_along(make_job: Maker) -> None:
     job, heard = make_job({"a": fail, "b": nothing, "c": nothing})
-    assert job.run(steps("a", "b<a", "c"), None) == "failed"
+    assert job.run(steps("a", "b<a", "c")) == "failed"
     error = job.error()
     assert error is not None and error.exit_status() == 1
     assert error.details["step"] == "a" and error.chain()[-1].details["data"] == '{"exit-code": 3}'
@@ -91,7 +92,7 @@ def test_a_failure_says_which_step_and_what_it_takes_along(make_job: Maker) -> N
 
 def test_an_unknown_module_fails_only_its_own_step(make_job: Maker) -> None:
     job, _ = make_job({"a": nothing})
-    job.run(steps("a", "gone"), None)
+    job.run(steps("a", "gone"))
     error = job.error()
     assert job.summary.steps["a"].state == "success" and error is not None and error.exit_status() == 3
 
@@ -99,14 +100,14 @@ def test_an_unknown_module_fails_only_its_own_step(make_job: Maker) -> None:
 def test_a_circle_is_refused_before_anything_runs(make_job: Maker) -> None:
     job, _ = make_job({"a": nothing, "b": nothing})
     with pytest.raises(Invalid, match="a -> b -> a"):
-        job.run(steps("a<b", "b<a"), None)
+        job.run(steps("a<b", "b<a"))
     assert job.summary.state == "failed"
 
 
-def test_templates_within_templates_and_calls_from_code(make_job: Maker) -> None:
+def test_what_code_calls_and_begins(make_job: Maker) -> None:
     order: list[str] = []
 
-    def note(word: str):  # type: ignore[no-untyped-def]
+    def note(word: str) -> Play:
         def play(_: Runner) -> Value:
             order.append(word)
             return word
@@ -116,15 +117,17 @@ def test_templates_within_templates_and_calls_from_code(make_job: Maker) -> None
     def code(runner: Runner) -> Value:
         assert runner.call_module("one", {}) == "one"
         assert runner.call_module("pair", {}) == {"one": "one", "two": "two"}
-        assert runner.spawn_step("file!late", {}) == "late"
+        assert runner.spawn_step("late", {}) == "late"
+        with pytest.raises(Failed, match="step bad failed"):
+            runner.call_module("badly", {})
         return "done"
 
-    pair = Template(id="pair", run=tuple(steps("one", "two<one")))
-    plays = {"one": note("one"), "two": note("two"), "pair": pair, "code": code, "file!late": note("late")}
-    job, _ = make_job(plays)
-    job.run(steps("pair", "code<pair"), None)
-    assert job.error() is None and order[:5] == ["one", "two", "one", "one", "two"] and order[5:] == ["late"]
-    assert job.summary.steps["two-2"].parent == "code" and job.summary.steps["pair"].is_template
+    plays = {"one": note("one"), "two": note("two"), "code": code, "late": note("late"), "bad": fail}
+    job, _ = make_job({**plays, "pair": steps("one", "two<one"), "badly": steps("bad", "two<bad")})
+    job.run(steps("one", "code<one"))
+    assert order[:4] == ["one", "one", "one", "two"] and order[4:] == ["late"]
+    assert job.summary.steps["one-2"].parent == "code" and job.find_output("code") == "done"
+    assert job.summary.steps["two-2"].state == "canceled"
 
 
 def test_secrets_are_masked_in_all_that_is_said(make_job: Maker, tmp_path: Path) -> None:
@@ -135,7 +138,7 @@ def test_secrets_are_masked_in_all_that_is_said(make_job: Maker, tmp_path: Path)
         return None
 
     job, heard = make_job({"a": tell})
-    job.run(steps("a"), None)
+    job.run(steps("a"))
     assert texts(job, "a") == ["the token is ***", "and that is that"]
     assert [event.line for event in heard if isinstance(event, StepSaid)] == texts(job, "a")
     everything = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
@@ -159,7 +162,7 @@ def test_a_job_that_is_told_to_stop_does(make_job: Maker) -> None:
 
     thread = threading.Thread(target=stop)
     thread.start()
-    assert job.run(steps("a", "b<a"), None) == "stopped"
+    assert job.run(steps("a", "b<a")) == "stopped"
     thread.join()
     control.close()
     assert [step.state for step in job.summary.steps.values()] == ["stopped", "canceled"]
@@ -171,7 +174,7 @@ def test_a_job_until_a_step_has_ended(make_job: Maker) -> None:
         return None
 
     job, _ = make_job({"server": serve, "check": nothing})
-    assert job.run(steps("server", "check"), None, until=["check"]) == "success"
+    assert job.run(steps("server", "check"), until=["check"]) == "success"
     assert job.summary.steps["server"].state == "stopped"
 
 
@@ -179,7 +182,7 @@ def test_the_directory_of_a_job_tells_what_it_is_and_whether_it_runs(make_job: M
     jobs = f"{tmp_path}/jobs"
     job, _ = make_job({"a": nothing}, "stack")
     other, _ = make_job({}, "stack")
-    job.run(steps("a"), None)
+    job.run(steps("a"))
     assert other.summary.id == "stack-2"
     assert get_job(jobs, "stack").is_running and get_job(jobs, "stack").summary.steps["a"].state == "success"
     job.parts.journal.close()

@@ -20,8 +20,8 @@ from warpforge.polytope.events import ContainerSaid, ContainerSpawned
 from warpforge.polytope.job import Job
 from warpforge.polytope.mcp import Server
 from warpforge.polytope.mcp_http import McpHttp
-from warpforge.polytope.nouns import Step
 from warpforge.polytope.runner import Runner
+from warpforge.polytope.steps import JobStep
 
 TOOLS = [
     {"id": "greet", "info": "Greets.", "is-tool": True, "params": [{"id": "name", "type": "str", "is-required": True}]}
@@ -64,10 +64,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     job, _ = make_job({"greet": greet})
 
     def start(reference: str, args: Mapping[str, Any]) -> str:
-        return job.add(Step(id=reference, call=reference), None, args)
+        return job.add([JobStep(id=reference, call=reference, args={**args})])[0]
 
     answers = Answers(job, start, lambda: TOOLS)
-    running = threading.Thread(target=job.run, args=([], None), kwargs={"stay": True})
+    running = threading.Thread(target=job.run, args=([],), kwargs={"stay": True})
     running.start()
     http = McpHttp(Server("pt", "Be kind.", answers.tools), 0)
     control = Control(job.parts.journal.path, answers.answer)

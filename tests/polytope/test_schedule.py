@@ -77,49 +77,23 @@ def test_a_step_that_is_not_there_is_refused() -> None:
     assert caught.value.details["after"] == "nothing"
 
 
-def test_a_template_lasts_as_long_as_its_steps() -> None:
-    schedule = make(tools="", then="tools")
-    names = schedule.expanded(schedule.ready()[0], [Asked("then"), Asked("last", [After("then")])])
-    assert names == {"then": "then-2", "last": "last"}
-    assert schedule.ready() == ["then-2"]
-    schedule.finished("then-2", "success")
-    schedule.finished(schedule.ready()[0], "success")
-    assert schedule.ready() == ["then"] and schedule.state("tools") == "success"
-
-
-def test_a_template_that_waits_for_some_steps_has_ended_with_these() -> None:
-    schedule = make(tool="", then="tool")
-    schedule.expanded(schedule.ready()[0], [Asked("setup"), Asked("server")], ["setup"])
-    schedule.running("server")
-    schedule.finished("setup", "success")
-    assert schedule.ready() == ["setup", "server", "then"] and schedule.state("server") == "running"
-
-
-def test_an_empty_template_has_ended() -> None:
-    schedule = make(nothing="", then="nothing")
-    schedule.expanded(schedule.ready()[0], [])
-    assert schedule.ready() == ["then"]
-
-
-def test_a_template_fails_with_its_steps() -> None:
-    schedule = make(outer="", then="outer")
-    schedule.expanded(schedule.ready()[0], [Asked("inner")])
-    schedule.expanded(schedule.ready()[0], [Asked("deep")])
-    schedule.finished(schedule.ready()[0], "failed")
-    assert schedule.states == {"outer": "failed", "then": "canceled", "inner": "failed", "deep": "failed"}
+def test_ids_that_are_taken_get_a_number_and_edges_stay_among_those_added_together() -> None:
+    schedule = make(a="", b="a")
+    assert schedule.add([Asked("a"), Asked("b", [After("a")])], "b") == {"a": "a-2", "b": "b-2"}
+    assert schedule.ready() == ["a", "a-2"] and schedule.parent("a-2") == "b"
+    schedule.finished("a-2", "success")
+    assert schedule.ready() == ["b-2"]
 
 
 def test_stopping_begins_nothing_more_and_tells_what_runs() -> None:
     schedule = make(a="", b="", c="a")
-    schedule.expanded("b", [Asked("inner"), Asked("later", [After("inner")])])
     schedule.ready()
     schedule.running("a")
-    assert schedule.stop() == ["a", "inner"]
-    assert schedule.state("c") == schedule.state("later") == "canceled"
+    assert schedule.stop() == ["a", "b"]
+    assert schedule.state("c") == "canceled" and schedule.outcome() == "stopping"
     schedule.finished("a", "stopped")
-    schedule.finished("inner", "success")  # it was quicker
+    schedule.finished("b", "success")  # it was quicker
     assert schedule.done and schedule.ready() == [] and schedule.outcome() == "stopped"
-    assert schedule.state("b") == "stopped"
 
 
 @given(

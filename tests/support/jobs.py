@@ -8,36 +8,38 @@ from typing import Any
 
 from warpforge.errors import Missing
 from warpforge.polytope.events import Event
+from warpforge.polytope.expand import Call
 from warpforge.polytope.job import Job, Parts
 from warpforge.polytope.journal import Journal
-from warpforge.polytope.nouns import Step, Template, Value
+from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import Source
+from warpforge.polytope.steps import JobStep
 from warpforge.polytope.summary import JobSummary
-from warpforge.polytope.work import Steps, Work
+from warpforge.polytope.work import Work
 
 Play = Callable[[Runner], Value]
 
 
 class Plays:
-    """An author: references name functions or templates."""
+    """An author: references name functions, or lists of steps."""
 
-    def __init__(self, plays: Mapping[str, Play | Template]) -> None:
+    def __init__(self, plays: Mapping[str, Play | list[JobStep]]) -> None:
         self._plays = plays
 
-    def open(self, step: Step, scope: object, runner: Runner) -> Steps | Work:
-        return self.call(step.call or step.template, step.args, scope, runner)
+    def open(self, step: JobStep, runner: Runner) -> Work:
+        found = self.call(step.call, step.args, step, runner)
+        assert isinstance(found, Work)
+        return found
 
-    def call(self, reference: str, args: Mapping[str, Value], scope: object, runner: Runner) -> Steps | Work:
+    def call(self, reference: str, args: Mapping[str, Value], caller: JobStep, runner: Runner) -> Work | list[JobStep]:
         if reference not in self._plays:
             raise Missing("missing", f"there is no module {reference}", module=reference)
         play = self._plays[reference]
-        if isinstance(play, Template):
-            return Steps(play.run, scope, play.waits_for)
-        return Work(play)
+        return play if isinstance(play, list) else Work(play)
 
-    def needs(self, step: Step) -> Sequence[str]:
-        return [str(value).split()[1] for value in step.args.values() if str(value).startswith("pt.output ")]
+    def plan(self, calls: Sequence[Sequence[Call]], runner: Runner) -> list[JobStep]:
+        return [JobStep(id=call.reference, call=call.reference, args=call.args) for group in calls for call in group]
 
 
 class Memory:
@@ -87,7 +89,7 @@ class Maker:
         self.path = path
         self._journals: list[Journal] = []
 
-    def __call__(self, plays: Mapping[str, Play | Template], name: str = "job") -> tuple[Job, list[Event]]:
+    def __call__(self, plays: Mapping[str, Play | list[JobStep]], name: str = "job") -> tuple[Job, list[Event]]:
         """A job, and what it tells."""
         heard: list[Event] = []
         journal = Journal(f"{self.path}/jobs", name)

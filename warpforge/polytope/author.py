@@ -12,14 +12,15 @@ from warpforge.polytope.container import make_container
 from warpforge.polytope.expand import Call, Leaf, expand
 from warpforge.polytope.library import Library
 from warpforge.polytope.mounts import Facts
-from warpforge.polytope.nouns import Step, Value
+from warpforge.polytope.nouns import Value
 from warpforge.polytope.primitives import CONTAINER, run_container, run_primitive
 from warpforge.polytope.read import default_id
-from warpforge.polytope.references import outputs_named, parse_code
+from warpforge.polytope.references import parse_code
 from warpforge.polytope.resolve import Frame, Resolver
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import ContainerSpec
-from warpforge.polytope.work import Steps, Work
+from warpforge.polytope.steps import JobStep, begin, plan_steps
+from warpforge.polytope.work import Work
 
 
 class Formulas(Protocol):
@@ -47,36 +48,30 @@ class Author:
         self._home = home
         self._formulas = formulas
 
-    def open(self, step: Step, scope: Frame, runner: Runner) -> Steps | Work:
+    def open(self, step: JobStep, runner: Runner) -> Work:
         """Errors: ``missing``, ``invalid-argument``, ``module-invalid``, ``generator-failed``."""
         resolver = self._resolver(runner)
-        if step.code:
-            code = parse_code(step.code, step.place) or Code("clj", step.code, step.place)
-            return self._code(code, scope, resolver, resolver.base(scope.file), step.id)
-        args = resolver.resolve(step.args, scope, step.way)
-        assert isinstance(args, dict)
-        reference = step.template or step.call
-        call = Call(reference=reference, args=args, file=scope.file, place=step.place, way=step.way)
-        return self._work(expand(call, resolver), resolver, runner, step.id)
+        return self._work(begin(step, resolver), resolver, runner, step.id)
 
-    def call(self, reference: str, args: Mapping[str, Value], scope: Frame, runner: Runner) -> Steps | Work:
+    def call(self, reference: str, args: Mapping[str, Value], caller: JobStep, runner: Runner) -> Work | list[JobStep]:
         """Errors: as ``open``."""
         resolver = self._resolver(runner)
-        call = Call(reference=reference, args=dict(args), file=scope.file)
-        return self._work(expand(call, resolver), resolver, runner, default_id(reference))
+        call = Call(reference=reference, args=dict(args), file=caller.frame.file)
+        leaf = expand(call, resolver)
+        if leaf.template is not None:
+            return plan_steps([[call]], resolver)
+        return self._work(leaf, resolver, runner, default_id(reference))
 
-    def needs(self, step: Step) -> Sequence[str]:
-        """The steps whose outputs a step speaks of, sorted."""
-        return sorted(outputs_named(step.args) | (outputs_named(step.code) if step.code else set()))
+    def plan(self, calls: Sequence[Sequence[Call]], runner: Runner) -> list[JobStep]:
+        """The steps of groups of calls that follow one another. Errors: as ``plan_steps``."""
+        return plan_steps(calls, self._resolver(runner))
 
     def _resolver(self, runner: Runner) -> Resolver:
         return Resolver(self._library, self._evaluator, _Stores(runner), cwd=self._cwd, outputs=runner)
 
-    def _work(self, leaf: Leaf, resolver: Resolver, runner: Runner, step: str) -> Steps | Work:
+    def _work(self, leaf: Leaf, resolver: Resolver, runner: Runner, step: str) -> Work:
         for warning in leaf.warnings:
             runner.log("warn", str(warning))
-        if leaf.template is not None:
-            return Steps(leaf.template.run, leaf.frame, leaf.template.waits_for)
         if leaf.code is not None:
             return self._code(leaf.code, leaf.frame, resolver, leaf.base, step)
         facts = self._facts(resolver, leaf.base, step)

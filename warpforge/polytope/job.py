@@ -1,7 +1,6 @@
 """A job while it runs: begin what is ready, each step in a thread of its own; take what has ended; until all has.
 
-    ready -> open -> a template: its steps are added          -> ready ...
-                  -> work: it is done, against the runner     -> finished -> ready ...
+    ready -> open: what the step does -> that is done, against the runner -> finished -> ready ...
 
 Everything that happens goes through ``hear``: masked, into the summary and the logs, and on to whoever listens.
 """
@@ -27,12 +26,13 @@ from warpforge.polytope.events import (
 )
 from warpforge.polytope.journal import Journal
 from warpforge.polytope.masking import Mask
-from warpforge.polytope.nouns import After, Step, Value
+from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Containers, Interrupted
 from warpforge.polytope.schedule import Asked, Schedule
 from warpforge.polytope.step import StepRunner
+from warpforge.polytope.steps import JobStep
 from warpforge.polytope.summary import JobSummary
-from warpforge.polytope.work import Author, Person, Project, Scope, Steps
+from warpforge.polytope.work import Author, Person, Project
 
 GRACE: Final = 0.2  # seconds between two looks whether the job is to stop
 PATIENCE: Final = 5.0  # seconds for threads that are told to stop
@@ -59,15 +59,6 @@ class Parts(NamedTuple):
     now: Callable[[], float] = time.time
 
 
-class _Call(NamedTuple):
-    """A step as it was asked for: where it was written, and the ids of those written beside it."""
-
-    step: Step
-    scope: Scope
-    names: Mapping[str, str]
-    values: Mapping[str, Value] | None  # the arguments, when they are values already
-
-
 class Job:
     """One job, run once."""
 
@@ -78,7 +69,7 @@ class Job:
         self.parts = parts
         self._changed = threading.Condition(threading.RLock())
         self._schedule = Schedule()
-        self._calls: dict[str, _Call] = {}
+        self._given: dict[str, JobStep] = {}
         self._outputs: dict[str, Value] = {}
         self._errors: dict[str, WarpforgeError] = {}
         self._runners: dict[str, StepRunner] = {}
@@ -107,7 +98,7 @@ class Job:
         for listener in self.parts.listeners:
             listener(event)
 
-    def run(self, steps: Sequence[Step], scope: Scope, until: Sequence[str] = (), *, stay: bool = False) -> StepState:
+    def run(self, steps: Sequence[JobStep], until: Sequence[str] = (), *, stay: bool = False) -> StepState:
         """Run these steps to their end, or until those of ``until`` have ended: then the others are stopped.
         With ``stay`` the job goes on without steps until it is stopped: more may be added.
 
@@ -118,7 +109,7 @@ class Job:
         why = ""
         try:
             with self._changed:
-                self._add(steps, scope, "")
+                self._add(steps)
             self._loop(until, stay=stay)
             state, why = self._outcome(until)
         except BaseException as error:
@@ -166,23 +157,24 @@ class Job:
 
     # what steps ask for
 
-    def add(self, step: Step, scope: Scope, values: Mapping[str, Value]) -> str:
-        """Another step, begun at once; its id."""
+    def add(self, steps: Sequence[JobStep], parent: str = "") -> list[str]:
+        """More steps, begun as soon as they may; their ids. Errors: ``job-invalid``."""
         with self._changed:
-            names = self._add([step], scope, "", values=values)
-        return names[step.id]
+            return self._add(steps, parent)
 
-    def run_inside(self, parent: str, steps: Steps) -> Value:
-        """The steps of a template that code called, until they have ended; their outputs by id."""
-        with self._changed:
-            names = self._add(steps.run, steps.scope, parent)
-        wanted = {*(steps.waits_for or (step.id for step in steps.run))}
-        while not all(self.has_ended(name) for asked, name in names.items() if asked in wanted):
+    def run_inside(self, parent: str, steps: Sequence[JobStep]) -> dict[str, Value]:
+        """Steps that the code of another one waits for; their outputs. Errors: ``job-step-failed``."""
+        names = self.add(steps, parent)
+        self.wait_for(names)
+        for name in names:
+            if self.summary.steps[name].state != "success":
+                raise Failed("job-step-failed", f"step {name} failed", cause=self._errors.get(name), step=name)
+        return {step.id: self.find_output(name) for step, name in zip(steps, names, strict=True)}
+
+    def wait_for(self, steps: Sequence[str]) -> None:
+        """Until these have ended. Errors: Interrupted."""
+        while not all(map(self.has_ended, steps)):
             self.wait()
-        for name in names.values():
-            if name in self._errors:
-                raise Failed("job-step-failed", f"step {name} failed", cause=self._errors[name], step=name)
-        return {asked: self._outputs.get(name) for asked, name in names.items()}
 
     def wait(self) -> None:
         """Until something has happened, or a moment has gone by. Errors: Interrupted."""
@@ -191,6 +183,10 @@ class Job:
                 self._changed.wait(GRACE)
         if self._stopping.is_set():
             raise Interrupted
+
+    def given(self, step: str) -> JobStep:
+        """A step as it was planned."""
+        return self._given[step]
 
     def has_ended(self, step: str) -> bool:
         return self.summary.steps[step].has_ended
@@ -219,20 +215,13 @@ class Job:
 
     # the loop
 
-    def _add(
-        self, steps: Sequence[Step], scope: Scope, parent: str, values: Mapping[str, Value] | None = None
-    ) -> dict[str, str]:
-        names = self._schedule.add(_asked(steps, self.parts.author), parent)
-        self._register(steps, scope, names, values)
+    def _add(self, steps: Sequence[JobStep], parent: str = "") -> list[str]:
+        before = len(self._schedule.states)
+        self._schedule.add([Asked(step.id, step.after) for step in steps], parent)
+        names = [*self._schedule.states][before:]
+        self._given.update(zip(names, steps, strict=True))
         self._tell()
         return names
-
-    def _register(
-        self, steps: Sequence[Step], scope: Scope, names: Mapping[str, str], values: Mapping[str, Value] | None
-    ) -> None:
-        given = [id for id in self._schedule.states if id not in self._calls]  # in the order in which they were added
-        for id, step in zip(given, steps, strict=True):
-            self._calls[id] = _Call(step, scope, names, values)
 
     def _loop(self, until: Sequence[str], *, stay: bool) -> None:
         while True:
@@ -259,18 +248,12 @@ class Job:
 
     def _step(self, id: str) -> None:
         """One step, in its thread."""
-        call = self._calls[id]
-        runner = self._runners[id] = StepRunner(self, id, call.scope, call.names)
+        step = self._given[id]
+        runner = self._runners[id] = StepRunner(self, id, step)
         state: StepState = "success"
         why = ""
         try:
-            if call.values is None:
-                opened = self.parts.author.open(call.step, call.scope, runner)
-            else:
-                opened = self.parts.author.call(call.step.call, call.values, call.scope, runner)
-            if isinstance(opened, Steps):
-                self._expand(id, opened)
-                return
+            opened = self.parts.author.open(step, runner)
             if not opened.is_container:
                 self.running(id)
             output = opened.do(runner)
@@ -288,16 +271,10 @@ class Job:
             self._tell()
 
     def _failed(self, id: str, error: WarpforgeError) -> tuple[StepState, str]:
-        if self.is_stopping:
+        if self.is_stopping or self._runners[id].is_interrupted:
             return "stopped", ""
         self._errors.setdefault(id, self.mask.error(error))
         return "failed", error.message
-
-    def _expand(self, id: str, steps: Steps) -> None:
-        with self._changed:
-            names = self._schedule.expanded(id, _asked(steps.run, self.parts.author), steps.waits_for)
-            self._register(steps.run, steps.scope, names, None)
-            self._tell()
 
     def _tell(self) -> None:
         """Tell what the schedule says has changed."""
@@ -336,17 +313,6 @@ class Job:
         there = ", ".join(dict.fromkeys((*summary.services, *summary.containers, *summary.steps)))
         what = f"job {summary.id} has no service, container or step {id}: there is {there or 'nothing'}"
         raise Missing("missing", what, id=id)
-
-
-def _asked(steps: Sequence[Step], author: Author) -> list[Asked]:
-    """Steps as the schedule wants them: whoever speaks of another's output waits for it."""
-    there = {step.id for step in steps}
-    asked = []
-    for step in steps:
-        said = {after.step for after in step.after}
-        more = [After(id) for id in author.needs(step) if id in there and id not in said and id != step.id]
-        asked.append(Asked(step.id, [*step.after, *more]))
-    return asked
 
 
 def _masked(event: StepSaid | ContainerSaid, mask: Mask) -> StepSaid | ContainerSaid:

@@ -1,8 +1,7 @@
 """The state of the steps of one job. No I/O: what can begin now comes out, what has ended goes in.
 
-A step waits for others, each having ended so (``After``); what can no longer come true cancels it. A step that turns
-out to be a template is expanded: it lasts as long as its own steps, or as long as those that it waits for. Steps may be
-added while the job runs. Nothing is ever taken away.
+A step waits for others, each having ended so (``After``); what can no longer come true cancels it. Steps may be added
+while the job runs, by one of its steps perhaps, whose they are then. Nothing is ever taken away.
 
     queued -> starting -> running -> success | failed | stopped        (stopping, between, when it is told to stop)
     queued -> canceled
@@ -10,7 +9,7 @@ added while the job runs. Nothing is ever taken away.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from warpforge.errors import Invalid
@@ -41,15 +40,13 @@ class Change(NamedTuple):
 
 
 class _Step:
-    __slots__ = ("after", "id", "inner", "parent", "state", "waits_for")
+    __slots__ = ("after", "id", "parent", "state")
 
     def __init__(self, id: str, parent: str, after: tuple[After, ...]) -> None:
         self.id = id
         self.parent = parent
         self.after = after
         self.state: StepState = "queued"
-        self.inner: list[str] | None = None  # of one that was expanded
-        self.waits_for: list[str] = []
 
 
 class Schedule:
@@ -78,7 +75,7 @@ class Schedule:
         return self._steps[step].state
 
     def parent(self, step: str) -> str:
-        """The step whose template it is written in; "" at the top."""
+        """The step that added it; "" when none did."""
         return self._steps[step].parent
 
     def outcome(self) -> StepState:
@@ -124,22 +121,6 @@ class Schedule:
             self._consider(name)
         return first
 
-    def expanded(self, step: str, asked: Sequence[Asked], waits_for: Iterable[str] = ()) -> dict[str, str]:
-        """A step is a template of these steps; it ends with them, or with those of them that it waits for.
-
-        Errors as those of ``add``.
-        """
-        _refuse_unknown(asked, waits_for := [*waits_for])
-        names = self.add(asked, step)
-        one = self._steps[step]
-        inner = [name for name, found in self._steps.items() if found.parent == step]
-        one.inner = [*(one.inner or ()), *inner]
-        one.waits_for = [names[name] for name in waits_for] or one.inner
-        self._move(step, "running")
-        if self._close(step):
-            self._settle([step])
-        return names
-
     def running(self, step: str) -> None:
         """What it does is under way."""
         if self._steps[step].state == "starting":
@@ -152,15 +133,14 @@ class Schedule:
     def stop(self) -> list[str]:
         """Nothing begins any more; gives the steps that run and should be told so."""
         self.is_stopped = True
-        self._ready.clear()
         told = []
         for step in self._steps.values():
-            if step.state == "queued":
+            if step.state == "queued" or step.id in self._ready:
                 self._move(step.id, "canceled", "the job is stopped")
-            elif step.state in ("starting", "running") and step.inner is None:
+            elif step.state in ("starting", "running"):
                 self._move(step.id, "stopping")
                 told.append(step.id)
-        self._settle([step for step, found in self._steps.items() if found.state == "canceled"])
+        self._ready.clear()
         return told
 
     # the walk
@@ -182,9 +162,6 @@ class Schedule:
             for dependent in self._frees.get(step, ()):
                 if self._consider(dependent):
                     news.append(dependent)
-            parent = self._steps[step].parent
-            if parent and self._close(parent):
-                news.append(parent)
 
     def _consider(self, step: str) -> bool:
         """Let it begin, or cancel it, if it can be told; gives whether it was canceled."""
@@ -208,20 +185,6 @@ class Schedule:
                 return f"{after.step} {was}"
         return ""
 
-    def _close(self, step: str) -> bool:
-        """End a template whose steps have ended; gives whether it has."""
-        one = self._steps[step]
-        if one.inner is None or one.state in ENDED:
-            return False
-        states = {self._steps[inner].state for inner in one.inner}
-        if any(self._steps[inner].state not in ENDED for inner in one.waits_for):
-            return False
-        outcome: StepState = "failed" if "failed" in states else "stopped" if "stopped" in states else "success"
-        if self.is_stopped and outcome == "success":
-            outcome = "stopped"
-        self._move(step, outcome)
-        return True
-
     def _name(self, asked: Sequence[Asked]) -> list[str]:
         """An id that is taken gets a number."""
         taken, names = {*self._steps}, []
@@ -243,13 +206,6 @@ def _refuse_strangers(asked: Sequence[Asked]) -> None:
                 there = ", ".join(sorted(known - {step.id})) or "no other step"
                 what = f"step {step.id} is to run after {after.step}, which is not there: there is {there}"
                 raise Invalid("job-invalid", what, reason="after", step=step.id, after=after.step)
-
-
-def _refuse_unknown(asked: Sequence[Asked], waits_for: Sequence[str]) -> None:
-    for name in waits_for:
-        if name not in {step.id for step in asked}:
-            what = f"a step {name} is waited for, which is not there"
-            raise Invalid("job-invalid", what, reason="after", after=name)
 
 
 def _refuse_cycles(needs: Mapping[str, Sequence[str]]) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from warpforge.errors import Failed, Missing
 from warpforge.polytope.events import StepSaid
-from warpforge.polytope.nouns import Step, Value
+from warpforge.polytope.expand import Call
+from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Interrupted
 from warpforge.polytope.spec import ContainerSpec, Service, Source
-from warpforge.polytope.work import Scope, Steps
+from warpforge.polytope.steps import JobStep
 
 if TYPE_CHECKING:
     from warpforge.polytope.job import Job
@@ -26,17 +27,20 @@ LONGEST: Final = 4096  # characters of a failure's data that are shown
 class StepRunner:
     """The runner of one step; its thread's alone, but for ``interrupt``."""
 
-    def __init__(self, job: Job, id: str, scope: Scope, names: Mapping[str, str]) -> None:
+    def __init__(self, job: Job, id: str, step: JobStep) -> None:
         self.id = id
+        self.step = step
         self._job = job
-        self._scope = scope
-        self._names = names
         self._values: dict[str, Value] = {}
         self._interrupted = threading.Event()
 
     def interrupt(self) -> None:
         """Stop this step at its next call, or when the one under way returns."""
         self._interrupted.set()
+
+    @property
+    def is_interrupted(self) -> bool:
+        return self._interrupted.is_set()
 
     def go_on(self) -> None:
         """Errors: Interrupted, when the step or the job is told to stop."""
@@ -111,6 +115,10 @@ class StepRunner:
         return self._job.boxes.store_dataset(container, path, dataset)
 
     # saying and waiting
+
+    def mask(self, secret: str) -> None:
+        """Show this to nobody from now on."""
+        self._job.mask.add(secret)
 
     def log(self, level: str, text: str) -> None:
         self.go_on()
@@ -203,23 +211,25 @@ class StepRunner:
 
     def call_module(self, reference: str, args: Mapping[str, Value]) -> Value:
         self.go_on()
-        opened = self._job.parts.author.call(reference, args, self._scope, self)
-        if isinstance(opened, Steps):
-            return self._job.run_inside(self.id, opened)
-        return opened.do(self)
+        found = self._job.parts.author.call(reference, args, self.step, self)
+        if isinstance(found, list):
+            return dict(self._job.run_inside(self.id, found))
+        return found.do(self)
 
     def spawn_step(self, reference: str, args: Mapping[str, Value]) -> str:
         self.go_on()
-        id = reference.rpartition("!")[2].rpartition("/")[2]
-        return self._job.add(Step(id=id, call=reference), self._scope, args)
+        call = Call(reference=reference, args=dict(args), file=self.step.frame.file)
+        return self._job.add(self._job.parts.author.plan([[call]], self), self.id)[0]
 
     def output(self, step: str) -> Value:
         self.go_on()
+        names = self.step.names.get(step, (step,))
         try:
-            return self._job.output(self._names.get(step, step))
+            found = {name: self._job.output(name) for name in names}
         except KeyError:
             what = f"step {step} has given nothing yet: a step that speaks of its output runs after it"
             raise Missing("missing", what, step=step) from None
+        return found[names[0]] if len(names) == 1 else found
 
     def build_image(self, args: Mapping[str, Value]) -> dict[str, Value]:
         self.go_on()

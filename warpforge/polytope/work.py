@@ -7,21 +7,13 @@ unknown module fails only the step that names it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-from warpforge.polytope.nouns import Step, Value
+from warpforge.polytope.expand import Call
+from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import Source
-
-Scope = Any  # the file that something was written in, and the values of its parameters: only the author looks inside
-
-
-class Steps(NamedTuple):
-    """A step is a template: these steps, in the scope of its parameters; ``waits_for`` as a template has it."""
-
-    run: Sequence[Step]
-    scope: Scope
-    waits_for: Sequence[str] = ()
+from warpforge.polytope.steps import JobStep
 
 
 class Work(NamedTuple):
@@ -34,14 +26,14 @@ class Work(NamedTuple):
 class Author(Protocol):
     """Whoever understands what was written."""
 
-    def open(self, step: Step, scope: Scope, runner: Runner) -> Steps | Work:
-        """What a step is, its arguments evaluated. Errors: ``missing`` module, and all that expansion raises."""
+    def open(self, step: JobStep, runner: Runner) -> Work:
+        """What a step does, its arguments evaluated. Errors: ``missing``, and all that expansion raises."""
 
-    def call(self, reference: str, args: Mapping[str, Value], scope: Scope, runner: Runner) -> Steps | Work:
-        """The same for a call that code makes, whose arguments are values."""
+    def call(self, reference: str, args: Mapping[str, Value], caller: JobStep, runner: Runner) -> Work | list[JobStep]:
+        """What a call does that the code of a step makes; the steps, when it is of a template. Errors: likewise."""
 
-    def needs(self, step: Step) -> Sequence[str]:
-        """The steps whose outputs its arguments speak of."""
+    def plan(self, calls: Sequence[Sequence[Call]], runner: Runner) -> list[JobStep]:
+        """The steps of calls, group after group. Errors: ``missing``, ``invalid-argument``, ``module-invalid``."""
 
 
 class Project(Protocol):
