@@ -20,7 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support.signed import ALICE, BOB, MALLORY, ONE, TWO, Site, X, Y
+from support.actor import ENVIRONMENT
+from support.faults import count, inject, needs_strace, points
+from support.signed import ALICE, BOB, MALLORY, ONE, TWO, Site, X, Y, command
 
 from warpforge.catalog.edit import add_item, edit
 from warpforge.catalog.envelope import Envelope, Signature
@@ -33,6 +35,8 @@ from warpforge.errors import Invalid, Missing, WarpforgeError
 from warpforge.model.atoms import CatalogRef
 from warpforge.model.serial import dump
 from warpforge.workspace.find import find_stack
+
+EVERY = int(os.environ.get("WARPFORGE_TEST_EVERY", "4"))  # 1 for every kill point
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +196,44 @@ def test_K02_a_past_that_is_missing_or_rewritten_is_refused(site: Site) -> None:
     first.unlink()  # who has seen a later one needs it no more
     site.publish("v4")
     assert site.pin()
+
+
+def test_K02_what_was_seen_survives_kill_9(site: Site) -> None:
+    needs_strace()
+    site.pin()
+    path = site.internal / "seen" / "test.json"
+    kept = path.read_bytes()
+    site.publish("v2")
+    _, uses = count(command(site), below=site.internal, env=ENVIRONMENT)
+    assert load_seen(path).version == 2  # type: ignore[union-attr]
+    versions = set()
+    for fault in [*points(uses, "signal=KILL")][::EVERY]:
+        path.write_bytes(kept)
+        inject(command(site), fault, env=ENVIRONMENT)
+        seen = load_seen(path)
+        assert seen is not None
+        versions.add(seen.version)
+        assert site.pin(X._replace(release="v2"))
+    assert 1 in versions
+
+
+def test_a_publisher_is_killed_at_every_write(site: Site) -> None:
+    needs_strace()
+    ALICE.save(str(site.root / "key"))
+    site.pin()
+    add_item(site.catalog, X._replace(release="v2"), TWO)
+    before = site.root / "before"
+    shutil.copytree(site.snapshots, before)
+    _, uses = count(command(site, site.root / "key"), below=site.snapshots, env=ENVIRONMENT)
+    assert sum(map(len, uses.values())) > 20
+    for fault in [*points(uses, "signal=KILL")][:: 2 * EVERY]:
+        shutil.rmtree(site.snapshots)
+        shutil.copytree(before, site.snapshots)
+        inject(command(site, site.root / "key"), fault, env=ENVIRONMENT)
+        assert site.pin(Y).ware == ONE  # the old snapshot or the new one, never half of one
+        assert site.sign().snapshot.version == 2
+        assert site.pin(X._replace(release="v2")).ware == TWO
+        (site.internal / "seen" / "test.json").unlink()
 
 
 def test_K03_what_is_never_renewed_is_told_and_refused(site: Site) -> None:

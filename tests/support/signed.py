@@ -1,7 +1,12 @@
-"""A signed catalog in a root workspace, and a client that looks things up in it."""
+"""A signed catalog in a root workspace, and a client that looks things up in it.
+
+``python -m support.signed ROOT`` looks one reference up; ``... ROOT KEYFILE`` signs the catalog as it stands.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -85,3 +90,17 @@ class Site:
         """The only file of the catalog that looks so."""
         (found,) = self.catalog.path.glob(pattern)
         return found
+
+
+def command(site: Site, *key: Path) -> list[str]:
+    """A client, or a publisher, as a process of its own."""
+    return [sys.executable, "-m", "support.signed", os.fspath(site.root), *map(os.fspath, key)]
+
+
+if __name__ == "__main__":
+    from warpforge.catalog.keys import load_private
+
+    if sys.argv[2:]:
+        Site(Path(sys.argv[1])).sign(load_private(sys.argv[2]))
+    else:
+        Site(Path(sys.argv[1])).pin()

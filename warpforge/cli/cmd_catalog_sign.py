@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from msgspec import UNSET
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from warpforge.catalog.envelope import Envelope
     from warpforge.catalog.sign import ReleaseChange
     from warpforge.catalog.snapshot import Snapshot
+
+SHOWN: Final = 20  # releases of one snapshot, unless more is to be said
 
 
 @click.command(cls=Command, name="sign")
@@ -149,8 +151,11 @@ def _show(common: Common, snapshot: Snapshot, envelope: Envelope, moved: Iterabl
     until = "" if snapshot.expires is UNSET else time.strftime(", until %Y-%m-%d", time.gmtime(snapshot.expires))
     signers = " ".join(one.keyid[:16] for one in envelope.signatures)
     common.result(printable(f"{snapshot.version:>4}  {date}{until}  {snapshot.root}  signed by {signers}"))
-    for one in moved:
+    moved = [*moved]
+    for one in moved if common.verbose else moved[:SHOWN]:
         common.result(printable(f"      {one.kind:<8} {one.module}:{one.release}"))
+    if len(moved) > SHOWN and not common.verbose:
+        common.result(f"      and {len(moved) - SHOWN} more releases")
 
 
 def _serial(change: ReleaseChange) -> dict[str, str]:

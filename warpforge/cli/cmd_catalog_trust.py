@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.catalogs import NAME, here, named_catalog
+from warpforge.cli.catalogs import NAME, here, is_named, named_catalog, remember
 from warpforge.cli.units import Duration
 
 if TYPE_CHECKING:
@@ -24,11 +24,15 @@ MAX_AGE = click.option("--max-age", type=Duration(), help="Refuse snapshots that
 
 
 @click.group(cls=Group, name="trust", no_args_is_help=True)
-def trust() -> None:
+@NAME
+@click.pass_context
+def trust(context: click.Context, name: str | None) -> None:
     """Say whose signatures a catalog needs; then nothing of it is believed that they did not sign.
 
     Kept in config/trust.json of the root workspace. A catalog without keys is believed as it stands.
     """
+    if name is not None:
+        remember(context, name, force=False)
 
 
 @trust.command("add")
@@ -106,7 +110,7 @@ def list_(common: Common, context: click.Context, name: str | None) -> None:
     from warpforge.catalog.trust import SEEN, load_seen
 
     root, trusts = _read(common)
-    wanted = name or context.meta.get("catalog-name")
+    wanted = named_catalog(context, name) if is_named(context, name) else None
     for catalog, one in trusts.items():
         if wanted not in (None, catalog):
             continue
