@@ -6,6 +6,7 @@ here is what needs other rooms too.
 | case | what somebody does | what comes of it |
 |---|---|---|
 | K01 | adds to, changes, rolls back a signed catalog | ``catalog-invalid``: unsigned, hash, rollback |
+| K02 | has a repository take back what was signed, or add what was not | ``catalog update`` changes nothing |
 | K05 | has another catalog of the same root say something else | ``catalog-invalid``: conflict; a nearer one shadows |
 | K06 | gives a reference of a replay to something else | the replay takes what it was, and tells |
 | K09 | names a module as another is called, or nearly so | conflict, or a warning: alike |
@@ -18,6 +19,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -115,6 +117,34 @@ def test_K09_names_of_others_and_names_that_look_alike(world: World, site: Site)
     failed = world.fail("catalog", "check", "-n", "other")
     found = {(fault["level"], fault["reason"], fault["path"]) for fault in failed.all("fault")}
     assert {("error", "conflict", "a.org/x/_releases/v1.json"), ("warning", "alike", "a.0rg/x")} <= found
+
+
+def test_K02_an_update_that_is_not_believed_changes_nothing(world: World) -> None:
+    """By way of git: what is not signed, or older, never takes the place of what is here."""
+    there = Site.make(world.path("there"))
+    world.root_workspace("here")
+
+    def commit(*argv: str) -> None:
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+        for line in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "x"]) if not argv else (argv,):
+            subprocess.run(["git", "-C", there.catalog.path, *line], check=True)
+
+    commit()
+    ALICE.save(str(world.path("alice")))
+    world.run("catalog", "trust", "-n", "test", "add", "../alice.pub", cwd="here")
+    world.run("catalog", "init", "--remote", str(there.catalog.path), "test", cwd="here")
+    add_item(there.catalog, X._replace(release="v2"), TWO)
+    commit()
+    here = Catalog(world.path("here/.warpforge/catalogs/test"))
+    failed = world.call("--json", "catalog", "update", "test", cwd="here")
+    assert failed.causes[-1]["details"]["reason"] == "unsigned" and here.release(X.module, "v2") is None
+    there.sign()
+    commit()
+    world.run("catalog", "update", "test", cwd="here")
+    world.run("catalog", "-n", "test", "verify", cwd="here")
+    commit("reset", "-q", "--hard", "HEAD~2")
+    failed = world.call("--json", "catalog", "update", "test", cwd="here")
+    assert failed.causes[-1]["details"]["reason"] == "rollback" and here.release(X.module, "v2") is not None
 
 
 def uses(*refs: object) -> dict[str, Any]:

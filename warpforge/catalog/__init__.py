@@ -10,6 +10,8 @@ clone     a catalog with a ``.git`` that says where it came from
 step      what became of a release from one state of a catalog to the next (succession)
 verdict   what came of building a release again, as it is kept; part of no id (verdicts)
 html      a catalog as pages for people
+snapshot  one id (its root) over a whole catalog, signed; each names the one before it, which makes the log
+trust     whose signatures a catalog needs, and what of it was seen; a view is a catalog as a snapshot says it is
 edit      a module's directory built beside the old one and swapped for it
 
 A release is only believed when its id is the one that its module names; so is a replay.

@@ -54,8 +54,21 @@ class Believer(NamedTuple):
             with self._locked():
                 seen = None if allow_rollback else load_seen(self.seen)
                 data = self._head(snapshots)
-                self._judge(data, seen, snapshots)
+                now = self._judge(data, seen, snapshots)
+                if now != seen:
+                    self._remember(now)
         snapshot = load_snapshot(load_envelope(data, name).payload, name)
+        self._mind_age(snapshot)
+        return snapshot
+
+    def check(self, snapshots: Snapshots) -> Snapshot:
+        """The newest snapshot of a catalog that is to stand here, which could be believed; nothing is remembered.
+
+        Errors: as ``believe``.
+        """
+        data = self._head(snapshots)
+        self._judge(data, load_seen(self.seen), snapshots)
+        snapshot = load_snapshot(load_envelope(data, HEAD).payload, HEAD)
         self._mind_age(snapshot)
         return snapshot
 
@@ -72,7 +85,7 @@ class Believer(NamedTuple):
             raise self._refuse("unsigned", "it must be signed, and has no snapshot: see `catalog sign`")
         return data
 
-    def _judge(self, data: bytes, seen: Seen | None, snapshots: Snapshots) -> None:
+    def _judge(self, data: bytes, seen: Seen | None, snapshots: Snapshots) -> Seen:
         envelope = load_envelope(data, str(snapshots.path / HEAD))
         keys = self.trust.public_keys()
         try:
@@ -84,9 +97,7 @@ class Believer(NamedTuple):
         if known is not None:
             self._compare(snapshot, known)
         prove(snapshot, 0 if known is None else known.version, "" if known is None else known.id, snapshots)
-        now = Seen.of(snapshot, envelope.signers(keys), digest(data), self.trust)
-        if now != seen:
-            self._remember(now)
+        return Seen.of(snapshot, envelope.signers(keys), digest(data), self.trust)
 
     def _compare(self, snapshot: Snapshot, known: Seen) -> None:
         if snapshot.catalog != known.catalog:

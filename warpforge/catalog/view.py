@@ -7,6 +7,7 @@ now and what was kept. Both say which id a release has; the reader verifies that
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Protocol
 
 from warpforge.errors import Invalid, Missing
@@ -38,11 +39,15 @@ class View(Protocol):
 
 
 class SignedView:
-    """The newest snapshot that may be believed; it is looked at when something is read first."""
+    """The newest snapshot that may be believed; it is looked at when something is read first.
 
-    def __init__(self, believer: Believer) -> None:
+    ``staged``: where the catalog lies that is to take the place of the one that the believer is of.
+    """
+
+    def __init__(self, believer: Believer, staged: Path | None = None) -> None:
         self._believer = believer
-        self._snapshots = Snapshots(believer.catalog)
+        self._snapshots = Snapshots(staged or believer.catalog)
+        self._believe = believer.check if staged else believer.believe
         self._snapshot: Snapshot | None = None
         self._identity: tuple[int, ...] = ()
 
@@ -51,7 +56,7 @@ class SignedView:
         """Errors: as ``Believer.believe``."""
         if self._snapshot is None:
             self._identity = self._stat()
-            self._snapshot = self._believer.believe(self._snapshots)
+            self._snapshot = self._believe(self._snapshots)
         return self._snapshot
 
     def release_id(self, module: str, release: str, named: str | None) -> str | None:

@@ -14,7 +14,7 @@ from warpforge.errors import Missing, WarpforgeError
 
 if TYPE_CHECKING:
     from warpforge.engine.update import Update, Updater
-    from warpforge.workspace.find import Workspace
+    from warpforge.workspace.find import Stack, Workspace
 
 CONFIG: Final = "catalogs.json"
 DEFAULTS: Final = {"warpsys": "https://github.com/warptools/warpsys-catalog.git"}  # the original's
@@ -40,14 +40,15 @@ def update(common: Common, context: click.Context, names: tuple[str, ...], name:
     the original's one, warpsys. What a repository published it may not take back, unless -f is given; neither is lost
     what was changed here.
     """
-    root = here(common).root
+    stack = here(common)
+    root = stack.root
     wanted = [*names, *([named_catalog(context, name)] if is_named(context, name) else [])]
     sources = _sources(root)
     known = {path.name for path in root.catalogs()}
     for one in wanted:
         if one not in known and one not in sources:
             raise Missing("missing", f"there is no catalog {one} (there is: {', '.join(sorted(known)) or 'none'})")
-    updater = _updater(common, root, force=is_forced(context, force=force))
+    updater = _updater(common, stack, force=is_forced(context, force=force))
     failures: list[WarpforgeError] = []
     for one in sorted({*known, *sources}, key=os.fsencode):
         if wanted and one not in wanted:
@@ -70,10 +71,9 @@ def update(common: Common, context: click.Context, names: tuple[str, ...], name:
 
 def install(common: Common, name: str, address: str, branch: str) -> None:
     """``catalog init --remote``. Errors: as ``Updater.install``."""
-    root = here(common).root
     if "://" not in address and os.path.isdir(address):
         address = os.path.abspath(address)
-    show_update(common, _updater(common, root, force=False).install(name, address, branch))
+    show_update(common, _updater(common, here(common), force=False).install(name, address, branch))
 
 
 def show_update(common: Common, done: Update) -> None:
@@ -94,11 +94,18 @@ def show_update(common: Common, done: Update) -> None:
         common.note(f"  {len(done.steps)} releases")
 
 
-def _updater(common: Common, root: Workspace, *, force: bool) -> Updater:
+def _updater(common: Common, stack: Stack, *, force: bool) -> Updater:
+    from warpforge.engine.catalogs import find_believer
     from warpforge.engine.update import Updater
 
     jobs = len(os.sched_getaffinity(0))
-    return Updater(root.internal, common.settings.access(), force=force, jobs=jobs)
+    return Updater(
+        stack.root.internal,
+        common.settings.access(),
+        force=force,
+        jobs=jobs,
+        believer=lambda path: find_believer(stack, path, common.note),
+    )
 
 
 def _sources(root: Workspace) -> dict[str, str]:

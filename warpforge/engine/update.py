@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -35,6 +35,7 @@ from warpforge.pack.limits import DEFAULT, Limits
 from warpforge.store.staging import Staging
 
 if TYPE_CHECKING:
+    from warpforge.catalog.believe import Believer
     from warpforge.mirror.policy import Access
 
 LOCAL: Final = "local"
@@ -62,17 +63,26 @@ class Update(NamedTuple):
 class Updater:
     """Brings catalogs of a root workspace up to date; ``internal`` is its ``.warpforge``.
 
-    ``force``: what was published may be taken back, and what was changed here is dropped.
+    ``force``: what was published may be taken back, and what was changed here is dropped. ``believer``: what believing
+    the catalog at a path takes, where keys are trusted for it.
     """
 
     def __init__(
-        self, internal: Path, access: Access, *, force: bool = False, jobs: int = 1, limits: Limits = DEFAULT
+        self,
+        internal: Path,
+        access: Access,
+        *,
+        force: bool = False,
+        jobs: int = 1,
+        limits: Limits = DEFAULT,
+        believer: Callable[[Path], Believer | None] = lambda _: None,
     ) -> None:
         self._internal = internal
         self._access = access._replace(policy=access.policy._replace(largest=min(access.policy.largest, LARGEST)))
         self._force = force
         self._jobs = jobs
         self._limits = limits
+        self._believer = believer
 
     def install(self, name: str, address: str, branch: str = "") -> Update:
         """A new catalog from a repository. ``branch``: of it; by default the one that its HEAD is.
@@ -155,7 +165,7 @@ class Updater:
         return bare, fresh
 
     def _examine(self, catalog: Catalog, fresh: _Fresh) -> None:
-        """What is new, as documents of a catalog. Errors: ``catalog-invalid`` (all faults)."""
+        """What is new, as documents of a catalog, signed where it must be. Errors: ``catalog-invalid`` (all faults)."""
         modules = sorted(module for module in fresh.modules if (fresh.path / module).is_dir())
         faults = [
             Finding(f"{fault.path}{fault.pointer}", fault.message, fault.reason)
@@ -165,6 +175,14 @@ class Updater:
         ]
         if faults:
             raise invalid_document("catalog-invalid", f"{catalog.name} at {fresh.commit[:12]}", faults[:TOLD])
+        believer = None if self._force else self._believer(catalog.path)
+        if believer is not None:
+            from warpforge.catalog.view import SignedView
+
+            signed = Catalog(fresh.path, SignedView(believer, fresh.path))
+            for module in modules or [""]:
+                signed.module(module)
+                signed.mirrors(module)
 
     def _accept(self, catalog: Catalog, fresh: _Fresh, had: dict[str, str] | None) -> tuple[Step, ...]:
         """What we have and the repository does not is carried along, or it is a reason to refuse."""
