@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urldefrag
 
 import pytest
+from support.conformance import CONFORMANCE, needs_conformance
 from support.published import APP, EVIL, LIB, WARE, fill
 
 from warpforge.catalog.edit import edit, init_catalog
@@ -17,6 +20,7 @@ from warpforge.catalog.envelope import Envelope, dump_envelope
 from warpforge.catalog.html.publish import Published, Publisher
 from warpforge.catalog.html.site import Site
 from warpforge.catalog.keys import PrivateKey
+from warpforge.catalog.snapshot import PAYLOAD_TYPE, Snapshot
 from warpforge.catalog.verdicts import PAYLOAD, keep_verdicts
 from warpforge.errors import Unable
 from warpforge.mirror.protocol import ca_path, shown
@@ -89,8 +93,20 @@ def links(found: Seen) -> Iterator[str]:
 
 def test_every_link_leads_to_a_page_and_to_a_place_in_it(pages: Pages) -> None:
     pages.publish()
+    assert len(seen(pages.out)) == 3 + 2 + 3 + 5  # the index and its company, domains, modules, releases
+    follow_links(pages)
+
+
+@needs_conformance
+def test_every_link_in_the_pages_of_the_originals_catalog(tmp_path: Path) -> None:
+    pages = Pages(tmp_path)
+    shutil.copytree(CONFORMANCE / "catalog", pages.catalog.path, dirs_exist_ok=True)
+    assert pages.publish().faults == []
+    follow_links(pages)
+
+
+def follow_links(pages: Pages) -> None:
     found = seen(pages.out)
-    assert len(found) == 3 + 2 + 3 + 5  # the index and its company, domains, modules, releases
     for page, one in found.items():
         assert len(one.ids) == len({*one.ids}) and len(one.all("h1")) == 1, page
         for target in links(one):
@@ -159,8 +175,6 @@ def test_a_page_that_somebody_spoiled_comes_back_without_the_state(pages: Pages)
 
 
 def test_what_has_gone_goes_from_the_pages(pages: Pages) -> None:
-    import shutil
-
     pages.publish()
     shutil.rmtree(pages.catalog.path / "evil.org")
     with edit(pages.catalog, LIB) as module:
@@ -193,7 +207,47 @@ def test_verdicts_and_whose_signature_counts(tmp_path: Path) -> None:
     pages.publish()
     page = pages.read(f"{APP}/_releases/v1.html")
     assert "reproduced ✓ signed" in pages.read(f"{APP}/index.html")  # one that counts, though an older one
+    assert "reproduced ✓ signed" in pages.read("index.html") and pages.publish().written == 0
     assert f"trusted key {key.public.id[:16]}" in page and f"not trusted here: {stranger.public.id[:16]}" in page
+
+
+def test_the_snapshot_that_the_catalog_stands_by(tmp_path: Path) -> None:
+    key = PrivateKey.generate()
+    pages = Pages(tmp_path, keys=(key.public,))
+    fill(pages.catalog)
+    pages.publish()
+    assert "Snapshot" not in pages.read("index.html")
+    head = pages.catalog.path / "_snapshots" / "head.json"
+    head.parent.mkdir()
+    for signer, said in ((PrivateKey.generate(), "too few are trusted here"), (key, "signed by 1 trusted key")):
+        payload = Snapshot("test", 7, 1700000000, "zRoot", "zBefore").payload()
+        head.write_bytes(dump_envelope(Envelope(PAYLOAD_TYPE, payload).signed(signer)))
+        pages.publish()
+        assert "Snapshot 7 of 2023-11-14" in pages.read("index.html") and said in pages.read("index.html")
+
+
+def test_day_and_night_have_contrast(pages: Pages) -> None:
+    """WCAG 2.2, 1.4.3: 4.5 between text and what is behind it."""
+    pages.publish()
+    css = pages.read("_site.css")
+    day, night = dict[str, str](), dict[str, str]()
+    for block in re.findall(r":root \{([^}]*)\}", css):
+        found = dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6})", block))
+        (day if f"dark) {{ :root {{{block}" not in css else night).update(found)
+    pairs = [(ink, paper) for ink in ("ink", "dim", "link") for paper in ("paper", "card", "soft", "code")]
+    pairs += [(f"{kind}-ink", kind) for kind in ("good", "bad", "info", "warn")]
+    pairs += [("ink", f"{kind}-fill") for kind in ("hit", "run", "fetch", "missing")]
+    for colours in (day, {**day, **night}):
+        for ink, paper in pairs:
+            light, dark = sorted((luminance(colours[ink]), luminance(colours[paper])), reverse=True)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, (ink, paper, colours[ink], colours[paper])
+
+
+def luminance(colour: str) -> float:
+    """Of #rrggbb, as WCAG defines it."""
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 def test_a_broken_release_is_told_of_and_the_rest_is_there(pages: Pages) -> None:

@@ -67,7 +67,7 @@ def remove(name: str) -> Callable[[Path], None]:
 
 def add(name: str) -> Callable[[Path], None]:
     def deed(module: Path) -> None:
-        (module / name).parent.mkdir(exist_ok=True)
+        (module / name).parent.mkdir(parents=True, exist_ok=True)
         (module / name).write_text("{}")
 
     return deed
@@ -99,6 +99,8 @@ def test_what_is_wrong_is_an_error(
     [
         (add("_releases/v9.json"), "orphan", "a.org/x/_releases/v9.json"),
         (add("_replays/zM5K3.json"), "orphan", "a.org/x/_replays/zM5K3.json"),
+        (add("_verdicts/v9/verdicts.json"), "orphan", "a.org/x/_verdicts/v9"),
+        (add("_verdicts/v1/verdicts.json"), "verdict", "a.org/x/_verdicts/v1/verdicts.json"),
         (add("notes.txt"), "stray", "a.org/x/notes.txt"),
         (add("Upper/file"), "name", "a.org/x/Upper"),
         (remove("_mirrors.json"), "ware", "a.org/x/_releases/v1.json"),

@@ -33,8 +33,8 @@ _OURS: Final = frozenset((MODULE_FILE, MIRRORS_FILE, RELEASES_DIR, REPLAYS_DIR, 
 class Fault(NamedTuple):
     """One thing to say of a catalog: ``path`` is below the catalog, ``pointer`` a JSON pointer or empty.
 
-    ``reason``: hash, name, missing, orphan, format, form, replay, alike, ware, mirror, stray, hazard, conflict, or as
-    documents have it.
+    ``reason``: hash, name, missing, orphan, format, form, replay, alike, ware, mirror, verdict, stray, hazard, conflict,
+    or as documents have it.
     """
 
     level: str
@@ -133,6 +133,7 @@ class _Look:
                     wares |= {CatalogRef(self._module, name, item): ware for item, ware in release.items.items()}
                     replays_of[name] = release.replay
             self._orphans(RELEASES_DIR, known.releases, "no release of the module")
+            self._verdicts(known.releases)
             for replay, name in {replay: name for name, replay in replays_of.items()}.items():
                 if replay is not None:
                     self._replay(replay, names, f"the replay of {name} is not there")
@@ -185,8 +186,27 @@ class _Look:
         mine = by_module.get(self._module, {})
         return frozenset(w for w, found in by_ware.items() if found), frozenset(p for p, found in mine.items() if found)
 
-    def _orphans(self, directory: str, named: Iterable[str], what: str) -> None:
-        wanted = {f"{name}.json" for name in named}
+    def _verdicts(self, releases: dict[str, str]) -> None:
+        """What is kept of replays: readers pass over what is not right, so here it is told of."""
+        from .verdicts import find_verdicts
+
+        if not (self._top / self._module / VERDICTS_DIR).is_dir():
+            return
+        self._orphans(VERDICTS_DIR, releases, "what was said of no release of the module", suffix="")
+        for name, cid in releases.items():
+            directory = self._top / self._module / VERDICTS_DIR / name
+            if not directory.is_dir():
+                continue
+            read = {one.path: one.verdicts for one in find_verdicts(self._top, self._module, name)}
+            for path in sorted(directory.iterdir()):
+                at = f"{VERDICTS_DIR}/{name}/{path.name}"
+                if str(path) not in read:
+                    self._add(WARNING, at, "verdict", "it is no word on this release")
+                elif read[str(path)].release_id != cid:
+                    self._add(WARNING, at, "verdict", "it is a word on another form of the release")
+
+    def _orphans(self, directory: str, named: Iterable[str], what: str, suffix: str = ".json") -> None:
+        wanted = {f"{name}{suffix}" for name in named}
         with suppress(FileNotFoundError, NotADirectoryError):
             for name in sorted(os.listdir(self._top / self._module / directory)):
                 if name not in wanted:

@@ -112,8 +112,9 @@ def _publish(
     from warpforge.mirror.protocol import ca_path, shown
 
     directory = Path(os.path.abspath(common.settings.cwd / output)) if output else catalog.path / "_html"
-    keys = tuple(trust.public_keys()) if (trust := trusts(stack.root).get(catalog.name)) else ()
-    site = Site(catalog.name, url_prefix or None, download_url or "", shown, ca_path, keys)
+    trust = trusts(stack.root).get(catalog.name)
+    whose = (tuple(trust.public_keys()), trust.threshold) if trust else ((), 1)
+    site = Site(catalog.name, url_prefix or None, download_url or "", shown, ca_path, *whose)
     internals = dict.fromkeys(workspace.internal for workspace in stack)
     state = stack.root.internal / "pages" / f"{blake2b(os.fsencode(directory), digest_size=12).hexdigest()}.json"
     publisher = Publisher(site, catalog, directory, [internal / PLACE for internal in internals], state)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec import UNSET
 
 from warpforge.catalog.tree import Catalog
-from warpforge.catalog.verdicts import Found, find_verdicts
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.catalog import CatalogModule, Mirrors, Release
 from warpforge.model.plot import Plot
-from warpforge.model.verdict import ItemVerdict
 
 from .site import Site
+from .words import Word, read_words, telling
 
 
 class Use(NamedTuple):
@@ -24,15 +23,6 @@ class Use(NamedTuple):
 
     module: str
     release: str
-
-
-class Word(NamedTuple):
-    """A verdict that somebody gave. ``signed``: ids of keys that the envelope names; ``believed``: those that count."""
-
-    verdict: ItemVerdict
-    published: bool  # in the catalog, else only in a workspace
-    signed: tuple[str, ...] = ()
-    believed: tuple[str, ...] = ()
 
 
 class ItemFacts(NamedTuple):
@@ -46,8 +36,8 @@ class ItemFacts(NamedTuple):
 
     @property
     def word(self) -> Word | None:
-        """The verdict to show: the newest that a believed key signed, else the newest."""
-        return next((word for word in self.words if word.believed), self.words[0] if self.words else None)
+        """The verdict to show."""
+        return telling(self.words)
 
 
 class ReleaseFacts(NamedTuple):
@@ -90,7 +80,7 @@ class Reader:
         self._site = site
         self._catalog = catalog
         self._uses = uses
-        self._kept = kept
+        self._places = (catalog.path, *kept)
         self._targets: dict[CatalogRef, Target] = {}
 
     def module(self, name: str) -> ModuleFacts | None:
@@ -99,10 +89,7 @@ class Reader:
         if known is None:
             return None
         mirrors = self._catalog.mirrors(name) or Mirrors()
-        has_verdicts = any(Path(top, name, "_verdicts").is_dir() for top in (self._catalog.path, *self._kept))
-        releases = tuple(
-            self._release(known, release, mirrors, has_verdicts=has_verdicts) for release in reversed(known.releases)
-        )
+        releases = tuple(self._release(known, release, mirrors) for release in reversed(known.releases))
         users = {use.module: None for one in releases for item in one.items for use in item.uses if use.module != name}
         by_module = {} if mirrors.by_module is UNSET else mirrors.by_module.get(name, {})
         general = tuple((kind, tuple(map(self._site.shown, found))) for kind, found in by_module.items() if found)
@@ -120,7 +107,7 @@ class Reader:
             self._targets[ref] = Target(ware is not None, ware, hazard)
         return self._targets[ref]
 
-    def _release(self, module: CatalogModule, name: str, mirrors: Mirrors, *, has_verdicts: bool) -> ReleaseFacts:
+    def _release(self, module: CatalogModule, name: str, mirrors: Mirrors) -> ReleaseFacts:
         cid = module.releases[name]
         try:
             release = self._catalog.release(module, name)
@@ -128,7 +115,7 @@ class Reader:
             return ReleaseFacts(module.name, name, cid, fault=error.message)
         if release is None:
             return ReleaseFacts(module.name, name, cid, fault="it went away while the pages were made")
-        words = dict(self._words(module.name, cid, release)) if has_verdicts else {}
+        words = read_words(self._places, self._site.keys, module.name, release, cid)
         items = tuple(self._item(module.name, release, item, mirrors, words.get(item, ())) for item in release.items)
         plot, fault = None, ""
         if release.replay is not None:
@@ -151,26 +138,3 @@ class Reader:
         itself = Use(module, release.name)
         uses = dict.fromkeys(use for key in keys for use in self._uses.get(key, ()) if use != itself)
         return ItemFacts(name, ware, release.dual(name), tuple(addresses), download, tuple(words), tuple(uses))
-
-    def _words(self, module: str, cid: str, release: Release) -> Iterator[tuple[str, list[Word]]]:
-        """The verdicts of each item of the release in its present form, newest first."""
-        found: dict[str, list[Word]] = {}
-        for top in (self._catalog.path, *self._kept):
-            for one in find_verdicts(top, module, release.name):
-                if one.verdicts.release_id == cid:
-                    for item, verdict in one.verdicts.items.items():
-                        if release.items.get(item) == verdict.published:
-                            word = self._word(one, verdict, published=top == self._catalog.path)
-                            found.setdefault(item, []).append(word)
-        for item, words in found.items():
-            words = [*{(word.verdict, word.signed): word for word in reversed(words)}.values()]
-            yield item, sorted(words, key=lambda word: (-word.verdict.time, word.signed))
-
-    def _word(self, found: Found, verdict: ItemVerdict, *, published: bool) -> Word:
-        if found.envelope is None:
-            return Word(verdict, published)
-        try:
-            believed = tuple(sorted(key.id for key in found.envelope.signers(self._site.keys)))
-        except WarpforgeError:
-            believed = ()  # nothing here can verify: nobody is believed
-        return Word(verdict, published, tuple(one.keyid for one in found.envelope.signatures), believed)

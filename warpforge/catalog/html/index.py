@@ -7,19 +7,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
+from warpforge.model.verdict import SAME
 from warpforge.picture.markup import text
 
-from .parts import badge, frame, grouped, name_of, number, way
+from .parts import badge, frame, grouped, moment, name_of, number, way, word_badge
 from .site import ABSENT, INDEX, SEARCH, Site, domain_page, module_page, release_page
+from .standing import Standing
 from .survey import Survey
 
 MANY: Final = 400  # modules from which on the index shows domains instead
 
 
-def index_page(site: Site, surveys: Sequence[Survey]) -> str:
+def index_page(site: Site, surveys: Sequence[Survey], standing: Standing | None) -> str:
     """All modules, or all domains when there are many."""
     about = f"{number(len(surveys), 'module')}, {number(sum(one.count for one in surveys), 'release')}"
-    return frame(site, INDEX, site.name, _index(site, surveys), about=f"A warpforge catalog: {about}", searches=True)
+    body = _index(site, surveys, standing)
+    return frame(site, INDEX, site.name, body, about=f"A warpforge catalog: {about}", searches=True)
 
 
 def domain_pages(site: Site, surveys: Sequence[Survey]) -> Iterator[tuple[str, str]]:
@@ -55,9 +58,10 @@ def search_rows(surveys: Iterable[Survey]) -> str:
     return f"var CATALOG={said};\n"
 
 
-def _index(site: Site, surveys: Sequence[Survey]) -> Iterator[str]:
+def _index(site: Site, surveys: Sequence[Survey], standing: Standing | None) -> Iterator[str]:
     releases = sum(one.count for one in surveys)
     replays = sum(len(one.takes) for one in surveys)
+    same = sum(one.word is not None and one.word.verdict.verdict == SAME for one in surveys)
     yield f'<section class="hero"><h1>{text(site.name)}</h1><p class="lead">Names for wares, each of them a hash.</p>'
     yield _field(site, INDEX)
     yield '<dl class="counts">'
@@ -66,10 +70,11 @@ def _index(site: Site, surveys: Sequence[Survey]) -> Iterator[str]:
         (len(surveys), "module"),
         (releases, "release"),
         (replays, "replayable"),
+        *(((same, "reproduced"),) if same else ()),
     ):
-        plural = "" if count == 1 or words == "replayable" else "s"
+        plural = "" if count == 1 or words in ("replayable", "reproduced") else "s"
         yield f"<div><dt>{words}{plural}</dt><dd>{grouped(count)}</dd></div>"
-    yield f"</dl></section>{_results()}<div id='all'>"
+    yield f"</dl>{_standing(site, standing) if standing else ''}</section>{_results()}<div id='all'>"
     if not surveys:
         yield '<p class="empty">Nothing has been published here yet: <code>warpforge catalog add</code> does it.</p>'
     elif len(surveys) <= MANY:
@@ -86,6 +91,20 @@ def _index(site: Site, surveys: Sequence[Survey]) -> Iterator[str]:
     yield "</div>"
 
 
+def _standing(site: Site, standing: Standing) -> str:
+    snapshot = standing.snapshot
+    if len(standing.believed) >= max(site.threshold, 1):
+        mark = badge("good", "✓ signed", "by " + ", ".join(standing.believed))
+        whose = number(len(standing.believed), "trusted key")
+    else:
+        mark = badge("plain", "signed", "by " + ", ".join(standing.signed))
+        whose = number(len(standing.signed), "key") + " of which too few are trusted here"
+    return (
+        f"<p class='standing'>{mark} <span class='dim'>Snapshot {snapshot.version} of {moment(snapshot.time)}, "
+        f"signed by {whose}; root <code>{text(snapshot.root)}</code></span></p>"
+    )
+
+
 def _domains(surveys: Sequence[Survey]) -> list[tuple[str, list[Survey]]]:
     ordered = sorted(surveys, key=lambda one: one.name.split("/"))
     return [(domain, [*found]) for domain, found in groupby(ordered, lambda one: one.name.split("/")[0])]
@@ -97,7 +116,10 @@ def _modules(site: Site, page: str, surveys: Iterable[Survey]) -> str:
 
 def _row(site: Site, page: str, one: Survey) -> str:
     marks = badge("danger", "hazard") if one.hazard else ""
-    marks += badge("info", "replayable") if one.latest in one.takes else ""
+    if one.word is not None:
+        marks += word_badge(one.word)
+    elif one.latest in one.takes:
+        marks += badge("info", "replayable")
     marks += badge("bad", "broken") if one.fault else ""
     about = f'<span class="about">{text(one.about)}</span>' if one.about else ""
     latest = ""

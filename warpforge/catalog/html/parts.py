@@ -9,8 +9,9 @@ from typing import Final
 from warpforge import __version__
 from warpforge.picture.markup import text
 
-from .facts import ItemFacts, ReleaseFacts, Use, Word
+from .facts import ReleaseFacts, Use
 from .site import INDEX, ROWS, SCRIPT, SEARCH, STYLE, Site, domain_page, module_page, release_page
+from .words import Word, worst
 
 # "file:" beside 'self': not every browser takes a file for its own origin. Nothing from anywhere else, nothing inline.
 POLICY: Final = (
@@ -127,18 +128,12 @@ def release_badges(release: ReleaseFacts) -> str:
         out.append(badge("danger", "hazard", release.hazard))
     if release.fault:
         out.append(badge("bad", "broken", release.fault))
-    word = worst(release.items)
+    word = worst(item.word for item in release.items)
     if word is not None:
         out.append(word_badge(word))
     elif release.plot is not None:
         out.append(badge("info", "replayable", "it can be built again from what the catalog says"))
     return " ".join(out)
-
-
-def worst(items: Iterable[ItemFacts]) -> Word | None:
-    """The verdict of a release: the worst of its items'."""
-    words = [item.word for item in items if item.word is not None]
-    return max(words, key=lambda word: word.verdict.verdict != "same", default=None)
 
 
 def hazard_note(hazard: str) -> str:

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from warpforge.catalog.tree import Catalog
 from warpforge.errors import WarpforgeError
@@ -39,9 +39,13 @@ from .site import (
     module_page,
     release_page,
 )
+from .standing import read_standing
 from .state import State, load_state, maker, save_state
 from .survey import Survey, survey
 from .writing import Pages
+
+if TYPE_CHECKING:
+    from warpforge.catalog.keys import PublicKey
 
 CHUNK: Final = 25  # modules
 
@@ -103,9 +107,9 @@ class Publisher:
         return Published(len(shown), releases, pages.count + len(shown) + releases, pages.written, faults)
 
     def _survey(self, spread: Spread, names: list[str], state: State) -> list[Survey]:
-        known = state.surveys
+        known, site = state.surveys, self._site
         chunks = [
-            (self._catalog.path, part, self._kept, {name: known[name] for name in part if name in known})
+            (self._catalog.path, part, self._kept, site.keys, {name: known[name] for name in part if name in known})
             for part in _parts(names)
         ]
         found = [one for part in spread(survey_chunk, chunks) for one in part]
@@ -154,7 +158,7 @@ class Publisher:
         pages.write(STYLE, look.CSS + _brought("site.css"))
         pages.write(SCRIPT, _brought("site.js"))
         pages.write(ROWS, index.search_rows(shown))
-        pages.write(INDEX, index.index_page(site, shown))
+        pages.write(INDEX, index.index_page(site, shown, read_standing(self._catalog.path, site.keys)))
         pages.write(SEARCH, index.search_page(site))
         pages.write(ABSENT, index.absent_page(site))
         domains = dict(index.domain_pages(site, shown))
@@ -167,11 +171,13 @@ class Publisher:
                 pages.remove_module(module)
 
 
-def survey_chunk(work: tuple[Path, Sequence[str], Sequence[Path], dict[str, Survey]]) -> list[Survey]:
+def survey_chunk(
+    work: tuple[Path, Sequence[str], Sequence[Path], Sequence[PublicKey], dict[str, Survey]],
+) -> list[Survey]:
     """Some modules, looked at."""
-    path, names, kept, known = work
+    path, names, kept, keys, known = work
     catalog = Catalog(path)
-    return [survey(catalog, name, kept, known.get(name)) for name in names]
+    return [survey(catalog, name, kept, keys, known.get(name)) for name in names]
 
 
 def render_chunk(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from warpforge.model.atoms import CatalogRef
 from warpforge.picture.markup import text
 
-from .facts import ItemFacts, ReleaseFacts, Target, Word
+from .facts import ItemFacts, ReleaseFacts, Target
 from .parts import (
     copied,
     crumbs,
@@ -27,6 +27,7 @@ from .parts import (
 )
 from .replay import made
 from .site import Site, release_page
+from .words import Word
 
 MOST_USES = 200  # that one item shows
 DIFFERENCES = 100  # lines of one verdict

@@ -28,7 +28,8 @@ class Site(NamedTuple):
     """``name``: the catalog's. ``prefix``: what every link begins with, or None for relative ones.
 
     ``download``: a warehouse whose wares are linked to, or empty. ``shown``: an address without what is secret in it;
-    ``ware_path``: where a warehouse keeps a ware. ``keys``: whose signatures count.
+    ``ware_path``: where a warehouse keeps a ware. ``keys``: whose signatures count; ``threshold``: of how many of them
+    a snapshot needs one.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Site(NamedTuple):
     shown: Callable[[str], str]
     ware_path: Callable[[WareId], str]
     keys: tuple[PublicKey, ...] = ()
+    threshold: int = 1
 
     def href(self, page: str, target: str) -> str:
         """The link from a page to another, both by their path below the site."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,13 +16,19 @@ from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.catalog import CatalogModule
 from warpforge.model.plot import Plot, every_input
 
+from .words import Word, read_words, telling, worst
+
+if TYPE_CHECKING:
+    from warpforge.catalog.keys import PublicKey
+
 DESCRIPTIONS = ("description", "summary", "about")  # keys of metadata, the first that is there
 
 
 class Survey(msgspec.Struct):
     """``digest``: of all files of the module that its pages depend on. ``fault``: why it cannot be shown, or empty.
 
-    ``takes``: for each release with a replay what that takes, as plots spell it.
+    ``word``: what came of building the latest release again. ``takes``: for each release with a replay what that takes,
+    as plots spell it.
     """
 
     name: str
@@ -30,13 +37,16 @@ class Survey(msgspec.Struct):
     count: int = 0
     about: str = ""
     hazard: bool = False
+    word: Word | None = None
     takes: dict[str, list[str]] = {}
     fault: str = ""
 
 
-def survey(catalog: Catalog, name: str, kept: Iterable[Path], known: Survey | None) -> Survey:
+def survey(
+    catalog: Catalog, name: str, kept: Sequence[Path], keys: Sequence[PublicKey], known: Survey | None
+) -> Survey:
     """Look at one module; what was known of it holds when its files say the same. One that is wrong has a fault."""
-    digest = _digest(catalog.path, name, kept)
+    digest = _digest(catalog.path, name, kept, keys)
     if known is not None and known.digest == digest and not known.fault:
         return known
     try:
@@ -55,7 +65,12 @@ def survey(catalog: Catalog, name: str, kept: Iterable[Path], known: Survey | No
         about = next((latest.metadata[key] for key in DESCRIPTIONS if key in latest.metadata), "")
     takes = dict(_takes(catalog, module, newest))
     has_hazard = latest is not None and latest.hazard is not None
-    return Survey(name, digest, newest[0] if newest else "", len(newest), about[:200], has_hazard, takes)
+    word = None
+    if latest is not None:
+        places = (catalog.path, *kept)
+        words = read_words(places, keys, name, latest, module.releases[latest.name])
+        word = worst(map(telling, words.values()))
+    return Survey(name, digest, newest[0] if newest else "", len(newest), about[:200], has_hazard, word, takes)
 
 
 def _takes(catalog: Catalog, module: CatalogModule, releases: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
@@ -82,9 +97,9 @@ def taken(plot: Plot) -> list[str]:
     return [*dict.fromkeys(names + [f"ware:{basis}" for basis in bases if isinstance(basis, WareId)])]
 
 
-def _digest(top: Path, module: str, kept: Iterable[Path]) -> str:
+def _digest(top: Path, module: str, kept: Iterable[Path], keys: Iterable[PublicKey]) -> str:
     """The module's document names each release by its hash, and a release its replay: nothing more need be read."""
-    digest = blake2b(digest_size=15)
+    digest = blake2b(b"".join(key.raw for key in keys), digest_size=15)
     for name in (MODULE_FILE, MIRRORS_FILE):
         _add(digest, top / module / name)
     for directory in (top, *kept):
