@@ -33,7 +33,7 @@ _OURS: Final = frozenset((MODULE_FILE, MIRRORS_FILE, RELEASES_DIR, REPLAYS_DIR, 
 class Fault(NamedTuple):
     """One thing to say of a catalog: ``path`` is below the catalog, ``pointer`` a JSON pointer or empty.
 
-    ``reason``: hash, name, missing, orphan, format, form, replay, alike, ware, mirror, verdict, stray, hazard, conflict,
+    ``reason``: hash, name, missing, orphan, format, form, replay, alike, ware, mirror, verdict, stray, hazard, conflict
     or as documents have it.
     """
 
