@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from warpforge.model.atoms import CatalogRef
+
 from .check import ERROR, WARNING, Examined, Fault
 from .tree import RELEASES_DIR, Catalog
 
@@ -15,12 +17,17 @@ _ALIKE: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": None
 def conflicts(examined: Iterable[Examined], equals: Sequence[Catalog]) -> Iterator[Fault]:
     """References of these modules that a catalog beside theirs answers otherwise. Errors: those of reading it."""
     for one in examined:
+        refs: dict[str, list[CatalogRef]] = {}
+        for ref in one.wares:
+            refs.setdefault(ref.release, []).append(ref)
         for catalog in equals:
             known = catalog.module(one.module)
-            for name in known.releases if known else ():
-                release = catalog.release(one.module, name)
-                for ref, ware in one.wares.items():
-                    other = release.items.get(ref.item) if release and ref.release == name else None
+            if known is None:
+                continue
+            for name, named in refs.items():
+                release = catalog.release(known, name)
+                for ref in named if release else ():
+                    ware, other = one.wares[ref], release.items.get(ref.item) if release else None
                     if other not in (None, ware):
                         path = f"{one.module}/{RELEASES_DIR}/{name}.json"
                         yield Fault(ERROR, path, "conflict", f"{ref} is {ware}, and {other} in {catalog.path}")
