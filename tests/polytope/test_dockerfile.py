@@ -1,0 +1,128 @@
+"""Dockerfiles read: lines, variables, stages; what .dockerignore names; what COPY takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from warpforge.errors import Invalid, Missing
+from warpforge.polytope.dockerfile.context import Node, leave_out, read_files
+from warpforge.polytope.dockerfile.copy import Copying, list_copied
+from warpforge.polytope.dockerfile.ignoring import Ignoring
+from warpforge.polytope.dockerfile.parse import fill, parse_dockerfile, read_pairs
+
+FILE = """\
+# syntax=docker/dockerfile:1
+ARG TAG=v1
+FROM --platform=linux/amd64 base:${TAG} AS Build
+RUN a \\
+  # a comment
+  && b
+
+COPY <<EOF <<-'RAW' /etc/
+one $X
+EOF
+\ttwo $X
+\tRAW
+FROM scratch
+COPY --from=build --chmod=755 /a /b /c/
+FROM 1 AS last
+"""
+
+
+def test_lines_and_stages() -> None:
+    file = parse_dockerfile(FILE, "Dockerfile", {"TAG": "v2"})
+    first, second, third = file.stages
+    assert (first.name, first.base, first.platform) == ("Build", "base:v2", "linux/amd64")
+    run, copy = first.instructions
+    assert (run.word, run.rest.split(), run.line) == ("RUN", ["a", "&&", "b"], 4)
+    assert [(one.name, one.text, one.is_verbatim) for one in copy.documents] == [
+        ("EOF", "one $X\n", False),
+        ("RAW", "two $X\n", True),
+    ]
+    assert (second.base, second.instructions[0].flags) == ("scratch", {"from": "build", "chmod": "755"})
+    assert str(second.instructions[0]) == "COPY --from=build --chmod=755 /a /b /c/"
+    assert (third.base, file.needed(""), file.needed("build"), file.needed("LAST")) == ("1", [0, 1, 2], [0], [0, 1, 2])
+    with pytest.raises(Missing, match="Build, 1, last"):
+        file.needed("nothing")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "why"),
+    [
+        ("", 1, "no FROM"),
+        ("RUN a", 1, "before the first FROM"),
+        ("FROM a b c", 1, "FROM IMAGE"),
+        ("FROM a\n\nNOPE x", 3, "no instruction"),
+        ("FROM a\nONBUILD RUN b", 2, "not carried out"),
+        ("FROM a\nRUN <<E\nx", 2, "never ends"),
+        ("FROM a\nCOPY", 2, "says nothing"),
+        ("FROM ${X:?which?}", 1, "X: which\\?"),
+    ],
+)
+def test_faults_name_their_line(text: str, line: int, why: str) -> None:
+    with pytest.raises(Invalid, match=why) as caught:
+        parse_dockerfile(text, "Dockerfile", {})
+    assert caught.value.details["line"] == str(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("$A-${A}_${B:-b$A}", "1-1_b1"),
+        ("${A:+x}${B:+y}$B", "x"),
+        (r"\$A '$A' \n", r"$A '$A' \n"),
+    ],
+)
+def test_variables(text: str, filled: str) -> None:
+    assert fill(text, {"A": "1"}, "Dockerfile", 1) == filled
+
+
+def test_pairs() -> None:
+    assert read_pairs("""A=1 B="two words" 'C D'=e\\ f""", "D", 1) == {"A": "1", "B": "two words", "C D": "e f"}
+    assert read_pairs("PATH /a b", "D", 1) == {"PATH": "/a b"}
+    with pytest.raises(Invalid):
+        read_pairs("A", "D", 1)
+
+
+@pytest.mark.parametrize(
+    ("rules", "out", "kept"),
+    [
+        ("*.log", ["a.log"], ["x/a.log"]),
+        ("**/*.log\n!keep.log", ["a.log", "x/y/a.log"], ["keep.log"]),
+        ("/node_modules/\n# no", ["node_modules", "node_modules/a"], ["x/node_modules", "# no"]),
+        ("*\n!src", ["a", "b/c"], ["src", "src/x"]),
+        ("a?[0-9]", ["ab1"], ["ab", "abx"]),
+    ],
+)
+def test_what_is_left_out(rules: str, out: list[str], kept: list[str]) -> None:
+    ignoring = Ignoring(rules)
+    assert [ignoring.leaves_out(path) for path in (*out, *kept)] == [True] * len(out) + [False] * len(kept)
+
+
+def test_what_is_copied_where(tmp_path: Path) -> None:
+    (tmp_path / "src" / "sub").mkdir(parents=True)
+    (tmp_path / "src" / "main").write_text("m")
+    (tmp_path / "src" / "sub" / "x.log").write_text("x")
+    (tmp_path / "link").symlink_to("src")
+    (tmp_path / "out").symlink_to("/etc")
+    (tmp_path / ".dockerignore").write_text("**/*.log")
+    files = leave_out(read_files({"": str(tmp_path), "extra/text": b"t"}, "the context"))
+    base = read_files({"usr/bin/sh": b""}, "the image")
+    base.nodes["bin"] = Node("L", 0o777, link="usr/bin")
+
+    def copied(goal: str, *sources: str) -> list[str]:
+        return sorted(list_copied(files, base, Copying(sources, goal)))
+
+    assert copied("/app", "src") == ["app", "app/main", "app/sub"]
+    assert copied("/", ".")[:3] == [".dockerignore", "extra", "extra/text"]
+    assert copied("/bin", "src/main") == ["usr/bin/main"]
+    assert copied("/bin/tool", "link/main") == ["usr/bin/tool"]
+    assert copied("/a/", "src/ma*", "extra/text") == ["a", "a/main", "a/text"]
+    with pytest.raises(Missing):
+        copied("/x", "src/sub/x.log")
+    with pytest.raises(Missing):
+        copied("/x", "out/passwd")
+    with pytest.raises(Invalid, match="several files"):
+        copied("/x", "src/main", "extra/text")

@@ -1,0 +1,103 @@
+"""The arguments of polytope/build-image -> an image in the store, called by its tags from then on."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from warpforge.errors import Missing
+from warpforge.model.atoms import WareId
+from warpforge.polytope.dockerfile.builder import Builder, Building
+from warpforge.polytope.dockerfile.context import Files, leave_out, read_files
+from warpforge.polytope.dockerfile.parse import parse_dockerfile
+from warpforge.polytope.mounts import Facts, take_source
+from warpforge.polytope.nouns import Value
+from warpforge.polytope.spec import Source, StringSource
+from warpforge.polytope.taking import Taking
+
+if TYPE_CHECKING:
+    from warpforge.engine.engine import Engine
+
+
+class Surroundings(NamedTuple):
+    """``find_image``: what a name means, and for which platform ("": this machine's); ``name_image``: a tag means this
+    from now on; ``source_path``: where a source is on this host; ``log``: hears of each instruction."""
+
+    facts: Facts
+    find_image: Callable[[str, str], WareId]
+    name_image: Callable[[str, WareId], None]
+    source_path: Callable[[Source], str]
+    log: Callable[[str], None]
+
+
+class Wanted(NamedTuple):
+    """What was asked for. ``sources``: what the context is put together of, by its place in it."""
+
+    tags: list[str]
+    sources: dict[str, Source]
+    dockerfile: str
+    labels: dict[str, str]
+    build_args: dict[str, str]
+    target: str
+    network: bool
+
+
+def build_image(engine: Engine, args: Mapping[str, Value], around: Surroundings) -> dict[str, Value]:
+    """Build; ImageBuildResult: ``{digest, metadata: {ware, tags}}``.
+
+    Errors: ``invalid-argument``, ``missing``, and as ``Builder.build``.
+    """
+    wanted = _take(args, around.facts)
+    files = read_files(
+        {
+            place: source.data.encode() if isinstance(source, StringSource) else around.source_path(source)
+            for place, source in wanted.sources.items()
+        },
+        "the build's context",
+    )
+    text, name = _read_dockerfile(files, wanted)
+    file = parse_dockerfile(text, name, wanted.build_args)
+    building = Building(leave_out(files), wanted.build_args, around.find_image, around.log, wanted.network)
+    with engine.store.use():
+        ware = Builder(engine, file, building).build(
+            wanted.target, wanted.labels, wanted.tags[0] if wanted.tags else ""
+        )
+        for tag in wanted.tags:
+            around.name_image(tag, ware)
+    return {"digest": f"sha256:{ware.hash}", "metadata": {"ware": str(ware), "tags": list(wanted.tags)}}
+
+
+def _take(args: Mapping[str, Value], facts: Facts) -> Wanted:
+    taking = Taking()
+    sources: dict[str, Source] = {}
+    for item, path in taking.items(args.get("sources"), "sources"):
+        said = taking.mapping(item, path)
+        source = take_source(taking, said.get("source"), f"{path}.source", facts)
+        if source is not None:
+            sources[taking.text(said.get("path"), f"{path}.path", "/")] = source
+    wanted = Wanted(
+        [taking.text(item, path) for item, path in taking.items(args.get("tags"), "tags")],
+        sources,
+        taking.text(args.get("dockerfile"), "dockerfile", "Dockerfile"),
+        _take_texts(taking, args.get("labels"), "labels"),
+        _take_texts(taking, args.get("build-args"), "build-args"),
+        taking.text(args.get("target"), "target"),
+        taking.truth(args.get("network"), "network", default=True),
+    )
+    taking.finish("build-image")
+    return wanted
+
+
+def _take_texts(taking: Taking, value: Value, path: str) -> dict[str, str]:
+    return {key: taking.text(inner, f"{path}.{key}") for key, inner in taking.mapping(value, path).items()}
+
+
+def _read_dockerfile(context: Files, wanted: Wanted) -> tuple[str, str]:
+    """The Dockerfile's text, and what it is called in messages."""
+    inside = posixpath.normpath(f"/{wanted.dockerfile}").strip("/")
+    node = context.nodes.get(context.resolve(inside) or inside)
+    if node is None or node.kind != "f":
+        raise Missing("missing", f"there is no {wanted.dockerfile} in the build's context", path=wanted.dockerfile)
+    return node.read().decode("utf-8", "replace"), os.path.abspath(node.place or inside)

@@ -1,0 +1,89 @@
+"""The trees of stages: what is in them, files laid over them, and the image that one becomes."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from warpforge.errors import Failed
+from warpforge.model.atoms import WareId
+from warpforge.polytope.dockerfile.context import Files, Node, read_files
+from warpforge.polytope.dockerfile.copy import tell
+from warpforge.polytope.dockerfile.state import State
+
+if TYPE_CHECKING:
+    from warpforge.engine.engine import Engine
+
+_TREE: Final = {"setid": "ignore", "dev": "ignore"}
+
+
+class Trees:
+    """Those of one engine; the caller uses its store."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def tree(self, ware: WareId | None, name: str = "the image") -> Files:
+        """What is in a tree (None: nothing). Errors: those of supply."""
+        from warpforge.pack.filters import INPUT
+
+        if ware is None:
+            return read_files({}, name)
+        tree = self._engine.supply.tree(ware, INPUT.replace(_TREE))
+        return read_files({"": str(tree)}, name)
+
+    def lay(self, ware: WareId | None, added: dict[str, Node]) -> WareId:
+        """A new ware: the old one with these files; which one it became is noted under all that it is made of."""
+        from blake3 import blake3
+
+        index = self._engine.store.index
+        hasher = blake3(repr((str(ware), tell(added))).encode())
+        for _, node in sorted(added.items()):
+            if node.kind == "f":
+                hasher.update(blake3(node.read()).digest())
+        note = f"lay {hasher.hexdigest()}"
+        known = index.ingest_get(note, b"1")
+        if known is None or not self._engine.store.has(known):
+            known = self._pack(ware, added)
+            index.ingest_put(note, b"1", known)
+        return known
+
+    def _pack(self, ware: WareId | None, added: dict[str, Node]) -> WareId:
+        from warpforge.engine.keep import keep_tree
+        from warpforge.fsx.tree import Entry
+        from warpforge.pack.filters import EPOCH, SCAN
+        from warpforge.pack.open_tree import open_tree
+        from warpforge.polytope.dockerfile.merging import lay
+
+        engine = self._engine
+        if ware is None:
+            empty = [(Entry(b"", "d", 0o755, mtime=EPOCH), None)]
+            return keep_tree(engine.store, lay(empty, added), "ztar", SCAN)
+        at_rest, _ = engine.supply.at_rest(ware)
+        with (
+            engine.supply.packed(ware) as packed,
+            open_tree(packed, at_rest, scratch=engine.store.staging.directory()) as entries,
+        ):
+            return keep_tree(engine.store, lay(entries, added), "ztar", SCAN)
+
+    def image(self, state: State, tag: str) -> WareId:
+        """The image of one layer that a stage has come to, kept. Errors: as ``Exporter.image`` and ``Images.keep``."""
+        from warpforge.engine.export import Exporter
+        from warpforge.engine.images import parse_called
+        from warpforge.pack.filters import SCAN
+        from warpforge.pack.image import Platform
+        from warpforge.pack.image_writer import Making
+
+        engine = self._engine
+        ware = state.ware or self._pack(None, {})
+        start = tuple(sorted((key, value) for key, value in state.config.items() if value))
+        with tempfile.TemporaryDirectory(dir=engine.store.staging.directory()) as scratch:
+            layout = os.path.join(scratch, "layout")
+            made = Exporter(engine, io.BytesIO()).image(ware, layout, SCAN, Making(Platform.here(), start, "zstd"), tag)
+            kept, _ = engine.images.keep(parse_called(layout, Path("/")))
+        if kept != made:
+            raise Failed("ware-mismatch", f"the image {made} was kept as {kept}", expected=made, actual=kept)
+        return kept
