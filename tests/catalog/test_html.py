@@ -44,7 +44,7 @@ class Pages:
 
     def publish(self, out: Path | None = None, state: str = "state.json") -> Published:
         publisher = Publisher(self.site, self.catalog, out or self.out, [self.kept], self.base / state)
-        return publisher.publish(lambda function, chunks: map(function, chunks), lambda done, total: None)
+        return publisher.publish(lambda function, chunks: map(function, chunks), lambda what, done, total: None)
 
     def read(self, page: str) -> str:
         return (self.out / page).read_text()
@@ -138,6 +138,7 @@ def test_what_a_release_tells(pages: Pages) -> None:
     assert "https://x.invalid/a.tar?..." in lib and "word" not in lib and "signed=1" not in lib
     app = pages.read(f"{APP}/_releases/v1.html")
     assert app.count("<rect") == 5 and "Made from a hazard" in app and "sub/make" in app
+    assert f"<code>pipe::lib</code> <span class='dim'>is</span> <a href=\"../../../{LIB}/_releases/v1.9.html\">" in app
     module = pages.read(f"{LIB}/index.html")
     at = [module.index(f">{name}<") for name in ("v1.10-rc1", "v1.10", "v1.9")]
     assert at == sorted(at), "the last that was published is the first"

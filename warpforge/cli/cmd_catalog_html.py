@@ -148,10 +148,10 @@ def _raise_faults(published: Published) -> None:
 
 
 @contextmanager
-def _bar(common: Common) -> Iterator[Callable[[int, int], None]]:
-    """On a terminal, a bar; hears how many modules of how many are done."""
+def _bar(common: Common) -> Iterator[Callable[[str, int, int], None]]:
+    """On a terminal, a bar; hears what is being done, and for how many modules of how many."""
     if common.quiet or common.json or not sys.stderr.isatty():
-        yield lambda done, total: None
+        yield lambda what, done, total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -161,8 +161,8 @@ def _bar(common: Common) -> Iterator[Callable[[int, int], None]]:
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("looking at modules", total=None)
 
-        def progress(done: int, total: int) -> None:
-            bar.update(task, description="writing pages", completed=done, total=total)
+        def progress(what: str, done: int, total: int) -> None:
+            bar.update(task, description=what, completed=done, total=total)
 
         yield progress
 

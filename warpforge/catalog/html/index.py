@@ -16,6 +16,7 @@ from .standing import Standing
 from .survey import Survey
 
 MANY: Final = 400  # modules from which on the index shows domains instead
+MEMBERS: Final = 3  # modules that a domain has on average from which on it is worth a heading
 
 
 def index_page(site: Site, surveys: Sequence[Survey], standing: Standing | None) -> str:
@@ -61,12 +62,13 @@ def search_rows(surveys: Iterable[Survey]) -> str:
 def _index(site: Site, surveys: Sequence[Survey], standing: Standing | None) -> Iterator[str]:
     releases = sum(one.count for one in surveys)
     replays = sum(len(one.takes) for one in surveys)
+    domains = _domains(surveys)
     same = sum(one.word is not None and one.word.verdict.verdict == SAME for one in surveys)
     yield f'<section class="hero"><h1>{text(site.name)}</h1><p class="lead">Names for wares, each of them a hash.</p>'
     yield _field(site, INDEX)
     yield '<dl class="counts">'
     for count, words in (
-        (len({one.name.split("/")[0] for one in surveys}), "domain"),
+        (len(domains), "domain"),
         (len(surveys), "module"),
         (releases, "release"),
         (replays, "replayable"),
@@ -77,13 +79,15 @@ def _index(site: Site, surveys: Sequence[Survey], standing: Standing | None) -> 
     yield f"</dl>{_standing(site, standing) if standing else ''}</section>{_results()}<div id='all'>"
     if not surveys:
         yield '<p class="empty">Nothing has been published here yet: <code>warpforge catalog add</code> does it.</p>'
+    elif len(surveys) <= MANY and not 1 < len(domains) <= len(surveys) / MEMBERS:
+        yield f"<h2>Modules</h2>{_modules(site, INDEX, [one for _, found in domains for one in found])}"
     elif len(surveys) <= MANY:
-        for domain, found in _domains(surveys):
+        for domain, found in domains:
             yield f'<h2 class="group"><a href="{site.href(INDEX, domain_page(domain))}">{text(domain)}</a></h2>'
             yield _modules(site, INDEX, found)
     else:
         yield "<h2>Domains</h2><ul class='domains'>"
-        for domain, found in _domains(surveys):
+        for domain, found in domains:
             link = site.href(INDEX, domain_page(domain))
             words = number(len(found), "module")
             yield f'<li><a href="{link}"><b>{text(domain)}</b> <span class="dim">{words}</span></a></li>'

@@ -9,13 +9,13 @@ from warpforge.picture.markup import text
 from .facts import ModuleFacts, ReleaseFacts
 from .parts import copied, crumbs, frame, hazard_note, linked, listed, metadata, name_of, number, release_badges
 from .site import Site, module_page, release_page
-from .survey import DESCRIPTIONS
+from .survey import described
 
 
 def render_module(site: Site, module: ModuleFacts) -> str:
     """The page of a module."""
     page = module_page(module.name)
-    about = next((value for key, value in module.metadata if key in DESCRIPTIONS), "")
+    about = described(dict(module.metadata))
     return frame(site, page, module.name, _body(site, page, module, about), about=about or f"Releases of {module.name}")
 
 
@@ -36,7 +36,7 @@ def _body(site: Site, page: str, module: ModuleFacts, about: str) -> Iterator[st
     yield "</div><aside>"
     if newest is not None and newest.items:
         yield from _newest(newest)
-    if rest := [(key, value) for key, value in module.metadata if value != about or key not in DESCRIPTIONS]:
+    if rest := [(key, value) for key, value in module.metadata if value != about]:
         yield f"<h2>Metadata</h2>{metadata(rest)}"
     if module.mirrors:
         yield "<h2>Mirrors</h2>"

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 CHUNK: Final = 25  # modules
 
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
+Progress = Callable[[str, int, int], None]
 Uses = dict[str, tuple[Use, ...]]
 
 
@@ -74,15 +75,15 @@ class Publisher:
         self._state_file = state
         self._releases: dict[str, dict[str, str]] = {}
 
-    def publish(self, spread: Spread, progress: Callable[[int, int], None]) -> Published:
-        """Write what changed; ``progress`` hears how many modules of how many are done.
+    def publish(self, spread: Spread, progress: Progress) -> Published:
+        """Write what changed; ``progress`` hears what is being done, and for how many modules of how many it is done.
 
         Errors: ``store``, ``io``, those of reading the catalog's directories.
         """
         pages = Pages(self._output)
         state = load_state(self._state_file)
         names = [*self._catalog.modules()]
-        surveys = self._survey(spread, names, state)
+        surveys = self._survey(spread, names, state, progress)
         uses = _uses(surveys)
         wares = {key: found for key, found in uses.items() if key.startswith("ware:")}
         made = dict(self._digests(surveys, uses, wares))
@@ -92,7 +93,7 @@ class Publisher:
             name for name, digest in made.items() if state.made.get(name) != digest or not pages.has(module_page(name))
         ]
         done = len(shown) - len(changed)
-        progress(done, len(shown))
+        progress("writing pages", done, len(shown))
         for found in spread(render_chunk, [*self._chunks(changed, uses, wares)]):
             for module, written, wrong in found:
                 pages.written += written
@@ -100,19 +101,22 @@ class Publisher:
                 if wrong:
                     made.pop(module)  # said again the next time
                 done += 1
-            progress(done, len(shown))
+            progress("writing pages", done, len(shown))
         self._rest(pages, shown, [name for name in state.made if name not in made])
         save_state(self._state_file, State(maker(), {one.name: one for one in surveys}, made))
         releases = sum(one.count for one in shown)
         return Published(len(shown), releases, pages.count + len(shown) + releases, pages.written, faults)
 
-    def _survey(self, spread: Spread, names: list[str], state: State) -> list[Survey]:
+    def _survey(self, spread: Spread, names: list[str], state: State, progress: Progress) -> list[Survey]:
         known, site = state.surveys, self._site
         chunks = [
             (self._catalog.path, part, self._kept, site.keys, {name: known[name] for name in part if name in known})
             for part in _parts(names)
         ]
-        found = [one for part in spread(survey_chunk, chunks) for one in part]
+        found: list[Survey] = []
+        for part in spread(survey_chunk, chunks):
+            found += part
+            progress("looking at modules", len(found), len(names))
         for one in found:
             if not one.fault and not can_have_pages(one.name):
                 one.fault = "a part of its name is the name of a page, so it has none"

@@ -27,6 +27,7 @@ from .parts import (
 )
 from .replay import made
 from .site import Site, release_page
+from .survey import described
 from .words import Word
 
 MOST_USES = 200  # that one item shows
@@ -48,6 +49,9 @@ def _body(
     yield crumbs(site, page, release.module, release.name)
     yield f'<div class="title"><h1>{name_of(release.module)} <span class="version">{text(release.name)}</span></h1>'
     yield f"<p>{release_badges(release)}</p></div>"
+    about = described(dict(release.metadata))
+    if about:
+        yield f'<p class="lead">{text(about)}</p>'
     if release.hazard is not None:
         yield hazard_note(release.hazard)
     if release.fault:
@@ -66,7 +70,7 @@ def _body(
     if release.replay:
         yield copied("replay", release.replay)
         yield copied("build it again", f"warpforge replay {release.module}:{release.name}")
-    if rest := [(key, value) for key, value in release.metadata if key != "replay"]:
+    if rest := [(key, value) for key, value in release.metadata if key != "replay" and value != about]:
         yield f"<h2>Metadata</h2>{metadata(rest)}"
     yield from _neighbours(site, page, release, around)
     yield "</aside></div>"

@@ -29,11 +29,11 @@ OPEN: Final = 2  # steps that are shown unfolded
 
 
 class _Step(NamedTuple):
-    """A protoformula of the plot or of a subplot; ``path`` from the plot, its pipes resolved to boxes of the graph."""
+    """A protoformula of the plot or of a subplot, by its path; ``sources``: the box that each input comes from."""
 
     path: str
     body: Protoformula
-    needs: tuple[str, ...]
+    sources: tuple[str, ...]
 
 
 def made(
@@ -57,7 +57,7 @@ def made(
         legend = "".join(f'<span class="{kind}">{words}</span>' for kind, words in LEGEND.items() if kind in present)
         yield f'<p class="key">{legend}</p>'
     for number, step in enumerate(steps):
-        yield from _step(site, page, step, number, target, is_open=len(steps) <= OPEN)
+        yield from _step(site, page, step, number, inputs, target, is_open=len(steps) <= OPEN)
 
 
 def _named(inputs: dict[str, PlotInput]) -> Iterator[tuple[str, CatalogRef]]:
@@ -84,8 +84,8 @@ def _read(plot: Plot) -> tuple[dict[str, PlotInput], list[_Step], dict[str, str]
                 inner = {label: _source(prefix, body, scope, item, inputs) for label, item in step.body.inputs.items()}
                 below.append((f"{path}/", step.body, inner))
             else:
-                needs = [_source(prefix, body, scope, item, inputs) for item in step.body.inputs.values()]
-                steps.append(_Step(path, step.body, tuple(dict.fromkeys(filter(None, needs)))))
+                sources = [_source(prefix, body, scope, item, inputs) for item in step.body.inputs.values()]
+                steps.append(_Step(path, step.body, (*sources,)))
         waiting += reversed(below)
     outputs = {label: _maker("", plot, output.pipe) for label, output in plot.outputs.items()}
     return inputs, steps, outputs
@@ -133,7 +133,8 @@ def _input_node(site: Site, page: str, key: str, item: PlotInput, target: Callab
 
 
 def _step_node(step: _Step, number: int) -> Node:
-    return Node(step.path, "run", _kind(step.body.action), step.needs, link=f"#step-{number}")
+    needs = tuple(dict.fromkeys(filter(None, step.sources)))
+    return Node(step.path, "run", _kind(step.body.action), needs, link=f"#step-{number}")
 
 
 def _kind(action: Action) -> str:
@@ -143,7 +144,14 @@ def _kind(action: Action) -> str:
 
 
 def _step(
-    site: Site, page: str, step: _Step, number: int, target: Callable[[CatalogRef], Target], *, is_open: bool
+    site: Site,
+    page: str,
+    step: _Step,
+    number: int,
+    taken: dict[str, PlotInput],
+    target: Callable[[CatalogRef], Target],
+    *,
+    is_open: bool,
 ) -> Iterator[str]:
     action = step.body.action
     network = badge("warn", "network", "its result may depend on the world")
@@ -157,8 +165,12 @@ def _step(
     elif isinstance(action, Exec):
         yield f"<h4>Command</h4><pre>{text(shlex.join(action.command))}</pre>"
     if step.body.inputs:
-        inputs = step.body.inputs.items()
-        rows = [(f"<code>{text(port)}</code>", _basis(site, page, item, target)) for port, item in inputs]
+        rows = []
+        for (port, item), source in zip(step.body.inputs.items(), step.sources, strict=True):
+            value = _basis(site, page, item, target)
+            if isinstance(item.basis, Pipe) and source in taken:
+                value += f" <span class='dim'>is</span> {_basis(site, page, taken[source], target)}"
+            rows.append((f"<code>{text(port)}</code>", value))
         yield f"<h4>Takes</h4>{table(rows)}"
     if step.body.outputs:
         outputs = step.body.outputs.items()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -21,7 +21,7 @@ from .words import Word, read_words, telling, worst
 if TYPE_CHECKING:
     from warpforge.catalog.keys import PublicKey
 
-DESCRIPTIONS = ("description", "summary", "about")  # keys of metadata, the first that is there
+DESCRIPTIONS: Final = ("description", "summary", "about")  # keys of metadata, the first that is there
 
 
 class Survey(msgspec.Struct):
@@ -60,9 +60,7 @@ def survey(
         latest = catalog.release(module, newest[0]) if newest else None
     except WarpforgeError:
         latest, digest = None, ""  # its page says what is wrong with it; the next time it is looked at again
-    about = next((module.metadata[key] for key in DESCRIPTIONS if key in module.metadata), "")
-    if latest is not None and not about:
-        about = next((latest.metadata[key] for key in DESCRIPTIONS if key in latest.metadata), "")
+    about = described(module.metadata) or (described(latest.metadata) if latest else "")
     takes = dict(_takes(catalog, module, newest))
     has_hazard = latest is not None and latest.hazard is not None
     word = None
@@ -71,6 +69,11 @@ def survey(
         words = read_words(places, keys, name, latest, module.releases[latest.name])
         word = worst(map(telling, words.values()))
     return Survey(name, digest, newest[0] if newest else "", len(newest), about[:200], has_hazard, word, takes)
+
+
+def described(metadata: Mapping[str, str]) -> str:
+    """What a module or a release says of itself in a line; empty when it says nothing."""
+    return next((metadata[key] for key in DESCRIPTIONS if key in metadata), "")
 
 
 def _takes(catalog: Catalog, module: CatalogModule, releases: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
