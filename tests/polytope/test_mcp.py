@@ -63,8 +63,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     make_job = Maker(tmp_path_factory.mktemp("mcp"))
     job, _ = make_job({"greet": greet})
 
-    def start(reference: str, args: Mapping[str, Any]) -> str:
-        return job.add([JobStep(id=reference, call=reference, args={**args})])[0]
+    def start(reference: str, args: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+        steps = job.add([JobStep(id=reference, call=reference, args={**args})])
+        return steps, steps
 
     answers = Answers(job, start, lambda: TOOLS)
     running = threading.Thread(target=job.run, args=([],), kwargs={"stay": True})
@@ -100,7 +101,7 @@ def test_every_tool_has_a_schema(client: Client) -> None:
 def test_tools_run_things_and_look_at_them(client: Client) -> None:
     ran = client.call("run", ref="greet", args={"name": "you"}, wait=True)
     assert ran["state"] == "success" and ran["output"] == "hello"
-    assert client.call("greet", name="me")["id"] == "greet-2"
+    assert client.call("greet", name="me")["steps"] == ["greet-2"]
     assert [step["id"] for step in client.call("list-steps")["steps"]][:2] == ["greet", "greet-2"]
     assert client.call("describe-step", id="greet")["finished"] is not None
     assert client.call("describe-job")["steps"] >= 2

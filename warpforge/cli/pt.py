@@ -11,9 +11,19 @@ from warpforge.cli.app import Group
 from warpforge.cli.main import call, leave
 
 LAZY: Final[dict[str, tuple[str, str]]] = {
+    "call": ("warpforge.cli.pt_call:call", "Call a tool, and wait until it has done what it promises."),
     "check": ("warpforge.cli.pt_check:check", "Say everything that is wrong with polytope files."),
+    "debug": ("warpforge.cli.pt_debug:debug", "Look into the installation."),
+    "include": ("warpforge.cli.pt_include:include", "Make another file's modules and tools usable here."),
+    "list-services": ("warpforge.cli.pt_ps:list_services", "List the services that run here, and their addresses."),
+    "logs": ("warpforge.cli.pt_logs:logs", "Show what the steps and containers of jobs said."),
+    "ps": ("warpforge.cli.pt_ps:ps", "List the jobs that run here, their steps, containers and services."),
+    "run": ("warpforge.cli.pt_run:run", "Run modules and templates as a job."),
     "secrets": ("warpforge.cli.pt_stored:secrets", "Set and list secrets, encrypted at rest."),
+    "services": ("warpforge.cli.pt_ps:services", "The services of the jobs that run here."),
     "show": ("warpforge.cli.pt_show:show", "Show modules: parameters, defaults, what they expand to."),
+    "stop": ("warpforge.cli.pt_stop:stop", "Stop a service, a container, a step, or a job."),
+    "tools": ("warpforge.cli.pt_tools:tools", "List and show what can be run here."),
     "values": ("warpforge.cli.pt_stored:values", "Set and list the values that modules refer to."),
 }
 ALIASES: Final[dict[str, str]] = {"secret": "secrets", "value": "values"}

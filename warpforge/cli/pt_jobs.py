@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+import os
+from typing import TYPE_CHECKING
 
 from warpforge.cli.app import Common
 from warpforge.errors import Missing
-from warpforge.workspace.find import INTERNAL, find_stack
+from warpforge.workspace.find import INTERNAL
 
 if TYPE_CHECKING:
     from warpforge.polytope.journal import Recorded
 
-JOBS: Final = "jobs"
 
+def jobs_of(common: Common) -> str:
+    """The directory that holds the jobs of the project that one stands in."""
+    from warpforge.polytope.library import find_file
 
-def jobs_of(common: Common, start: Path | None = None) -> str:
-    """The directory that holds the jobs of the nearest workspace. Errors: ``workspace-missing``."""
-    return str(find_stack(start or common.settings.cwd, common.settings.home).nearest.internal / JOBS)
-
-
-def internal_of(project: Path) -> Path:
-    """Where a project keeps what belongs to it alone: beside its file."""
-    return project / INTERNAL
+    cwd = str(common.settings.cwd)
+    found = find_file(cwd)
+    return os.path.join(os.path.dirname(found) if found else cwd, INTERNAL, "polytope", "jobs")
 
 
 def running_jobs(common: Common) -> list[Recorded]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -114,6 +116,11 @@ class LineTeller:
         """What happened."""
         click.echo(printable(text), err=True)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Something else is written to the terminal."""
+        yield
+
     def close(self) -> None:
         """Nothing more will come."""
 
@@ -169,6 +176,17 @@ class LiveTeller(LineTeller):
             super().line(text)
         else:
             self._picture.line(text)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        from warpforge.cli.picture import Picture
+
+        was_there = self._picture is not None
+        self.close()
+        yield
+        with self._lock:
+            if was_there:
+                self._picture = Picture(self._board.picture)
 
     def close(self) -> None:
         with self._lock:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from warpforge.cli.app import Common, pass_common, to_json
+from warpforge.cli.app import Command, Common, pass_common, to_json
 from warpforge.cli.plain import plain
 from warpforge.cli.pt_jobs import find_job_with, get_running, jobs_of
 from warpforge.errors import Missing
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 PAUSE: Final = 0.1  # seconds between two looks
 
 
-@click.command("logs")
+@click.command(cls=Command, name="logs")
 @click.argument("ids", nargs=-1, metavar="[JOB] [STEP|CONTAINER|SERVICE]...")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
 @click.option("--lines", "-n", type=click.IntRange(0), default=None, metavar="N", help="Only the last N.")

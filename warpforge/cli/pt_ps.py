@@ -7,13 +7,13 @@ from datetime import datetime
 
 import click
 
-from warpforge.cli.app import Common, pass_common, printable, to_json
+from warpforge.cli.app import Command, Common, Group, pass_common, printable, to_json
 from warpforge.cli.pt_jobs import get_running, jobs_of, running_jobs
 from warpforge.polytope.journal import Recorded, list_jobs
 from warpforge.polytope.summary import JobSummary
 
 
-@click.command("ps")
+@click.command(cls=Command, name="ps")
 @click.option("--all", "-a", "every", is_flag=True, help="Jobs that have ended, too.")
 @pass_common
 def ps(common: Common, *, every: bool) -> None:
@@ -56,7 +56,7 @@ def _serial(job: Recorded) -> dict[str, object]:
     return {**found, "isRunning": job.is_running}
 
 
-@click.command("list-services")
+@click.command(cls=Command, name="list-services")
 @click.option("--job", "id", default="", metavar="JOB", help="Of this job; else of all that run.")
 @pass_common
 def list_services(common: Common, id: str) -> None:
@@ -85,7 +85,7 @@ def _service(summary: JobSummary, id: str) -> dict[str, object]:
     return {"service": id, "container": container, "state": service.state, "ports": ports}
 
 
-@click.group("services")
+@click.group(cls=Group, name="services")
 def services() -> None:
     """The services of the jobs that run here."""
 

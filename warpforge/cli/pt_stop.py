@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from warpforge.cli.app import Common, pass_common
+from warpforge.cli.app import Command, Common, pass_common
 from warpforge.cli.pt_jobs import get_running, running_jobs
 from warpforge.errors import Missing
 from warpforge.polytope.journal import Recorded
 
 
-@click.command("stop")
+@click.command(cls=Command, name="stop")
 @click.argument("ids", nargs=-1, metavar="[ID...]")
 @click.option("--job", "job_id", default="", metavar="JOB", help="In this job; else in the one that has it.")
 @pass_common

@@ -16,13 +16,14 @@ from warpforge.polytope.job import Job
 from warpforge.polytope.journal import log_name, read_log
 from warpforge.polytope.mcp import Tool
 
-Start = Callable[[str, Mapping[str, Any]], Any]
+Start = Callable[[str, Mapping[str, Any]], tuple[list[str], list[str]]]
 LINES: Final = 100  # of a log, when nobody says how many
 
 
 class Answers:
-    """One job and its surroundings. ``start`` begins a module, template or tool within it, and gives the step's id;
-    ``list_tools``: the modules and templates that can be run, each with its parameters."""
+    """One job and its surroundings. ``start`` begins a module, template or tool within it; it gives the ids of its
+    steps, and of those that whoever calls it waits for. ``list_tools``: the modules and templates that can be run, each
+    with its parameters."""
 
     def __init__(self, job: Job, start: Start, list_tools: Callable[[], list[dict[str, Any]]]) -> None:
         self._job = job
@@ -47,14 +48,20 @@ class Answers:
         raise Invalid("invalid", f"a job cannot be asked to {question.get('do')}")
 
     def run(self, reference: str, args: Mapping[str, Any], *, wait: bool = False) -> dict[str, Any]:
-        """Begin something more; with ``wait``, until it has ended. Its step, state and output."""
-        step = self._start(reference, args)
-        while wait and not self._job.has_ended(step):
-            self._job.wait()
-        found = self.describe("steps", step)
-        if wait:
-            found["output"] = self._job.find_output(step)
-        return found
+        """Begin something more; with ``wait``, until it has ended: its steps, and then its state, why, and output."""
+        steps, awaited = self._start(reference, args)
+        if not wait:
+            return {"steps": steps}
+        self._job.wait_for(awaited)
+        summaries = [self._job.summary.steps[step] for step in awaited]
+        bad = next((one for one in summaries if one.state != "success"), None)
+        outputs = {step: self._job.find_output(step) for step in awaited}
+        return {
+            "steps": steps,
+            "state": bad.state if bad else "success",
+            "why": f"{bad.id}: {bad.why}" if bad else "",
+            "output": outputs[awaited[0]] if len(awaited) == 1 else outputs,
+        }
 
     def every(self, what: str) -> list[dict[str, Any]]:
         """All ``steps``, ``containers`` or ``services``."""

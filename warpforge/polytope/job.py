@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
+
 from warpforge.errors import Failed, Internal, Missing, WarpforgeError
 from warpforge.polytope.events import (
     ContainerSaid,
@@ -27,7 +29,7 @@ from warpforge.polytope.events import (
 from warpforge.polytope.journal import Journal
 from warpforge.polytope.masking import Mask
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.runner import Containers, Interrupted
+from warpforge.polytope.runner import Containers, Interrupted, Runner
 from warpforge.polytope.schedule import Asked, Schedule
 from warpforge.polytope.step import StepRunner
 from warpforge.polytope.steps import JobStep
@@ -76,7 +78,16 @@ class Job:
         self._spawned: list[str] = []  # containers, in the order in which they began
         self._stopping = threading.Event()
         self._asked_to_stop = threading.Event()
-        self.boxes = parts.make_boxes(self.hear)
+        self._deaf: OSError | None = None
+        self._boxes: Boxes | None = None
+
+    @property
+    def boxes(self) -> Boxes:
+        """The containers, from the first one on."""
+        with self._changed:
+            if self._boxes is None:
+                self._boxes = self.parts.make_boxes(self.hear)
+            return self._boxes
 
     # what is asked from outside; any thread
 
@@ -96,7 +107,11 @@ class Job:
                 self.parts.journal.save(self.summary)
             self._changed.notify_all()
         for listener in self.parts.listeners:
-            listener(event)
+            try:
+                listener(event)
+            except OSError as error:  # whoever read what we say has gone
+                self._deaf = self._deaf or error
+                self._asked_to_stop.set()
 
     def run(self, steps: Sequence[JobStep], until: Sequence[str] = (), *, stay: bool = False) -> StepState:
         """Run these steps to their end, or until those of ``until`` have ended: then the others are stopped.
@@ -111,6 +126,8 @@ class Job:
             with self._changed:
                 self._add(steps)
             self._loop(until, stay=stay)
+            if self._deaf is not None:
+                raise self._deaf
             state, why = self._outcome(until)
         except BaseException as error:
             state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -119,7 +136,8 @@ class Job:
             self._drain()
             raise
         finally:
-            self.boxes.close()
+            if self._boxes is not None:
+                self._boxes.close()
             self.hear(JobChanged(self.summary.id, state, self.mask.text(why)))
         return state
 
@@ -188,6 +206,10 @@ class Job:
         """A step as it was planned."""
         return self._given[step]
 
+    def outside(self) -> Runner:
+        """The job as it is asked from outside of its steps, to plan more of them."""
+        return StepRunner(self, "", JobStep(id=""))
+
     def has_ended(self, step: str) -> bool:
         return self.summary.steps[step].has_ended
 
@@ -217,9 +239,11 @@ class Job:
 
     def _add(self, steps: Sequence[JobStep], parent: str = "") -> list[str]:
         before = len(self._schedule.states)
-        self._schedule.add([Asked(step.id, step.after) for step in steps], parent)
+        given = self._schedule.add([Asked(step.id, step.after) for step in steps], parent)
         names = [*self._schedule.states][before:]
-        self._given.update(zip(names, steps, strict=True))
+        for name, step in zip(names, steps, strict=True):
+            beside = {said: tuple(given.get(own, own) for own in owns) for said, owns in step.names.items()}
+            self._given[name] = msgspec.structs.replace(step, names=beside)
         self._tell()
         return names
 

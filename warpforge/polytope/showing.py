@@ -48,7 +48,7 @@ def describe(reference: str, library: Library, evaluator: Evaluator, *, cwd: str
         "kind": _kind(noun),
         "info": noun.info,
         "place": "built-in" if found.file.is_builtin else spell(noun.place),
-        "params": [_parameter(param) for param in noun.params],
+        "params": [describe_parameter(param) for param in noun.params],
         "levels": [],
         "issues": [],
     }
@@ -75,7 +75,8 @@ def _is_open(parameter: Parameter) -> bool:
         return True
 
 
-def _parameter(parameter: Parameter) -> dict[str, Any]:
+def describe_parameter(parameter: Parameter) -> dict[str, Any]:
+    """``{id, type, required, has_default, default, info}``"""
     try:
         kind = parse_type(parameter.type)
     except Invalid:

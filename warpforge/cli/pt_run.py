@@ -1,0 +1,160 @@
+"""pt run: modules, templates and tools, as a job before one's eyes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from warpforge.cli.app import Command, Common, pass_common, refuse_argument
+from warpforge.errors import Failed, Missing
+
+if TYPE_CHECKING:
+    from warpforge.cli.pt_session import Session
+    from warpforge.polytope.expand import Call
+    from warpforge.polytope.job import Job
+    from warpforge.polytope.summary import JobSummary
+
+UNTIL: Final = "End with this step: whatever still runs then, services above all, is stopped."
+ROUTE: Final = "Send requests of code that begin with FROM to TO."
+
+
+@click.command(cls=Command, name="run")
+@click.argument("refs", nargs=-1, metavar="[REF[{ARGUMENTS}][,]]...")
+@click.option("-f", "--file", metavar="FILE", help="The polytope file, or its directory; else the nearest from here.")
+@click.option("--non-interactive", is_flag=True, help="Lines instead of a picture; nobody is asked anything.")
+@click.option("--no-ui", is_flag=True, help="Lines instead of a picture.")
+@click.option("--until", multiple=True, metavar="STEP", help=UNTIL)
+@click.option("--mcp", is_flag=True, help="Serve the sandbox's tools by MCP; the job stays until it is stopped.")
+@click.option("--mcp-port", type=click.IntRange(0, 65535), default=31338, show_default=True, help="Where; 0 for any.")
+@click.option("--route", "routes", multiple=True, metavar="FROM=TO", help=ROUTE)
+@click.option("--local", is_flag=True, hidden=True, help="What is always so here.")
+@pass_common
+def run(
+    common: Common,
+    refs: tuple[str, ...],
+    *,
+    file: str | None,
+    non_interactive: bool,
+    no_ui: bool,
+    until: tuple[str, ...],
+    mcp: bool,
+    mcp_port: int,
+    routes: tuple[str, ...],
+    local: bool,
+) -> None:
+    """Run modules and templates side by side, as one job; what follows a comma runs after what stands before it.
+
+    Arguments stand in braces right behind a reference, as in 'polytope/postgres{port: 5433}'. Ctrl-C stops all
+    services in order, twice at once.
+    """
+    from warpforge.cli.pt_session import Session
+    from warpforge.polytope.argv import parse_calls
+    from warpforge.polytope.web import parse_route
+
+    calls = parse_calls(refs)
+    with Session(common, file, highest=mcp and not file, routes=dict(map(parse_route, routes))) as session:
+        if not calls and not mcp:
+            _refuse_nothing(session)
+        name = _name(calls) if calls else "sandbox"
+        with playing(
+            session, name, " ".join(refs), live=not (non_interactive or no_ui), ask=not non_interactive
+        ) as job:
+            steps = session.plan(job, calls)
+            _refuse_strangers(until, [step.id for step in steps])
+            with answering(session, job, port=mcp_port if mcp else None):
+                job.run(steps, until, stay=mcp)
+        finish(job)
+
+
+@contextmanager
+def playing(session: Session, name: str, said: str, *, live: bool, ask: bool) -> Iterator[Job]:
+    """A job, told on the screen as long as the block lasts."""
+    from warpforge.cli.pt_lines import LineTeller, Teller, make_teller
+    from warpforge.cli.pt_person import Terminal
+
+    tellers: list[Teller] = []
+
+    def listen(summary: JobSummary) -> list[Any]:
+        tellers.append(make_teller(session.common, summary, live=live))
+        return [tellers[0].hear]
+
+    def lines() -> LineTeller:
+        assert isinstance(tellers[0], LineTeller)  # under --json nobody is asked
+        return tellers[0]
+
+    person = Terminal(lines) if ask and not session.common.json else None
+    job = session.make_job(name, said, listen, person)
+    try:
+        yield job
+    finally:
+        tellers[0].close()
+
+
+@contextmanager
+def answering(session: Session, job: Job, *, port: int | None) -> Iterator[None]:
+    """The job answers on its socket, and by MCP at ``port``."""
+    from warpforge.cli.pt_tools import describe_tools
+    from warpforge.polytope.answers import Answers
+    from warpforge.polytope.control import Control
+    from warpforge.polytope.expand import Call
+
+    def start(reference: str, args: Any) -> tuple[list[str], list[str]]:
+        call = Call(reference=reference, args=dict(args), file=session.library.root)
+        steps = session.plan(job, [[call]])
+        ids = job.add(steps)
+        given = {step.id: id for step, id in zip(steps, ids, strict=True)}
+        return ids, [given[id] for id in session.awaited(call, steps)]
+
+    answers = Answers(job, start, lambda: describe_tools(session.library))
+    control = Control(job.parts.journal.path, answers.answer)
+    http = None
+    try:
+        if port is not None:
+            from warpforge.polytope.mcp import Server
+            from warpforge.polytope.mcp_http import McpHttp
+
+            root = session.library.root
+            only = root.tools_only if root else ()
+            server = Server("pt", root.instructions if root else "", lambda: answers.tools(only))
+            http = McpHttp(server, port)
+            session.common.note(f"MCP at {http.url}")
+        yield
+    finally:
+        control.close()
+        if http is not None:
+            http.close()
+
+
+def finish(job: Job) -> None:
+    """Say how it ended. Errors: ``job-step-failed``, with the step's error as its cause."""
+    error = job.error()
+    if error is not None:
+        raise error
+    if job.summary.state == "failed":
+        raise Failed("job-step-failed", f"job {job.summary.id} failed: {job.summary.why}")
+
+
+def _name(calls: Sequence[Sequence[Call]]) -> str:
+    """The job's id: from the last part of the first reference."""
+    last = re.split(r"[/!]", calls[0][0].reference)[-1].lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", last).strip("-") or "job"
+
+
+def _refuse_nothing(session: Session) -> None:
+    root = session.library.root
+    if root is None:
+        refuse_argument(
+            "what is to run? There is no polytope.yml here; built-ins are called polytope/NAME: see `pt show`"
+        )
+    there = ", ".join(noun.id for noun in root.nouns) or "nothing"
+    refuse_argument(f"what is to run? {root.path} has {there}")
+
+
+def _refuse_strangers(until: Sequence[str], steps: Sequence[str]) -> None:
+    for step in until:
+        if step not in steps:
+            raise Missing("missing", f"--until {step}: the steps are {', '.join(steps)}", step=step)

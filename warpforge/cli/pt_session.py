@@ -1,0 +1,127 @@
+"""What running jobs takes: the library, whoever understands it, the engine, and the job's directory, put together."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from warpforge.cli.app import Common
+from warpforge.cli.pt_world import open_library, open_stores
+from warpforge.polytope.events import Hear
+from warpforge.polytope.expand import Call
+from warpforge.polytope.job import Boxes, Job, Parts
+from warpforge.polytope.journal import Journal
+from warpforge.polytope.nouns import Template
+from warpforge.polytope.steps import JobStep
+from warpforge.polytope.summary import JobSummary
+from warpforge.polytope.work import Person
+from warpforge.workspace.find import INTERNAL, find_stack
+
+if TYPE_CHECKING:
+    from warpforge.engine.engine import Engine
+
+STATE: Final = f"{INTERNAL}/polytope"  # beside the project's file
+
+
+class Session:
+    """One command that runs jobs. Close it, or use it in ``with``."""
+
+    def __init__(
+        self, common: Common, file: str | None = None, *, highest: bool = False, routes: Mapping[str, str] | None = None
+    ) -> None:
+        """Errors: those of the file and of what it includes."""
+        self.common = common
+        self.library = open_library(common, file, highest=highest)
+        self.directory = self.library.directory
+        self.state = os.path.join(self.directory, STATE)
+        self._stores = open_stores(common, self.library)
+        self._routes = dict(routes or {})
+        self._opened = ExitStack()
+        self._lock = threading.RLock()
+        self._engine: Engine | None = None
+        from warpforge.polytope.code.evaluator import Evaluator
+
+        self.evaluator = self._opened.enter_context(Evaluator())
+
+    def engine(self) -> Engine:
+        """Made when it is first needed. Errors: ``workspace-missing``, ``store``."""
+        from warpforge.engine.engine import Engine
+        from warpforge.engine.events import Reporter
+
+        with self._lock:
+            if self._engine is None:
+                stack = find_stack(Path(self.directory), self.common.settings.home)
+                self._engine = self._opened.enter_context(Engine(stack, Reporter(), self.common.options()))
+            return self._engine
+
+    def make_job(
+        self, name: str, run: str, listen: Callable[[JobSummary], Sequence[Hear]], person: Person | None
+    ) -> Job:
+        """A job with its directory; ``listen`` gives who hears of it."""
+        from warpforge.polytope.author import Author
+        from warpforge.polytope.surroundings import Surroundings
+
+        journal = self._opened.enter_context(_Closing(Journal(f"{self.state}/jobs", name)))
+        root = self.library.root
+        summary = JobSummary(
+            id=journal.id,
+            uid=os.urandom(8).hex(),
+            run=run,
+            file=root.path if root else "",
+            pid=os.getpid(),
+            created=time.time(),
+        )
+        settings = self.common.settings
+        author = Author(
+            self.library,
+            self.evaluator,
+            cwd=str(settings.cwd),
+            home=str(settings.home or ""),
+        )
+        project = Surroundings(self.directory, self._stores, self.engine)
+        parts = Parts(author, project, journal, self._boxes, person, listen(summary), self._routes)
+        return Job(parts, summary)
+
+    def plan(self, job: Job, calls: Sequence[Sequence[Call]]) -> list[JobStep]:
+        """The steps of calls that come from outside of the job."""
+        return job.parts.author.plan(calls, job.outside())
+
+    def awaited(self, call: Call, steps: Sequence[JobStep]) -> list[str]:
+        """The steps of one call that whoever calls it waits for: those that its template names, else all."""
+        noun = self.library.find(call.reference, call.file).noun
+        if not isinstance(noun, Template) or not noun.waits_for:
+            return [step.id for step in steps]
+        return [id for name in noun.waits_for for id in steps[0].names.get(name, ())]
+
+    def _boxes(self, hear: Hear) -> Boxes:
+        from importlib import import_module
+
+        boxes: Boxes = import_module("warpforge.polytope.boxes").JobBoxes(self.engine(), Path(self.directory), hear)
+        return boxes
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+
+class _Closing:
+    """A journal in ``with``."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    def __enter__(self) -> Journal:
+        return self._journal
+
+    def __exit__(self, *_: object) -> None:
+        self._journal.close()

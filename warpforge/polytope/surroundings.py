@@ -1,0 +1,70 @@
+"""The project around a job: its directory, its repository, and what is stored for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from warpforge.errors import Missing, Unable
+from warpforge.model.atoms import Ingest
+from warpforge.polytope.library import repository_of
+from warpforge.polytope.nouns import Value
+from warpforge.polytope.runner import Runner
+from warpforge.polytope.spec import HostSource, RepoSource, Source
+
+if TYPE_CHECKING:
+    from warpforge.engine.engine import Engine
+    from warpforge.polytope.stores import Layers
+
+
+class Surroundings:
+    """``engine``: asked for only when a revision of a repository is. Values and secrets are texts at rest; a value that
+    is none is kept as JSON."""
+
+    def __init__(self, path: str, stores: Layers, engine: Callable[[], Engine]) -> None:
+        self.path = path
+        self._stores = stores
+        self._engine = engine
+
+    def get_value(self, key: str) -> Value:
+        return self._stores.value(key)
+
+    def set_value(self, key: str, value: Value) -> None:
+        self._stores.set_value(key, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+
+    def get_secret(self, key: str) -> str | None:
+        return self._stores.secret(key)
+
+    def set_secret(self, key: str, value: str) -> None:
+        self._stores.set_secret(key, value)
+
+    def read_repo_file(self, repo: str, path: str) -> str:
+        root = os.path.realpath(repo or self._repository())
+        found = os.path.realpath(os.path.join(root, path.lstrip("/")))
+        if os.path.commonpath([root, found]) != root:
+            raise Missing("missing", f"{path} leads out of {root}", path=path)
+        try:
+            with open(found, encoding="utf-8") as file:
+                return file.read()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Missing("missing", f"{root} has no text {path}", cause=error, path=path) from error
+
+    def source_path(self, source: Source) -> str:
+        if isinstance(source, HostSource):
+            return source.path
+        if isinstance(source, RepoSource):
+            root = source.repo or self._repository()
+            if source.revision:
+                engine = self._engine()
+                root = str(engine.supply.tree(engine.ingester.ingest(Ingest("git", root, source.revision), Path("/"))))
+            return os.path.join(root, source.path.lstrip("/"))
+        raise Missing("missing", "only files of this host and of repositories can be used here")
+
+    def build_image(self, args: Mapping[str, Value], runner: Runner) -> dict[str, Value]:
+        raise Unable("sandbox-unavailable", "images cannot be built here")
+
+    def _repository(self) -> str:
+        return repository_of(os.path.join(self.path, "polytope.yml")) or self.path
