@@ -42,7 +42,7 @@ class Far:
         add_item(self.theirs, CatalogRef.parse(ref), ware, force=force)
         return self.repo.commit(message=ref)
 
-    def updater(self, *, force: bool = False, entries: int = 1000) -> Updater:
+    def updater(self, *, force: bool = False, entries: int = 200) -> Updater:
         return Updater(self.internal, Access(QUICK), force=force, limits=DEFAULT._replace(entries=entries))
 
     def install(self, address: str = "") -> None:

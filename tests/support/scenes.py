@@ -6,31 +6,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from warpforge.catalog.check import check_module
+from warpforge.catalog.edit import add_item
+from warpforge.catalog.tree import Catalog
 from warpforge.errors import WarpforgeError
 from warpforge.fsx.remove import remove_tree
-from warpforge.model.atoms import WareId
+from warpforge.model.atoms import CatalogRef, WarehouseAddr, WareId
 from warpforge.pack.packer import scan
 from warpforge.store.store import Store
 from warpforge.store.verify import verify
 
 from . import ledger
+from .repositories import Repo
 from .world import WARPFORGE, World
 
 REF = "example.org/thing:v1:data"
+WARE = WareId.parse("ztar:" + "1" * 44)
+MINE = ".warpforge/catalogs/mine"
 
 
 @dataclass
 class Scene:
-    """``prepare`` gives the words of the command. ``done``: what it leaves when it was done before (not an error)."""
+    """``prepare`` gives the words of the command. ``done``: what it leaves when it was done before (not an error).
+
+    ``catalog``: a catalog of which after any fault every module is as it was or as it is to be, all of one kind when
+    ``at_once``. ``far``: a warehouse that the command fills. ``rare``: only when all places are tried. ``heavy``: sampled only by the suite of kills.
+    """
 
     name: str
     prepare: Callable[[World], list[str]]
     done: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
+    catalog: str = ""
+    at_once: bool = False
+    far: str = ""
+    rare: bool = False
+    heavy: bool = False
     acknowledged: list[str] = field(default_factory=list)
 
 
@@ -94,6 +111,87 @@ def _adding(world: World) -> list[str]:
     return ["catalog", "--name", "mine", "add", "tar", "-t", "ztar", REF, "packed"]
 
 
+def _adding_more(kind: str) -> Callable[[World], list[str]]:
+    def prepare(world: World) -> list[str]:
+        world.run("catalog", "init", "mine")
+        add_item(Catalog(world.path(".warpforge/catalogs/mine")), CatalogRef.parse("example.org/thing:v0:data"), WARE)
+        _tree(world)
+        what = ["tree"]
+        if kind == "zip":
+            shutil.make_archive(str(world.path("packed")), "zip", world.path("tree/d"))
+            what = ["packed.zip"]
+        elif kind == "git":
+            Repo(world.root.parent / "repo").commit({"a": "1"})
+            what = [str(world.root.parent / "repo"), "main"]
+        return ["catalog", "--name", "mine", "add", kind, REF, *what]
+
+    return prepare
+
+
+def _tagging(world: World) -> list[str]:
+    world.run("catalog", "init", "mine")
+    repo = Repo(world.root.parent / "repo")
+    for number in range(3):
+        repo.commit({"a": str(number)})
+        repo.git("tag", f"v{number}")
+    return ["catalog", "--name", "mine", "ingest-git-tags", "example.org/thing", str(repo.path), "src"]
+
+
+def _module(world: World) -> None:
+    """A module that was run: what it needs is kept, so that no box is made."""
+    _pack(world)
+    world.write("app/module.wf", {"module.v1": {"name": "example.org/app"}})
+    step = {"protoformula": {"inputs": {"/in": f"ware:{_pack(world)}"}, "action": {"noop": {}},
+            "outputs": {"o": {"from": "/in", "packtype": "tar"}}}}  # fmt: skip
+    world.write("app/plot.wf", {"plot.v1": {"inputs": {}, "steps": {"s": step}, "outputs": {"o": "pipe:s:o"}}})
+
+
+def _releasing(world: World) -> list[str]:
+    _module(world)
+    world.run("catalog", "init", "mine")
+    world.run("catalog", "-n", "mine", "release", "--extended", "v1", "app")
+    world.run("catalog", "-n", "mine", "add", "dir", "example.org/app/below:v1:o", "tree")
+    return ["catalog", "-n", "mine", "release", "--extended", "--duals", "v2", "app"]
+
+
+def _bundling(world: World) -> list[str]:
+    _module(world)
+    world.run("catalog", "init", "mine")
+    world.run("catalog", "-n", "mine", "release", "--extended", "v1", "app")
+    inputs = {"a": "catalog:example.org/app:v1:o", "b": "catalog:example.org/thing:v1:data"}
+    world.run("catalog", "-n", "mine", "add", "dir", "example.org/thing:v1:data", "tree")
+    world.write("near/.warpforge/about", "")
+    world.write("near/plot.wf", {"plot.v1": {"inputs": inputs, "steps": {}, "outputs": {}}})
+    return ["catalog", "bundle", "near"]
+
+
+def _mirroring(world: World) -> list[str]:
+    world.run("catalog", "init", "mine")
+    for number, packtype in enumerate(("ztar", "tar")):
+        ware = _pack(world, "tree", packtype)
+        ref = CatalogRef.parse(f"example.org/thing:v{number}:data")
+        add_item(Catalog(world.path(".warpforge/catalogs/mine")), ref, WareId.parse(ware))
+    push: dict[str, object] = {f"ca+file://{world.path('far')}": {"pushConfig": {"file": {}}}}
+    world.path("far").mkdir()
+    world.write(".warpforge/config/mirroring.json", {"mirroring.v1": push})
+    return ["catalog", "-n", "mine", "mirror"]
+
+
+def _updating(world: World) -> list[str]:
+    repo = Repo(world.root.parent / "repo")
+    theirs = Catalog(repo.path)
+    for module in ("a.org/x", "a.org/y", "b.org/z"):
+        add_item(theirs, CatalogRef.parse(f"{module}:v1:data"), WARE)
+    repo.commit()
+    world.write(".warpforge/config/catalogs.json", {"catalogs.v1": {}})
+    world.run("catalog", "init", "--remote", repo.path, "lib")
+    for module in ("a.org/x", "b.org/z", "c.org/new"):
+        address = WarehouseAddr.parse(f"https://example.org/{module}")
+        add_item(theirs, CatalogRef.parse(f"{module}:v2:data"), WARE, address=address)
+    repo.commit()
+    return ["catalog", "update"]
+
+
 def _pinning(world: World) -> list[str]:
     return ["ware", "pin", _pack(world), "mine"]
 
@@ -111,7 +209,15 @@ SCENES = {
         Scene("ware unpack", _unpacking, done=("already-exists",)),
         Scene("store gc", _collecting),
         Scene("store repair", _repairing),
-        Scene("catalog add", _adding, done=("already-exists",)),
+        Scene("catalog add", _adding, done=("already-exists",), catalog=MINE),
+        Scene("catalog add dir", _adding_more("dir"), done=("already-exists",), catalog=MINE, rare=True),
+        Scene("catalog add zip", _adding_more("zip"), done=("already-exists",), catalog=MINE, rare=True),
+        Scene("catalog add git", _adding_more("git"), done=("already-exists",), catalog=MINE, rare=True),
+        Scene("catalog ingest-git-tags", _tagging, catalog=MINE, rare=True),
+        Scene("catalog release", _releasing, catalog=MINE),
+        Scene("catalog bundle", _bundling, catalog="near/.warpforge/catalog", heavy=True),
+        Scene("catalog mirror", _mirroring, far="far", heavy=True),
+        Scene("catalog update", _updating, catalog=".warpforge/catalogs/lib", at_once=True, heavy=True),
         Scene("ware pin", _pinning),
         Scene("store reindex", _reindexing),
     )
@@ -129,6 +235,8 @@ class Stage:
         self.words = scene.prepare(self.template)
         self.tried = 0
         self.expected = ""
+        self.before = self._modules(self.template)
+        self.after = self.before
         self.acknowledged: list[WareId] = []
         if scene.name not in ("store gc", "store repair"):
             with Store(self.template.path(".warpforge")) as store:
@@ -136,6 +244,8 @@ class Stage:
         world = self.copy()
         done = world.run("--json", *self.argv(world)[2:])
         self.expected = result_of(done.out)
+        self.after = self._modules(world)
+        assert not scene.catalog or self.after != self.before
         if scene.name in ("store gc", "store repair"):  # what is here when all is done was never to be lost
             with Store(world.path(".warpforge")) as store:
                 kept = [ware for ware, _ in store.warehouse.wares()]
@@ -147,6 +257,10 @@ class Stage:
         self.tried += 1
         world = World(self.base / str(self.tried))
         world.adopt(self.template.root)
+        # a copy of a tree on the shelf is not what the stamp says of it
+        remove_tree(-100, os.fspath(world.path(".warpforge/cache")), missing_ok=True)
+        for config in world.path(".warpforge/config").glob("*.json"):
+            config.write_text(config.read_text().replace(str(self.template.root), str(world.root)))
         return world
 
     def drop(self, world: World) -> None:
@@ -169,6 +283,39 @@ class Stage:
             if self.scene.name != "store repair":
                 assert wrong(store) == []
             store.findings()
+        self._check_catalog(world)
+        self._check_far(world)
+
+    def _modules(self, world: World) -> dict[str, dict[str, bytes]]:
+        """The documents of every module of the scene's catalog; what names the world's place is like the template's."""
+        top = world.path(self.scene.catalog)
+        found: dict[str, dict[str, bytes]] = {}
+        for path in top.rglob("_module.json") if self.scene.catalog else ():
+            here = path.parent
+            files = [path, here / "_mirrors.json", *here.glob("_releases/*"), *here.glob("_replays/*")]
+            found[str(here.relative_to(top))] = {
+                str(file.relative_to(here)): file.read_bytes() for file in files if file.exists()
+            }
+        return {name: files for name, files in found.items() if not name.startswith(".")}
+
+    def _check_catalog(self, world: World) -> None:
+        """Module, release, mirrors and replay are all of before or all of after."""
+        now = self._modules(world)
+        kinds = set()
+        for name in {**self.before, **self.after}:
+            before, after = self.before.get(name), self.after.get(name)
+            assert now.get(name) in (before, after), name
+            kinds |= {now.get(name) == after} if before != after else set()
+        assert len(kinds) <= 1 or not self.scene.at_once, "some modules are of before and some of after"
+        for name in now:
+            faults = check_module(world.path(self.scene.catalog), name).faults
+            assert [fault for fault in faults if fault.level == "error"] == [], name
+
+    def _check_far(self, world: World) -> None:
+        """What has a name there is what the name says."""
+        for path in world.path(self.scene.far).rglob("*") if self.scene.far else ():
+            if path.is_file() and not path.name.startswith("."):
+                assert path.name in {*_hashes(path)}, path
 
     def after_again(self, world: World) -> None:
         """The fault removed, the same command succeeds with the same result; nothing is left of the first try."""
@@ -183,11 +330,25 @@ class Stage:
         left = [p.name for p in world.root.iterdir() if p.name.startswith(".warpforge-")]
         if again.exit == 0:
             assert left == [], left
+        if self.scene.catalog:
+            assert self._modules(world) == self.after
+            if world.path(f"{self.scene.catalog}/.tmp").exists():  # the next writer removes it
+                add_item(Catalog(world.path(self.scene.catalog)), CatalogRef.parse("a.org/next:v1:data"), WARE)
+                assert not world.path(f"{self.scene.catalog}/.tmp").exists()
+        if self.scene.far:
+            self._check_far(world)
+            assert len([path for path in world.path("far").rglob("*") if path.is_file()]) >= 2
         if self.scene.name == "catalog add":
             assert world.run("catalog", "show", REF).out.count("ztar:") == 1
         if self.scene.name == "ware unpack":
             assert world.path("out/d/f3").read_bytes() == world.path("tree/d/f3").read_bytes()
             assert sorted(p.name for p in world.path("out").iterdir()) == ["d", "link", "x"]
+
+
+def _hashes(path: Path) -> Iterator[str]:
+    for packtype in ("ztar", "tar"):
+        with suppress(WarpforgeError), path.open("rb") as file:
+            yield scan(file, packtype).ware.hash
 
 
 def wrong(store: Store) -> list[object]:
