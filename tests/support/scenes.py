@@ -36,7 +36,8 @@ class Scene:
     """``prepare`` gives the words of the command. ``done``: what it leaves when it was done before (not an error).
 
     ``catalog``: a catalog of which after any fault every module is as it was or as it is to be, all of one kind when
-    ``at_once``. ``far``: a warehouse that the command fills. ``rare``: only when all places are tried. ``heavy``: sampled only by the suite of kills.
+    ``at_once``. ``far``: a warehouse that the command fills. ``rare``: only when all places are tried. ``heavy``:
+    sampled only by the suite of kills.
     """
 
     name: str
