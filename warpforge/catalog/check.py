@@ -20,10 +20,11 @@ from warpforge.model.catalog import HAZARD, CatalogModule, Mirrors, Release
 from warpforge.model.ident import plot_id, release_id
 from warpforge.model.names import is_module_name
 from warpforge.model.plot import Plot, every_input
+from warpforge.model.read_catalog import is_cid
 from warpforge.model.serial import dump, load_catalog_module, load_mirrors, load_release, load_replay
 
 from .snapshot import DIRECTORY as SNAPSHOTS
-from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, VERDICTS_DIR, Catalog
+from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, VERDICTS_DIR, Catalog, read_file
 
 ERROR: Final = "error"
 WARNING: Final = "warning"
@@ -135,7 +136,7 @@ class _Look:
             self._orphans(RELEASES_DIR, known.releases, "no release of the module")
             self._verdicts(known.releases)
             for replay, name in {replay: name for name, replay in replays_of.items()}.items():
-                if replay is not None:
+                if replay is not None and is_cid(replay):
                     self._replay(replay, names, f"the replay of {name} is not there")
             if len(replays_of) == len(known.releases):  # else nobody knows which replays are named
                 self._orphans(REPLAYS_DIR, [cid for cid in replays_of.values() if cid], "no release's replay")
@@ -153,10 +154,13 @@ class _Look:
             self._add(WARNING, path, HAZARD, f"marked as hazardous: {release.hazard}", f"/metadata/{HAZARD}")
         if release.name != name:
             self._add(ERROR, path, "name", f"it is the release {release.name}", "/releaseName")
+        if release.replay is not None and not is_cid(release.replay):
+            self._add(ERROR, path, "name", f"its replay is {release.replay!r}, which is no id", "/metadata/replay")
         return release
 
     def _replay(self, cid: str, names: dict[CatalogRef, str], named: str) -> None:
         from warpforge.model.shipped import beyond_shipped
+        from warpforge.plan.order import rings
         from warpforge.plan.replayable import why_not
 
         path = f"{REPLAYS_DIR}/{cid}.json"
@@ -165,6 +169,8 @@ class _Look:
             return
         if (found := plot_id(plot)) != cid:
             self._add(ERROR, path, "hash", f"its id is {found}")
+        for finding in rings(plot):
+            self._add(ERROR, path, finding.reason, finding.message, finding.path)
         for finding in why_not(plot):
             self._add(ERROR, path, "replay", finding.message, finding.path)
         for finding in beyond_shipped(plot):
@@ -216,21 +222,19 @@ class _Look:
         """A document of the module, or None when it is not there or not right. ``named``: what to say if it is not."""
         path = self._top / self._module / name
         try:
-            data = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            if named:
-                self._add(ERROR, name, "missing", named)
-            return None
-        except OSError as error:
-            self._add(ERROR, name, "io", f"it cannot be read: {error.strerror}")
-            return None
-        try:
+            data = read_file(os.fspath(path))
+            if data is None:
+                if named:
+                    self._add(ERROR, name, "missing", named)
+                return None
             noun = load(data, name).noun
         except WarpforgeError as error:
             findings = getattr(error, "findings", ())
             for finding in findings:
                 self._add(ERROR, name, finding.reason, finding.message, finding.path)
-            if not findings:
+            if isinstance(error.__cause__, OSError):
+                self._add(ERROR, name, "io", f"it cannot be read: {error.__cause__.strerror}")
+            elif not findings:
                 self._add(ERROR, name, error.reason, error.message)
             return None
         if (formed := dump(noun)) != data:

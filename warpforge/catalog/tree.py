@@ -21,6 +21,7 @@ from warpforge.model.ident import plot_id, release_id
 from warpforge.model.names import is_module_name
 from warpforge.model.plaintext import SIZE_LIMIT
 from warpforge.model.plot import Plot
+from warpforge.model.read_catalog import is_cid
 from warpforge.model.serial import load_catalog_module, load_mirrors, load_release, load_replay
 
 if TYPE_CHECKING:
@@ -77,14 +78,21 @@ class Catalog:
         return self._steady(name, lambda: self._release(name, release))
 
     def replay(self, module: str, plot: str) -> Plot | None:
-        """The plot with this id. Errors: as ``module``; ``catalog-invalid`` (hash)."""
+        """The plot with this id. Errors: as ``module``; ``catalog-invalid`` (hash, cycle; name for what is no id)."""
         path = self.replay_path(module, plot)
+        if not is_cid(plot):  # what a release says of it may be anything, a path, too
+            raise _refuse(f"module {module} names the replay {plot!r}, which is no id", "name", path, module=module)
         data = read_file(path)
         if data is None:
             return None
         noun = load_replay(data, path).noun
         if (found := plot_id(noun)) != plot:
             raise _torn(path, plot, found, module)
+        from warpforge.model.findings import invalid_document
+        from warpforge.plan.order import rings
+
+        if faults := rings(noun):
+            raise invalid_document("catalog-invalid", path, faults)
         return noun
 
     def replay_path(self, module: str, plot: str) -> str:

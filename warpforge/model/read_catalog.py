@@ -52,9 +52,14 @@ def read_catalog_module(reading: Reading, value: Any, place: Place) -> CatalogMo
 
 def parse_cid(text: str) -> str:
     """A document id: ``z`` and base58. Errors: ``invalid``."""
-    if len(text) < 2 or text[0] != "z" or text.strip(ALPHABET):
+    if not is_cid(text):
         raise Invalid("invalid", f"{text!r}: a document id is z and base58", value=text)
     return text
+
+
+def is_cid(text: str) -> bool:
+    """Whether a text has the form of a document id."""
+    return len(text) > 1 and text[0] == "z" and not text.strip(ALPHABET)
 
 
 def read_release(reading: Reading, value: Any, place: Place) -> Release:
