@@ -143,3 +143,7 @@ def test_verdicts_are_kept_here_and_published_when_told_to(released: World) -> N
     [replay] = released.run("--json", "explain", f"{LIB}:v1:lib").all("provenance")[0]["replays"]
     assert replay["verdict"] == "same" and replay["judged"] >= noun.items["lib"].time
     assert "same when it was built again" in released.run("explain", f"{LIB}:v1:lib").out
+    released.run("catalog", "-n", "test", "generate-html", "-o", "pages")
+    page = released.path(f"pages/{LIB}/_releases/v1.html").read_text()
+    assert "reproduced</span>" in page and "reproduced, unsigned</span>" in page  # seen here, and as it is published
+    assert f"/{APP}/_releases/v1.html" in page  # who takes it

@@ -32,7 +32,7 @@ def read_words(
 
     ``places``: the catalog, then directories of workspaces. Of two that say the same, the newer stays.
     """
-    found: dict[str, dict[tuple[str, tuple[str, ...]], Word]] = {}
+    found: dict[str, dict[tuple[object, ...], Word]] = {}
     for place in places:
         if not (place / module / VERDICTS_DIR).is_dir():
             continue
@@ -40,15 +40,17 @@ def read_words(
             for item, verdict in one.verdicts.items.items() if one.verdicts.release_id == cid else ():
                 if release.items.get(item) == verdict.published:
                     word = _word(one, verdict, keys, published=place == places[0])
-                    known = found.setdefault(item, {}).setdefault((verdict.verdict, word.signed), word)
+                    key = (verdict.verdict, word.published, word.signed)
+                    known = found.setdefault(item, {}).setdefault(key, word)
                     if known.verdict.time < verdict.time:
-                        found[item][verdict.verdict, word.signed] = word
+                        found[item][key] = word
     return {item: sorted(words.values(), key=_newest_first) for item, words in found.items()}
 
 
 def telling(words: Sequence[Word]) -> Word | None:
-    """The one to show: the newest that a believed key signed, else the newest."""
-    return next((word for word in words if word.believed), words[0] if words else None)
+    """The one to show: the newest that a believed key signed, else that was seen here, else the newest."""
+    weight = [(bool(word.believed), not word.published) for word in words]
+    return words[weight.index(max(weight))] if words else None
 
 
 def worst(words: Iterable[Word | None]) -> Word | None:
