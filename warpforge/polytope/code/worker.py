@@ -12,7 +12,7 @@ import sys
 import threading
 from typing import Any, Final
 
-from warpforge.polytope.code import clojure_code, javascript_code, wire
+from warpforge.polytope.code import clojure_code, confine, javascript_code, wire
 from warpforge.polytope.code.faults import Fault
 
 _STACK: Final = 128 << 20
@@ -22,7 +22,7 @@ _IN, _OUT = 0, 1
 
 def main() -> None:
     """Serve until the evaluator hangs up. argv: the bytes of memory that code may take."""
-    _give_up(int(sys.argv[1]))
+    confine.limit(_STACK + int(sys.argv[1]))
     sys.setrecursionlimit(12_000)
     threading.stack_size(_STACK)
     thread = threading.Thread(target=_serve)
@@ -31,19 +31,8 @@ def main() -> None:
     os._exit(0)
 
 
-def _give_up(memory: int) -> None:
-    with open("/proc/self/statm") as statm:
-        now = int(statm.read().split()[0]) * resource.getpagesize()
-    for what, limit in (
-        (resource.RLIMIT_AS, now + _STACK + memory),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 0),  # those that are open stay so
-    ):
-        resource.setrlimit(what, (limit, limit))
-
-
 def _serve() -> None:
+    confine.filter_calls()
     try:
         while True:
             request = wire.receive(_IN)
