@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 WARPFORGE = Path(sys.executable).parent / "warpforge"
+PT = Path(sys.executable).parent / "pt"
 PREFIX = "warpforge-error-"
 SECONDS = 100  # no command of the suite takes as long; one that hangs must not hang the suite
 
@@ -106,7 +107,16 @@ class World:
 
     def call(self, *args: str | Path, env: Mapping[str, str] | None = None, cwd: str = ".", stdin: str = "") -> Result:
         """Run ``warpforge ARGS``, whatever comes of it."""
-        argv = [str(WARPFORGE), *map(str, args)]
+        return self._call(WARPFORGE, *args, env=env, cwd=cwd, stdin=stdin)
+
+    def pt(self, *args: str | Path, cwd: str = ".", stdin: str = "") -> Result:
+        """Run ``pt ARGS``, whatever comes of it."""
+        return self._call(PT, *args, cwd=cwd, stdin=stdin)
+
+    def _call(
+        self, program: Path, *args: str | Path, env: Mapping[str, str] | None = None, cwd: str = ".", stdin: str = ""
+    ) -> Result:
+        argv = [str(program), *map(str, args)]
         done = subprocess.run(
             argv,
             cwd=self.root / cwd,
@@ -116,7 +126,7 @@ class World:
             timeout=SECONDS,
         )
         result = Result(
-            ["warpforge", *argv[1:]],
+            [program.name, *argv[1:]],
             done.returncode,
             done.stdout.decode("utf-8", "surrogateescape"),
             done.stderr.decode("utf-8", "surrogateescape"),

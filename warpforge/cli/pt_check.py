@@ -66,6 +66,6 @@ def _tell(common: Common, issues: object) -> None:
     assert isinstance(issues, list)
     for issue in issues:
         if common.json:
-            print(to_json({"finding": issue.to_serial()}))
+            print(to_json({"issue": issue.to_serial()}))
         elif issue.level == "error" or not common.quiet:
             print(f"{issue.level}: {printable(str(issue))}", file=sys.stderr)

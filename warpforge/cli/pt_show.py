@@ -33,7 +33,7 @@ def show(common: Common, module: str | None, file: str | None) -> None:
     with Evaluator() as evaluator:
         found = describe(module, library, evaluator, cwd=str(common.settings.cwd))
     if common.json:
-        common.result(to_json({"module": found}))
+        common.result(to_json({"shown": found}))
     else:
         _print(common, found)
 
@@ -44,7 +44,7 @@ def _list(common: Common, library: Library) -> None:
     rows = list_all(library)
     if common.json:
         for row in rows:
-            common.result(to_json({"module": row}))
+            common.result(to_json({"shown": row}))
         return
     width = max((len(row["id"]) for row in rows), default=0)
     for row in rows:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from warpforge.cli.app import Common, Group, pass_common, refuse_argument
+from warpforge.cli.app import Common, Group, pass_common, refuse_argument, to_json
 from warpforge.errors import Missing
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def _store(common: Common, context: str | None) -> Store:
     return store_of(common, None if context else open_library(common), context)
 
 
-def _print(common: Common, value: Value, output: str, *, pretty: bool, raw: bool) -> None:
+def _print(value: Value, output: str, *, pretty: bool, raw: bool) -> None:
     from warpforge.polytope.writing import write_text
 
     if raw and isinstance(value, str):
         text = value
-    elif common.json or output == "json":
-        text = json.dumps(value, ensure_ascii=False, indent=2 if pretty and not common.json else None)
+    elif output == "json":
+        text = json.dumps(value, ensure_ascii=False, indent=2 if pretty else None)
     else:
         text = write_text(output, value).rstrip("\n")
     sys.stdout.write(text if text.endswith("\n") and raw else text + "\n")
@@ -127,7 +127,10 @@ def _commands(group: click.Group, kind: str) -> None:
         found = store.value(name) if kind == "values" else store.secret(name)
         if found is None:
             raise Missing("missing", f"there is no {one} {name}: pt {kind} set {name} ... makes one", name=name)
-        _print(common, found, output, pretty=pretty, raw=raw)
+        if common.json:
+            common.result(to_json({"stored": {"name": name, "text": found}}))
+        else:
+            _print(found, output, pretty=pretty, raw=raw)
 
     @click.command(
         cls=group.command_class or click.Command,
@@ -140,10 +143,15 @@ def _commands(group: click.Group, kind: str) -> None:
     def list_(common: Common, output: str, pretty: bool, raw: bool, context: str | None) -> None:  # noqa: FBT001
         store = _store(common, context)
         names = store.names(kind)
+        if common.json:
+            for name in names:
+                more = {"text": store.value(name)} if kind == "values" else {}
+                common.result(to_json({"stored": {"name": name, **more}}))
+            return
         shown: Value = {name: store.value(name) for name in names} if kind == "values" else list(names)
         if raw:
             shown = "".join(f"{name}={store.value(name)}\n" if kind == "values" else f"{name}\n" for name in names)
-        _print(common, shown, output, pretty=pretty, raw=raw)
+        _print(shown, output, pretty=pretty, raw=raw)
 
     @click.command(cls=group.command_class or click.Command, name="rm", help=f"Remove {kind}.")
     @click.argument("names", nargs=-1, required=True, metavar="NAME...")

@@ -39,12 +39,23 @@ def check_library(library: Library, evaluator: Evaluator, *, cwd: str) -> list[I
     for file in library.files:
         for noun in file.nouns:
             issues += _check_code(noun, file, evaluator)
+            issues += _check_reference(noun, file, library)
             issues += _check_run(noun, file, resolver)
     issues += _twice(library)
     order = {file.path: number for number, file in enumerate(library.files)}
     return sorted(
         dict.fromkeys(issues), key=lambda issue: (order.get(issue.place.path, len(order)), issue.place[1:], issue.level)
     )
+
+
+def _check_reference(noun: Module | Template, file: PolytopeFile, library: Library) -> list[Issue]:
+    """Also of a module whose arguments fail before anybody asks what it extends."""
+    if isinstance(noun, Module) and noun.module:
+        try:
+            library.find(noun.module, file, place=noun.place)
+        except WarpforgeError as error:
+            return issues_of(error, noun.place)
+    return []
 
 
 def _check_run(noun: Module | Template, file: PolytopeFile, resolver: Resolver) -> list[Issue]:

@@ -51,7 +51,7 @@ class Leaf(msgspec.Struct, frozen=True, kw_only=True):
 
     ``params``: what it was given, checked, with what it does not declare; ``levels``: the way down, outermost first.
     ``variables``: what its code calls module-repo-ref and the like. ``base``: the directory of the outermost file.
-    ``secrets``: texts within ``params`` that nobody may see.
+    ``secrets``: texts within ``params`` that nobody may see (in those of a template they are marked, too).
     """
 
     levels: tuple[Level, ...]
@@ -104,7 +104,7 @@ def _leaf(levels: list[Level], resolver: Resolver, warnings: list[Issue]) -> Lea
     is_primitive = isinstance(noun, Module) and not noun.code
     return Leaf(
         levels=tuple(levels),
-        params=unmarked_params(last.params),
+        params=last.params if isinstance(noun, Template) else unmarked_params(last.params),
         primitive=primitive_name(last.file, noun.id) if is_primitive else "",
         code=code,
         template=noun if isinstance(noun, Template) else None,

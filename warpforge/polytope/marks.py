@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from warpforge.polytope.nouns import Value
@@ -39,6 +40,16 @@ def mark_secrets(value: Value, secrets: frozenset[str]) -> Value:
 
 def holds_secret(text: str, secrets: frozenset[str]) -> bool:
     return isinstance(text, SecretText) or any(secret in text for secret in secrets)
+
+
+def secrets_of(value: Value) -> Iterator[str]:
+    """The texts of a value that are marked."""
+    if isinstance(value, SecretText):
+        if value:
+            yield str(value)
+    elif isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from secrets_of(part)
 
 
 def find_unknown(value: Value) -> Unknown | None:

@@ -164,7 +164,7 @@ class _Reader:
 
     def _twice(self, file: PolytopeFile) -> None:
         seen: set[str] = set()
-        for noun in file.nouns:
+        for noun in sorted(file.nouns, key=lambda noun: noun.place):
             if noun.id in seen:
                 self._issues.append(Issue(noun.place, f"the id {noun.id} is there twice"))
             seen.add(noun.id)

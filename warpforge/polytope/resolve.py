@@ -11,7 +11,7 @@ from warpforge.errors import Invalid, Missing
 from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
 from warpforge.polytope.code.host import camel
 from warpforge.polytope.library import Library, repository_of
-from warpforge.polytope.marks import SecretText, Unknown, find_unknown, holds_secret, mark_secrets
+from warpforge.polytope.marks import SecretText, Unknown, find_unknown, holds_secret, mark_secrets, secrets_of
 from warpforge.polytope.nouns import PolytopeFile, Value, Way
 from warpforge.polytope.references import Reference, parse_code, parse_reference, spell_within, split_text
 
@@ -86,7 +86,9 @@ class Resolver:
     def look_up(self, reference: Reference, frame: Frame) -> Value:
         """What a reference stands for; null for a parameter that is not declared."""
         if reference.kind == "param":
-            return frame.params.get(reference.name)
+            value = frame.params.get(reference.name)
+            self.secrets.update(secrets_of(value))
+            return value
         if reference.kind == "output":
             return self._output(reference)
         found = (self.stores.value if reference.kind == "value" else self.stores.secret)(reference.name)
@@ -149,6 +151,7 @@ class Resolver:
         """
         if self.is_dry and self._names_unknown(code, frame):
             return Unknown(f"pt.{code.language}")
+        self.secrets.update(secrets_of(frame.params))
         value = self.evaluator.evaluate(code, Scope(frame.params, self.variables(frame)), _Lookups(self, frame))
         return self._anchor_all(mark_secrets(value, frozenset(self.secrets)), frame)
 

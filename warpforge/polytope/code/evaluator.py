@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 from warpforge.errors import Failed, Unable, WarpforgeError
 from warpforge.polytope.code import wire
 from warpforge.polytope.code.host import CALLS, ENDS, Host, NoHost
-from warpforge.polytope.issues import spell
+from warpforge.polytope.issues import CODE, Issue, spell
 from warpforge.polytope.nouns import Place, Value
 
 NAMES: Final = {"js": "JavaScript", "clj": "Clojure", "py": "Python"}
@@ -114,7 +114,13 @@ class Evaluator:
             worker.end()
 
 
-class _Said(Failed):
+class CodeFailed(Failed):
+    """Code did not give a value. ``findings``: the one issue, with its place."""
+
+    findings: tuple[Issue, ...] = ()
+
+
+class _Said(CodeFailed):
     """The code failed, and its worker is as good as before."""
 
 
@@ -202,18 +208,24 @@ def _outcome(answer: dict[str, Any], code: Code, last: WarpforgeError | None) ->
     error = answer["error"]
     cause = last if last is not None and last.message in error["message"] else None
     place = f"line {error['line']}: " if error["line"] else ""
-    raise _Said(
+    message = f"{NAMES[code.language]} code: {place}{error['message']}"
+    said = _Said(
         "generator-failed",
-        _at(code, f"{NAMES[code.language]} code: {place}{error['message']}"),
+        _at(code, message),
         reason=error["reason"],
         line=error["line"] or None,
         column=error["column"] or None,
         cause=cause,
     )
+    said.findings = (Issue(code.place, message, CODE),)
+    raise said
 
 
 def _failed(code: Code, what: str, reason: str) -> Failed:
-    return Failed("generator-failed", _at(code, f"{NAMES[code.language]} code {what}"), reason=reason)
+    message = f"{NAMES[code.language]} code {what}"
+    failed = CodeFailed("generator-failed", _at(code, message), reason=reason)
+    failed.findings = (Issue(code.place, message, CODE),)
+    return failed
 
 
 def _at(code: Code, message: str) -> str:

@@ -1,0 +1,87 @@
+"""``pt check``, ``show``, ``values`` and ``secrets``, as a person calls them."""
+
+from __future__ import annotations
+
+from support.world import World
+
+FILE = """\
+modules:
+- id: web
+  info: The web.
+  module: polytope/node
+  params: [{id: port, type: [default, int, 80], info: Where it listens.}, {id: name, type: str}]
+  args:
+    services: [{id: web, ports: [{port: pt.param port}]}]
+    cmd: "#pt-js `serve ${params.name}`"
+templates:
+- id: stack
+  run: [{module: web, args: {name: a}}, {id: second, module: web, args: {name: b}, after: web}]
+"""
+
+
+def test_check_says_all_and_where(world: World) -> None:
+    world.write("polytope.yml", FILE)
+    assert world.pt("check").exit == 0
+    world.write(
+        "sub/polytope.yml", "include: [nowhere]\nmodules:\n- {id: a, module: web, args: {x: '#pt-clj (str 1'}}\n"
+    )
+    missing = world.pt("check", cwd="sub")
+    assert missing.exit == 2
+    assert missing.err.splitlines() == [
+        f"error: {world.root}/sub/polytope.yml:1:11: there is no {world.root}/sub/nowhere to include",
+        f"error: {world.root}/sub/polytope.yml:3:3: there is no module or template web; it may be in what could not be "
+        "included: nowhere",
+        f"error: {world.root}/sub/polytope.yml:3:31: Clojure code: line 1: the ( here is never closed",
+        "error: 3 faults",
+        "  [warpforge-error-module-invalid]",
+    ]
+    both = world.pt("--json", "check", "polytope.yml", "sub")
+    assert [(issue["line"], issue["reason"]) for issue in both.all("issue")] == [
+        (1, "reference"),
+        (3, "reference"),
+        (3, "code"),
+    ]
+    assert (both.exit, both.code) == (2, "module-invalid")
+    assert (world.pt("check", "/").exit, world.pt("check", "none.yml").exit) == (3, 3)
+
+
+def test_show_tells_what_a_module_takes_and_comes_down_to(world: World) -> None:
+    world.write("polytope.yml", FILE)
+    listed = world.pt("show").out.splitlines()
+    assert [line.split()[:2] for line in listed[:2]] == [["stack", "template"], ["web", "module"]]
+    assert "polytope/postgres!psql" in "\n".join(listed)
+    shown = world.pt("--json", "show", "web").one("shown")
+    assert [(param["id"], param["type"], param["required"], param["default"]) for param in shown["params"]] == [
+        ("port", "int", False, "80"),
+        ("name", "str", True, None),
+    ]
+    assert shown["levels"] == ["web", "polytope/node", "polytope/container (primitive)"]
+    assert "services: [{id: web, ports: [{port: 80, protocol: tcp}]}]" in shown["args"]
+    told = world.pt("show", "stack").out
+    assert "web: web\n" in told and "second: web  after web\n" in told
+    assert world.pt("show", "wep").err.startswith("error: there is no module or template wep: did you mean web?")
+
+
+def test_values_and_secrets(world: World) -> None:
+    world.write("polytope.yml", "{}")
+    assert world.pt("values", "set", "a", "x: y").exit == 0
+    assert world.pt("value", "set", "--stdin", stdin="port: 5432\nb: [1]\n").err == "value set: port, b\n"
+    assert world.pt("values", "list").out == "a: 'x: y'\nb: '[1]'\nport: '5432'\n"
+    assert world.pt("values", "get", "a", "-r").out == "x: y\n"
+    assert world.pt("values", "get", "a", "-o", "edn").out == '"x: y"\n'
+    pem = world.write("key.pem", "-----BEGIN-----\nmuch-too-secret\n")
+    assert world.pt("secret", "set", "key", "-f", pem, "-r").exit == 0
+    assert world.pt("secrets", "list", "-o", "json", "--no-pretty").out == '["key"]\n'
+    assert world.pt("secrets", "get", "key", "-r").out == pem.read_text()
+    assert world.pt("secrets", "set", "key", "shared", "-c", "team").exit == 0
+    assert world.pt("--json", "secrets", "get", "key", "--context", "team").one("stored") == {
+        "name": "key",
+        "text": "shared",
+    }
+    assert world.pt("values", "rm", "a", "none").exit == 3
+    assert world.pt("values", "rm", "a").exit == 0
+    assert "a:" not in world.pt("values", "list").out
+    assert world.pt("values", "set", "a").exit == 2
+    kept = b"".join(path.read_bytes() for path in world.root.rglob("*") if path.is_file() and path != pem)
+    kept += b"".join(path.read_bytes() for path in world.home.rglob("*") if path.is_file())
+    assert b"much-too" not in kept and b"shared" not in kept
