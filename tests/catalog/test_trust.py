@@ -27,6 +27,7 @@ from support.signed import ALICE, BOB, MALLORY, ONE, TWO, Site, X, Y, command
 from warpforge.catalog.edit import add_item, edit
 from warpforge.catalog.envelope import Envelope, Signature
 from warpforge.catalog.history import history
+from warpforge.catalog.keys import PrivateKey
 from warpforge.catalog.sign import check_tree, read_head
 from warpforge.catalog.snapshot import PAYLOAD_TYPE, Snapshots
 from warpforge.catalog.tree import Catalog
@@ -331,6 +332,55 @@ def test_several_must_sign(site: Site) -> None:
     assert not site.sign(BOB).is_new and len(site.sign(BOB).envelope.signatures) == 2
     site.publish("v2")
     assert refused(site) == ("catalog-invalid", "signature")
+
+
+def hand_over(site: Site, *signers: PrivateKey, to: PrivateKey = BOB) -> None:
+    site.sign(*signers, after=Trust((str(to.public),)))
+
+
+def test_keys_hand_over_to_others(site: Site) -> None:
+    site.pin()
+    hand_over(site, ALICE, BOB)
+    site.publish("v2")  # by who may not any more
+    assert refused(site) == ("catalog-invalid", "signature")
+    site.sign(BOB)
+    assert site.pin(X._replace(release="v2"))
+    hand_over(site, BOB, MALLORY, to=MALLORY)
+    site.sign(MALLORY, renew=True)
+    shutil.rmtree(site.internal / "seen")  # somebody who saw none of it, and trusts the first key
+    assert site.pin()
+    site.sign(MALLORY, renew=True)
+    site.trust(Trust((str(BOB.public),)))  # the second one
+    assert site.pin()
+    site.trust(Trust((str(MALLORY.public),)))
+    assert site.pin()
+
+
+def test_nobody_takes_over_what_was_not_handed_over(site: Site) -> None:
+    kept = keep(site)
+    hand_over(site, BOB)
+    assert refused(site) == ("catalog-invalid", "signature")
+    kept()
+    kept = keep(site)
+    hand_over(site, ALICE)  # the next key does not sign: perhaps nobody has it
+    assert site.pin()
+    site.sign(BOB, renew=True)
+    assert refused(site) == ("catalog-invalid", "signature")
+    kept()
+    site.trust(Trust((str(BOB.public),)))
+    assert refused(site) == ("catalog-invalid", "signature")
+
+
+def test_more_trust_forgets_nothing(site: Site) -> None:
+    site.sign(BOB)
+    back = keep(site)
+    hand_over(site, ALICE, BOB)
+    site.sign(BOB, renew=True)
+    site.pin()
+    back()
+    for keys in ((ALICE, BOB), (ALICE, BOB, MALLORY)):
+        site.trust(Trust(tuple(str(key.public) for key in keys), 2))
+        assert refused(site)[1] == "rollback"
 
 
 def test_a_trust_that_nothing_satisfies_is_refused(site: Site) -> None:

@@ -64,11 +64,11 @@ def test_K01_a_person_signs_and_another_verifies(world: World) -> None:
     world.run("catalog", "-n", "test", "add", "dir", str(X), "d")
     ids = [world.run("--json", "catalog", "key", "new", name).one("key")["id"] for name in ("alice", "bob")]
     first = world.run("--json", "catalog", "-n", "test", "sign", "--key", "alice").one("snapshot")
-    assert (first["version"], first["keys"], first["changes"][0]["release"]) == (1, ids[:1], "a.org/x:v1")
+    assert (first["version"], first["signers"], first["changes"][0]["release"]) == (1, ids[:1], "a.org/x:v1")
     world.run("catalog", "trust", "-n", "test", "add", "alice.pub", "bob.pub", "--threshold", "2")
     world.write("plot.wf", takes(X))
     assert reason(world, "run", "plot.wf") == "signature"
-    assert world.run("--json", "catalog", "-n", "test", "sign", "-k", "bob").one("snapshot")["keys"] == ids
+    assert world.run("--json", "catalog", "-n", "test", "sign", "-k", "bob").one("snapshot")["signers"] == ids
     world.run("run", "plot.wf")
     assert world.run("--json", "catalog", "-n", "test", "verify").one("snapshot")["root"] == first["root"]
     trusted = world.run("--json", "catalog", "trust", "list").one("trust")

@@ -1,17 +1,17 @@
 """Believing: from the newest snapshot of a catalog, what was seen before, and who is trusted, to what may be believed.
 
-In this order, each refused by its reason: that there is one (``unsigned``); that enough trusted keys signed it
-(``signature``); that it is of this catalog (``catalog``); that it is not older than what was seen (``rollback``), nor
-another one of the same version (``conflict``); that it goes on from there, snapshot by snapshot, or from the first
-one when nothing was seen (``log``). What was believed is remembered before it is used. Then, every time, its age
-(``frozen``).
+In this order, each refused by its reason: that there is one (``unsigned``); that it goes on from what was seen,
+snapshot by snapshot, or from the first one when nothing was (``log``); that enough keys signed it (``signature``):
+those that are trusted here, or to which they handed over on the way; that it is of this catalog (``catalog``); that
+it is not older than what was seen (``rollback``), nor another one of the same version (``conflict``). What was
+believed is remembered before it is used. Then, every time, its age (``frozen``).
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,8 +22,8 @@ from warpforge.fsx.atomic import make_dirs
 from warpforge.fsx.locks import Busy, Lock
 from warpforge.model.ident import digest
 
-from .envelope import load_envelope
-from .snapshot import HEAD, PAYLOAD_TYPE, Snapshot, Snapshots, load_snapshot
+from .envelope import Envelope, load_envelope
+from .snapshot import HEAD, LOG, PAYLOAD_TYPE, Snapshot, Snapshots, load_snapshot
 from .trust import Seen, Trust, load_seen, save_seen
 
 PATIENCE: Final = 60.0  # seconds to wait for another process that looks at the same catalog
@@ -77,7 +77,9 @@ class Believer(NamedTuple):
         seen = load_seen(self.seen)
         if seen is not None and seen.binds(self.trust):
             self._compare(snapshot, seen)
-            prove(snapshot, seen.version, seen.id, snapshots)
+            if snapshot.version > seen.version:
+                for _ in prove(snapshot, seen.version, seen.id, snapshots):
+                    pass
 
     def _head(self, snapshots: Snapshots) -> bytes:
         data = snapshots.head_data()
@@ -86,18 +88,44 @@ class Believer(NamedTuple):
         return data
 
     def _judge(self, data: bytes, seen: Seen | None, snapshots: Snapshots) -> Seen:
-        envelope = load_envelope(data, str(snapshots.path / HEAD))
-        keys = self.trust.public_keys()
+        name = str(snapshots.path / HEAD)
+        envelope = load_envelope(data, name)
+        if envelope.payload_type != PAYLOAD_TYPE:
+            raise self._refuse("signature", f"what is signed is no snapshot, but {envelope.payload_type!r}")
+        snapshot = load_snapshot(envelope.payload, name)
+        known = seen if seen is not None and seen.binds(self.trust) else None
+        since, id_, trusted = 0, "", self.trust
+        if known is not None and known.trust == self.trust.fingerprint:
+            since, id_, trusted = known.version, known.id, Trust(known.keys, known.threshold)
+        past = [*prove(snapshot, since, id_, snapshots)] if snapshot.version > since else []
+        for one in reversed(past):
+            trusted = self._hand_over(one, envelope if one is snapshot else None, trusted, snapshots)
+        keys = trusted.public_keys()
         try:
-            payload = envelope.verify(keys, self.trust.threshold, PAYLOAD_TYPE)
+            envelope.verify(keys, trusted.threshold, PAYLOAD_TYPE)
         except Invalid as error:
             raise self._refuse("signature", f"its snapshot is not believed: {error.message}") from None
-        snapshot = load_snapshot(payload, str(snapshots.path / HEAD))
-        known = seen if seen is not None and seen.binds(self.trust) else None
         if known is not None:
             self._compare(snapshot, known)
-        prove(snapshot, 0 if known is None else known.version, "" if known is None else known.id, snapshots)
-        return Seen.of(snapshot, envelope.signers(keys), digest(data), self.trust)
+            if not since and all(one.id != known.id for one in past):
+                raise rewritten(snapshots, known.version)
+        return Seen.of(snapshot, envelope.signers(keys), trusted, digest(data), self.trust)
+
+    def _hand_over(self, snapshot: Snapshot, envelope: Envelope | None, trusted: Trust, snapshots: Snapshots) -> Trust:
+        """Who must sign after a snapshot: others, if it names them, and both who must until then and they signed it."""
+        if snapshot.keys is UNSET or snapshot.threshold is UNSET:
+            return trusted
+        envelope = envelope or snapshots.envelope(snapshot.version)
+        after = Trust(snapshot.keys, snapshot.threshold)
+        after.check(self.catalog.name)
+        if envelope is None or load_snapshot(envelope.payload, LOG).id != snapshot.id:
+            return trusted
+        for who in (trusted, after):
+            try:
+                envelope.verify(who.public_keys(), who.threshold, PAYLOAD_TYPE)
+            except Invalid:
+                return trusted
+        return after
 
     def _compare(self, snapshot: Snapshot, known: Seen) -> None:
         if snapshot.catalog != known.catalog:
@@ -168,18 +196,21 @@ class Believer(NamedTuple):
         )
 
 
-def prove(snapshot: Snapshot, version: int, id_: str, snapshots: Snapshots) -> None:
-    """That a snapshot goes on from another (from nothing: version 0 and no id).
+def prove(snapshot: Snapshot, version: int, id_: str, snapshots: Snapshots) -> Iterator[Snapshot]:
+    """Every snapshot from this one back to another, which is left out (to the first: version 0 and no id).
 
-    Errors: ``catalog-invalid`` (log), and those of reading.
+    Errors: ``catalog-invalid`` (log) when one is missing, or is not the one that the next names; those of reading.
     """
     one = snapshot
-    while one.version > version + 1:
+    while True:
+        yield one
+        if one.version <= version + 1:
+            break
         before = snapshots.logged(one.version - 1)
-        if before.id != one.previous or before.version != one.version - 1 or before.catalog != one.catalog:
+        if (before.id, before.version, before.catalog) != (one.previous, one.version - 1, one.catalog):
             raise rewritten(snapshots, one.version - 1)
         one = before
-    if one.version == version + 1 and one.previous != id_:
+    if one.version != version + 1 or one.previous != id_:
         raise rewritten(snapshots, version)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from warpforge.errors import Invalid, Missing
 
-from .believe import rewritten
+from .believe import prove
 from .sign import read_head
 from .snapshot import Snapshot, Snapshots
 
@@ -18,17 +18,9 @@ def history(snapshots: Snapshots, head: Snapshot | None = None) -> Iterator[Snap
 
     Errors: ``catalog-invalid`` (log: one is missing, or is not the one that the next names).
     """
-    one = head or read_head(snapshots)[0]
-    while one is not None:
-        yield one
-        if one.version == 1:
-            if one.previous:
-                raise rewritten(snapshots, 1)
-            return
-        before = snapshots.logged(one.version - 1)
-        if (before.id, before.version, before.catalog) != (one.previous, one.version - 1, one.catalog):
-            raise rewritten(snapshots, one.version - 1)
-        one = before
+    newest = head or read_head(snapshots)[0]
+    if newest is not None:
+        yield from prove(newest, 0, "", snapshots)
 
 
 def find_root(text: str, snapshots: Snapshots, head: Snapshot | None = None) -> Snapshot | None:

@@ -26,6 +26,7 @@ from .snapshot import HEAD, LOG, PAYLOAD_TYPE, Snapshot, Snapshots, load_snapsho
 from .succession import GONE, REWRITTEN, succession
 from .tree import Catalog
 from .trie import Node
+from .trust import Trust
 from .view import PastView
 
 MANY = 64  # nodes from which on one sync of the whole file system is cheaper than one for each
@@ -62,10 +63,12 @@ def sign(
     renew: bool = False,
     force: bool = False,
     now: float | None = None,
+    after: Trust | None = None,
     check_past: Callable[[Snapshot, Snapshots], object] | None = None,
 ) -> Signed:
     """Sign what stands there: a new snapshot, or one more signature of the newest when nothing has changed.
 
+    ``after``: who must sign from now on, if that changes; those who must until then and these have to sign this one.
     ``valid``: seconds until it should be renewed. ``renew``: a new one even if nothing has changed. ``force``: also
     when what releases said was changed or removed. ``check_past`` looks at the newest snapshot first.
     Errors: ``catalog-invalid`` (check: what is wrong with modules; conflict: releases that were changed), ``store``.
@@ -80,7 +83,7 @@ def sign(
         moved = list(changes(before.root if before else None, root, _reader(nodes, snapshots)))
         if before is not None and not force:
             _refuse_moved(catalog, moved, Catalog(catalog.path, PastView(snapshots, before.root)))
-        if before is not None and envelope is not None and before.root == root and not renew:
+        if before is not None and envelope is not None and before.root == root and not renew and after is None:
             signed = _signed(envelope, keys)
             _put_head(snapshots, before, signed)
             return Signed(before, signed, [], is_new=False)
@@ -92,6 +95,8 @@ def sign(
             root=root,
             previous=before.id if before else "",
             expires=UNSET if valid is None else made + int(valid),
+            keys=UNSET if after is None else after.keys,
+            threshold=UNSET if after is None else after.threshold,
         )
         signed = _signed(Envelope(PAYLOAD_TYPE, snapshot.payload()), keys)
         _put_nodes(snapshots, nodes)

@@ -13,10 +13,11 @@ The tree. The **root** is the id of a trie (``trie``) from each module's name to
 ReleaseId. The ReleaseId covers the release, so its items and the id of its replay. Nothing else in the catalog is
 covered: not the form of files, not verdicts, not pages.
 
-A snapshot is ``{"snapshot.v1": {"catalog", "version", "time", "expires"?, "root", "previous"}}``: times in seconds
-since 1970, versions 1, 2, 3 without a gap, ``previous`` the id of the snapshot before, empty in the first. Its id is a
-document id of what is in the capsule. The payload of the envelope is its canonical text. So the snapshots are a chain:
-the signature of the newest covers all of them, and nobody who knows one can be shown another past of it.
+A snapshot is ``{"snapshot.v1": {"catalog", "version", "time", "expires"?, "root", "previous", "keys"?,
+"threshold"?}}``: times in seconds since 1970, ``keys`` and ``threshold`` who must sign from now on, where that
+changes; versions 1, 2, 3 without a gap, ``previous`` the id of the snapshot before, empty in the first. Its id is a
+document id of what is in the capsule. The payload of the envelope is its canonical text. So the snapshots are a
+chain: the signature of the newest covers all of them, and nobody who knows one can be shown another past of it.
 """
 
 from __future__ import annotations
@@ -57,6 +58,8 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     root: str
     previous: str
     expires: int | UnsetType = UNSET
+    keys: tuple[str, ...] | UnsetType = UNSET
+    threshold: int | UnsetType = UNSET
 
     @property
     def id(self) -> str:
@@ -66,7 +69,10 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
         serial: dict[str, Any] = {"catalog": self.catalog, "version": self.version, "time": self.time}
         if self.expires is not UNSET:
             serial["expires"] = self.expires
-        return {**serial, "root": self.root, "previous": self.previous}
+        serial |= {"root": self.root, "previous": self.previous}
+        if self.keys is not UNSET:
+            serial |= {"keys": [*self.keys], "threshold": self.threshold}
+        return serial
 
     def payload(self) -> bytes:
         """The bytes that are signed."""
@@ -78,6 +84,8 @@ class Snapshot(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 def load_snapshot(payload: bytes, name: str) -> Snapshot:
     """Errors: ``catalog-invalid`` (form), ``serialization``, ``datatoonew``."""
     snapshot = read_capsule(payload, name, CAPSULE, Snapshot)
+    if (snapshot.keys is UNSET) != (snapshot.threshold is UNSET):
+        raise Invalid("catalog-invalid", f"{name}: keys and threshold belong together", reason="form", path=name)
     if not (0 < snapshot.version < VERSIONS and abs(snapshot.time) < VERSIONS):
         raise Invalid(
             "catalog-invalid",

@@ -60,7 +60,8 @@ class Trust(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
 class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The newest snapshot that was believed: no older one is believed again.
 
-    ``signers``: the trusted keys that had signed it; ``head``: the file that said so; ``trust``: what was asked of it.
+    ``signers``: the keys that had signed it; ``keys`` and ``threshold``: who must sign what comes after it;
+    ``head``: the file that said so; ``trusted`` and ``trust``: which keys were trusted here then, and what was asked.
     """
 
     catalog: str
@@ -69,18 +70,22 @@ class Seen(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     root: str
     time: int
     signers: tuple[str, ...]
+    keys: tuple[str, ...]
+    threshold: int
     head: str
+    trusted: tuple[str, ...]
     trust: str
 
     @classmethod
-    def of(cls, snapshot: Snapshot, signers: set[PublicKey], head: str, trust: Trust) -> Seen:
-        keys = tuple(sorted(map(str, signers)))
+    def of(cls, snapshot: Snapshot, signers: set[PublicKey], now: Trust, head: str, trust: Trust) -> Seen:
+        """``now``: who must sign from now on; ``trust``: who is trusted here."""
         at = (snapshot.catalog, snapshot.version, snapshot.id, snapshot.root, snapshot.time)
-        return cls(*at, keys, head, trust.fingerprint)
+        return cls(*at, tuple(sorted(map(str, signers))), now.keys, now.threshold, head, trust.keys, trust.fingerprint)
 
     def binds(self, trust: Trust) -> bool:
-        """Whether those who are trusted now had signed it: what only others signed says nothing any more."""
-        return len({*self.signers} & {*trust.keys}) >= trust.threshold
+        """Whether it still says something: not if keys are trusted no longer, and the others had not signed it."""
+        still = {*self.signers} & {*trust.keys}
+        return {*self.trusted} <= {*trust.keys} or 0 < min(trust.threshold, len(self.signers)) <= len(still)
 
 
 def load_trusts(path: Path) -> dict[str, Trust]:

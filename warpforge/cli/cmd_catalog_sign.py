@@ -28,6 +28,8 @@ SHOWN: Final = 20  # releases of one snapshot, unless more is to be said
     "--key", "-k", "keys", multiple=True, required=True, metavar="FILE", help="A private key; may be repeated."
 )
 @click.option("--valid", type=Duration(), default="90d", help="When it should be renewed; default: 90d, 0: never.")
+@click.option("--next-key", "next_keys", multiple=True, metavar="KEY", help="A public key to sign with from now on.")
+@click.option("--next-threshold", type=click.IntRange(min=1), default=1, metavar="K", help="So many of the next keys.")
 @click.option("--renew", is_flag=True, help="A new snapshot, even if nothing has changed.")
 @NAME
 @FORCE
@@ -38,6 +40,8 @@ def sign(
     context: click.Context,
     keys: tuple[str, ...],
     valid: float,
+    next_keys: tuple[str, ...],
+    next_threshold: int,
     name: str | None,
     *,
     renew: bool,
@@ -46,20 +50,28 @@ def sign(
     """Sign a catalog as it stands, or add a signature to its newest snapshot when nothing has changed.
 
     A catalog that is not sound is not signed, nor one whose releases were changed or removed (-f signs that).
+
+    With --next-key it hands over: the keys of now and the next ones sign this snapshot, and whoever trusts the keys of
+    now then asks for signatures of the next.
     """
-    from warpforge.catalog.keys import load_private
+    from warpforge.catalog.keys import load_private, load_public
     from warpforge.catalog.sign import sign as sign_
+    from warpforge.catalog.trust import Trust
     from warpforge.engine.catalogs import find_believer
 
     stack = here(common)
     catalog = chosen_catalog(context, stack, name, make=False)
     private = [load_private(key) for key in keys]
     believer = find_believer(stack, catalog.path, common.note)
+    after = Trust(tuple(str(load_public(key)) for key in next_keys), next_threshold) if next_keys else None
+    if after is not None:
+        after.check(catalog.name)
     done = sign_(
         catalog,
         private,
         valid=valid or None,
         renew=renew,
+        after=after,
         force=is_forced(context, force=force),
         check_past=believer.check_past if believer else None,
     )
@@ -72,16 +84,19 @@ def sign(
 @click.command(cls=Command, name="verify")
 @NAME
 @click.option("--allow-rollback", is_flag=True, help="Forget what was seen before, and accept what stands there.")
+@click.option("--since", metavar="ID", help="Also that it goes on from this snapshot (its id, or its root).")
 @click.option("--shallow", is_flag=True, help="Only the snapshot and its past, not what it is of.")
 @click.pass_context
 @pass_common
-def verify(common: Common, context: click.Context, name: str | None, *, allow_rollback: bool, shallow: bool) -> None:
+def verify(
+    common: Common, context: click.Context, name: str | None, since: str | None, *, allow_rollback: bool, shallow: bool
+) -> None:
     """Verify that a catalog is what was signed, by whom it must be, and that it goes on from what was seen here."""
     from warpforge.catalog.history import history
     from warpforge.catalog.sign import check_tree, read_head
     from warpforge.catalog.snapshot import Snapshots
     from warpforge.engine.catalogs import find_believer
-    from warpforge.errors import Missing
+    from warpforge.errors import Invalid, Missing
 
     stack = here(common)
     catalog = chosen_catalog(context, stack, name, make=False)
@@ -92,8 +107,14 @@ def verify(common: Common, context: click.Context, name: str | None, *, allow_ro
     head, envelope = read_head(snapshots)
     if head is None or envelope is None:
         raise Missing("missing", f"catalog {catalog.name} has no snapshot: see `catalog sign`", path=catalog.path)
-    for _ in history(snapshots, head):
-        pass
+    past = [*history(snapshots, head)]
+    if since is not None and all(since not in (one.id, one.root) for one in past):
+        raise Invalid(
+            "catalog-invalid",
+            f"catalog {catalog.name} does not go on from {since}: none of its {len(past)} snapshots is that one",
+            reason="log",
+            path=catalog.path,
+        )
     if not shallow:
         check_tree(catalog, head, snapshots)
     _show(common, head, envelope, ())
@@ -143,7 +164,7 @@ def log(common: Common, context: click.Context, name: str | None, *, changes: bo
 def _show(common: Common, snapshot: Snapshot, envelope: Envelope, moved: Iterable[ReleaseChange]) -> None:
     if common.json:
         serial: dict[str, Any] = {**snapshot.to_serial(), "id": snapshot.id}
-        serial["keys"] = [one.keyid for one in envelope.signatures]
+        serial["signers"] = [one.keyid for one in envelope.signatures]
         serial["changes"] = [_serial(one) for one in moved]
         print(to_json({"snapshot": serial}))
         return
@@ -151,6 +172,8 @@ def _show(common: Common, snapshot: Snapshot, envelope: Envelope, moved: Iterabl
     until = "" if snapshot.expires is UNSET else time.strftime(", until %Y-%m-%d", time.gmtime(snapshot.expires))
     signers = " ".join(one.keyid[:16] for one in envelope.signatures)
     common.result(printable(f"{snapshot.version:>4}  {date}{until}  {snapshot.root}  signed by {signers}"))
+    if snapshot.keys is not UNSET:
+        common.result(f"      from now on {snapshot.threshold} of {len(snapshot.keys)} keys: {' '.join(snapshot.keys)}")
     moved = [*moved]
     for one in moved if common.verbose else moved[:SHOWN]:
         common.result(printable(f"      {one.kind:<8} {one.module}:{one.release}"))

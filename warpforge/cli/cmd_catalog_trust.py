@@ -116,7 +116,7 @@ def list_(common: Common, context: click.Context, name: str | None) -> None:
             continue
         seen = load_seen(root.internal / SEEN / f"{catalog}.json")
         if common.json:
-            serial = {"catalog": catalog, **msgspec.to_builtins(one)}
+            serial = {"catalog": catalog, "threshold": one.threshold, **msgspec.to_builtins(one)}
             print(to_json({"trust": {**serial, **({"seen": seen.version, "root": seen.root} if seen else {})}}))
             continue
         age = "" if one.max_age is UNSET else f", not older than {one.max_age:g} s"
@@ -124,6 +124,8 @@ def list_(common: Common, context: click.Context, name: str | None) -> None:
         common.result(printable(f"{catalog}: {one.threshold} of {len(one.keys)} keys{age}{last}"))
         for key in one.public_keys():
             common.result(f"  {key}  id {key.id[:16]}")
+        if seen and seen.trust == one.fingerprint and (seen.keys, seen.threshold) != (one.keys, one.threshold):
+            common.result(f"  they handed over to {seen.threshold} of: {' '.join(seen.keys)}")
 
 
 def _read(common: Common) -> tuple[Workspace, dict[str, Trust]]:

@@ -85,7 +85,23 @@ def _workspaces(cwd: Path, stack: Stack) -> Iterator[Row]:
         kinds += [] if workspace.internal.is_dir() else ["not made yet"]
         yield "workspace", f"{workspace.path} ({', '.join(kinds)})"
         for catalog in workspace.catalogs():
-            yield "catalog", str(catalog)
+            yield "catalog", f"{catalog}{_signed(stack, catalog)}"
+
+
+def _signed(stack: Stack, catalog: Path) -> str:
+    """What is known of a catalog's signatures."""
+    from warpforge.engine.catalogs import find_believer
+
+    try:
+        believer = find_believer(stack, catalog)
+        if believer is None:
+            return ""
+        from warpforge.catalog.snapshot import Snapshots
+
+        snapshot = believer.believe(Snapshots(catalog))
+    except WarpforgeError as error:
+        return f" (NOT BELIEVED: {error.message})"
+    return f" (signed, version {snapshot.version})"
 
 
 def _machine(common: Common, warehouse: Path | None) -> Iterator[Row]:
