@@ -71,18 +71,22 @@ def test_replays_come_along(module: World, elsewhere: World) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a network namespace that boxes still work in")
 def test_without_interfaces(module: World, elsewhere: World) -> None:
-    """In a network namespace of its own, with nothing in it."""
-    module.run("capsule", "create", "--no-memos", str(elsewhere.path("app.capsule")), "app")
+    """In a network namespace of its own, with nothing in it: the module runs, and its releases replay."""
+    module.run("capsule", "create", "-r", "--no-memos", str(elsewhere.path("app.capsule")), "app")
     expected = result(module, "app")
     elsewhere.run("capsule", "open", "app.capsule")
-    done = subprocess.run(
-        ["unshare", "--net", WARPFORGE, "run"],
-        cwd=elsewhere.path("app"),
-        env=elsewhere.environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == f"app\t{expected}\n", done.stderr
+    assert not elsewhere.path("app/.warpforge/memos").exists()
+
+    def without_network(*words: str) -> str:
+        command = ["unshare", "--net", str(WARPFORGE), *words]
+        done = subprocess.run(
+            command, cwd=elsewhere.path("app"), env=elsewhere.environment(), capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert without_network("run") == f"app\t{expected}\n"
+    assert without_network("replay", "--all").split()[:2] == ["same", f"{LIB}:v1:lib"]
 
 
 def test_the_same_module_gives_the_same_capsule(module: World) -> None:

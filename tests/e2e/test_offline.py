@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
@@ -70,3 +71,31 @@ def test_mirrors_of_this_machine_are_asked_and_the_network_is_refused(box_world:
     box_world.write("net.wf", plot({"a": script("true", network=True)}))
     failed = box_world.fail("run", "--offline", "net.wf")
     assert failed.code == "fetch" and failed.exit == 4
+
+
+def test_what_replays_would_need_is_told_at_once(box_world: World) -> None:
+    """With -r the wares at the bottom, that nobody here can make; without, what is missing itself, and how large."""
+    box_world.write("lib/source/file", "x" * 5000)
+    make = script("cp -r /source /out", "echo 2 > /out/more", inputs={"/source": "pipe::source"}, outputs={"o": "/out"})
+    box_world.write("lib/module.wf", {"module.v1": {"name": "a.org/lib"}})
+    box_world.write("lib/plot.wf", plot({"m": make}, {"lib": "pipe:m:o"}, {"source": "ingest:dir:source"}))
+    box_world.run("catalog", "-n", "test", "release", "--freeze", "--sizes", "v1", "lib")
+    release = box_world.run("--json", "catalog", "show", "a.org/lib:v1").one("release")
+    lib = release["items"]["lib"]
+    (size,) = (text for key, text in release["metadata"].items() if key == "size.lib")
+    held = box_world.path(".warpforge/warehouse/ztar")
+    (packed,) = held.rglob(lib.partition(":")[2])
+    assert packed.stat().st_size == int(size)
+    (source,) = {path for path in held.rglob("?" * 44) if path.stat().st_size < 10_000} - {packed}
+    packed.unlink()
+    source.unlink()
+    shutil.rmtree(box_world.path(".warpforge/cache"))
+    shutil.rmtree(box_world.path(".warpforge/memos"))
+    box_world.write("user.wf", plot({"use": script("true", inputs={"/x": "catalog:a.org/lib:v1:lib"})}))
+    said = box_world.fail("run", "--offline", "user.wf").error["message"]
+    assert f"{lib} (catalog:a.org/lib:v1:lib), {size} bytes: could be had from its replay" in said
+    failed = box_world.fail("run", "-r", "--offline", "user.wf")
+    assert failed.exit == 4 and not failed.all("started")
+    assert f"ztar:{source.name}, for the replay of a.org/lib:v1: nobody here knows" in failed.error["message"]
+    failed = box_world.fail("replay", "--offline", "a.org/lib")
+    assert failed.one("verdict")["code"] == "warpforge-error-fetch" and source.name in failed.one("verdict")["why"][0]

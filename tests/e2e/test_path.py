@@ -19,7 +19,6 @@ import pytest
 from conftest import Busybox
 from support import shipped
 from support.plots import plot, script
-from support.repositories import Repo
 from support.world import World
 
 LIB, APP, MORE = "a.org/lib", "a.org/app", "a.org/more"
@@ -59,10 +58,9 @@ def published(busybox: Busybox, web: tuple[str, Path], tmp_path_factory: pytest.
     world.path("hello").mkdir()
     world.run("quickstart", "a.org/hello", cwd="hello")
     assert "hello world" in world.run("run", "hello").err
-    source = Repo(world.path("lib/source"))
-    source.commit({"text": "from a commit\n"})
+    world.write("lib/source/text", "from a directory\n")
     make = script("mkdir /out", "cp /source/text /out/lib", inputs={"/source": "pipe::source"}, outputs={"o": "/out"})
-    module(world, "lib", LIB, plot({"make": make}, {"lib": "pipe:make:o"}, {"source": "ingest:git:source:HEAD"}))
+    module(world, "lib", LIB, plot({"make": make}, {"lib": "pipe:make:o"}, {"source": "ingest:dir:source"}))
     add = script("mkdir /out", "echo more > /out/more", outputs={"o": {"from": "/out", "packtype": "tar"}})
     module(world, "more", MORE, plot({"add": add}, {"more": "pipe:add:o"}))
     inputs = {"lib": f"catalog:{LIB}:v1:lib", "more": f"candidate:{MORE}:v1:more"}
@@ -93,10 +91,11 @@ def test_who_has_the_catalog_has_all_of_it(published: Published, world: World) -
     world.root_workspace()
     shutil.copytree(published.world.path(".warpforge/catalogs/test"), world.path(".warpforge/catalogs/test"))
     world.write("plot.wf", plot({"use": script("cat /app/app", inputs={"/app": f"catalog:{APP}:v1:app"})}))
-    assert "from a commit\nuse | more" in world.run("run", "plot.wf").err
-    # the commit is on no mirror: its repository stays with who published, and the library comes as it was built
-    said = world.run("--json", "replay", APP, MORE).all("verdict")
-    assert [(one["ref"], one["verdict"]) for one in said] == [(f"{APP}:v1:app", "same"), (f"{MORE}:v1:more", "same")]
+    assert "from a directory\nuse | more" in world.run("run", "plot.wf").err
+    said = world.run("--json", "replay", "--all").all("verdict")
+    assert {one["ref"]: one["verdict"] for one in said} == dict.fromkeys(
+        (f"{APP}:v1:app", f"{LIB}:v1:lib", f"{MORE}:v1:more"), "same"
+    )
     found = {one["ware"]: one for one in world.run("--json", "explain", f"{APP}:v1:app").all("provenance")}
     app, *others = found.values()
     assert app["replays"][0]["ref"] == f"{APP}:v1:app" and published.address in app["mirrors"]

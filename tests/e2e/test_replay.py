@@ -75,6 +75,17 @@ def test_what_is_nowhere_is_made_by_its_own_replay(released: World) -> None:
     assert released.run("--json", "replay", APP).one("verdict")["verdict"] == "same"
 
 
+def test_one_that_fails_keeps_no_other_from_its_turn(released: World) -> None:
+    none = WareId.parse("ztar:CirUPyZjdVayH6rPYcf63sBhTF3gVnfKeE7DeW1JPYjK")
+    publish(released, {"lib": none}, library("exit 3"), "a.org/a")
+    (released.path(".warpforge/catalogs/test/a.org/b") / "_releases").mkdir(parents=True)
+    released.write(".warpforge/catalogs/test/a.org/b/_module.json", {"catalogmodule.v1": {"name": "a.org/c"}})
+    failed = released.fail("replay", "--all")
+    said = {one["ref"]: one["verdict"] for one in failed.all("verdict")}
+    assert said == {"a.org/a:v1:lib": "failed", f"{APP}:v1:app": "same", f"{LIB}:v1:lib": "same"}
+    assert "a.org/b is passed over" in failed.out
+
+
 def test_a_difference_is_named_by_its_files(box_world: World) -> None:
     step = library("echo same > /out/stays", "cat /proc/sys/kernel/random/uuid > /out/changes")
     module(box_world, "lib", LIB, step)
@@ -88,9 +99,9 @@ def test_a_difference_is_named_by_its_files(box_world: World) -> None:
     assert box_world.run("--json", "run", "lib").all("plotresults")[-1]["lib"] == verdict["published"]
 
 
-def publish(world: World, items: dict[str, WareId], document: dict[str, Any] | None) -> None:
+def publish(world: World, items: dict[str, WareId], document: dict[str, Any] | None, module: str = LIB) -> None:
     catalog = Catalog(world.path(".warpforge/catalogs/test"))
-    with edit(catalog, LIB) as changed:
+    with edit(catalog, module) as changed:
         import json
 
         text = json.dumps(document).encode() if document else b""

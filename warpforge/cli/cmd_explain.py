@@ -99,7 +99,8 @@ def _facts(one: Known) -> Iterator[str]:
     yield from (f"from {ingest}" for ingest in one.ingests)
     yield from (f"part {part} at {path} from {address}" for path, part, address in one.parts)
     yield from (f"mirror {mirror}" for mirror in one.mirrors)
-    if not (one.replays or one.executions or one.ingests or one.parts or one.mirrors):
+    yield from (f"its release says {key}: {value}" for key, value in one.said)
+    if not (one.said or one.replays or one.executions or one.ingests or one.parts or one.mirrors):
         yield "nobody here knows where it comes from"
 
 

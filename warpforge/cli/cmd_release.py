@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @FORCE
 @click.option("--freeze", is_flag=True, help="Put the wares that ingests gave in their place.")
 @click.option("--duals", is_flag=True, help="Also say which tree a ware has whose id does not cover all of it.")
+@click.option("--sizes", is_flag=True, help="Also say how large the packed wares are, for who is offline.")
 @click.option("--extended", is_flag=True, help="Also write what readers of the original's schema refuse.")
 @click.option("--metadata", "-m", multiple=True, metavar="K=V", help="More to say of the release; may be repeated.")
 @click.pass_context

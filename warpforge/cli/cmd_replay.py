@@ -81,14 +81,19 @@ def replay(
                 document = keeping.document(module, release, found)
                 if document is not None:
                     _keep(common, engine, catalog, document, signers, publish=publish)
-            for verdict in found:
-                verdicts.append(verdict)
-                _show(common, verdict)
+            verdicts += found
+            _show(common, found)
     bad = [verdict for verdict in verdicts if verdict.verdict not in GOOD]
     if bad:
         names = ", ".join(f"{verdict.ref} {verdict.verdict}" for verdict in bad)
         code = "ware-mismatch" if any(verdict.verdict == "differs" for verdict in bad) else "formula-execution-failed"
         raise Failed(code, f"{len(bad)} of {len(verdicts)} items are not what was published: {names}", reason="replay")
+    if replayer.broken:
+        raise replayer.broken[0]
+    same = sum(verdict.verdict == "same" for verdict in verdicts)
+    if not common.json:
+        rest = "" if same == len(verdicts) else ", the others have no replay"
+        common.note(f"{same} of {len(verdicts)} items are what was published{rest}")
 
 
 def _keep(
@@ -185,12 +190,17 @@ def _opened(common: Common, *, force: bool, offline: bool, jobs: int | None) -> 
     return Engine(find_stack(settings.cwd, settings.home), make_reporter(common), options)
 
 
-def _show(common: Common, verdict: Verdict) -> None:
-    if common.json:
-        print(to_json({"verdict": verdict.to_serial()}), flush=True)
-        return
-    common.result(printable(f"{verdict.verdict:<10}{verdict.ref}  {verdict.published}"))
-    if verdict.made is not None and verdict.made != verdict.published:
-        common.result(f"          it gave {verdict.made}")
-    for line in verdict.why:
-        common.result(printable(f"          {line}"))
+def _show(common: Common, verdicts: list[Verdict]) -> None:
+    """The verdicts of one release; what is to be said of several is said once."""
+    said: tuple[str, ...] = ()
+    for verdict in verdicts:
+        if common.json:
+            print(to_json({"verdict": verdict.to_serial()}), flush=True)
+            continue
+        common.result(printable(f"{verdict.verdict:<10}{verdict.ref}  {verdict.published}"))
+        if verdict.made is not None and verdict.made != verdict.published:
+            common.result(f"          it gave {verdict.made}")
+        lines = [line for why in verdict.why for line in why.splitlines()]
+        for line in lines if verdict.why != said else []:
+            common.result(printable(f"          {line}"))
+        said = verdict.why

@@ -22,6 +22,7 @@ from warpforge.model.atoms import CatalogRef, WarehouseAddr, WareId
 from warpforge.model.ident import formula_id
 from warpforge.model.plot import Plot, PlotResults
 from warpforge.model.run import RunRecord
+from warpforge.plan.refs import wares
 from warpforge.sandbox.owner import find_owner
 from warpforge.store.store import Store
 from warpforge.workspace.find import Stack
@@ -247,9 +248,21 @@ class Engine:
         return self.pinner.pinned[ref]
 
     def replay(self, plot: Plot, where: Where, then: Mapping[CatalogRef, WareId]) -> PlotResults:
-        """Run a plot of a catalog. ``then``: what references stood for, where that is not what they stand for now."""
+        """Run a plot of a catalog. ``then``: what references stood for, where that is not what they stand for now.
+
+        When it fails, what still ran of it is stopped, and another may be run after it.
+        """
         with self.store.use(), self._chronicle.plot(where) as told:
-            results = self._run(plot, where, then)
+            if self._options.offline and not then:
+                from warpforge.engine.offline import check_plot_offline
+
+                check_plot_offline(self, plot, where, self._options.jobs, remake=self._options.remake)
+            try:
+                results = self._run(plot, where, then)
+            except WarpforgeError:
+                if not self._stuck:
+                    self.__dict__.pop("_cancel", None)
+                raise
             told.append(results)
         return results
 
@@ -274,6 +287,7 @@ class Engine:
         from warpforge.plan.plan import Plan
 
         pins = self.pinner.pins(plot, where.base, then)
+        self.pinner.belong(where.plot, wares(plot))
         self.store.need(pins.values())
         plan = Plan(plot, pins)
         with self._running() as running:

@@ -19,6 +19,7 @@ from warpforge.model.ident import formula_id
 from warpforge.model.plot import Plot, PlotBasis, PlotResults
 from warpforge.plan.foresee import FETCH, HIT, REPLAY, RUN, WAITS, Foreseen, critical_path, foresee, in_order, makespan
 from warpforge.plan.plan import FormulaTask, Plan, RepackTask, Result, Source, StepPath
+from warpforge.plan.refs import wares
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
@@ -113,9 +114,14 @@ class Forecaster:
             pinner.to_come.add(where.plot)
         return self._tell(plan, seen, where)
 
+    def forecast_plot(self, plot: Plot, where: Where) -> Forecast:
+        """What running a plot would do that is nobody's module. Errors: those of pinning it."""
+        return self._tell(*self.foresee(plot, where), where)
+
     def foresee(self, plot: Plot, where: Where) -> tuple[Plan, dict[StepPath, Foreseen]]:
         """How far a plot gets from what is known already. Errors: those of pinning it."""
         plan = Plan(plot, self._engine.pinner.pins(plot, where.base))
+        self._engine.pinner.belong(where.plot, wares(plot))
         return plan, foresee(plan, lambda task: self._recall(task, where), self._repack)
 
     def _forecast_formula(self, target: Target) -> Forecast:
@@ -259,7 +265,7 @@ class Forecaster:
     def _find(self, ware: WareId, said: PlotBasis) -> WareForecast:
         from warpforge.mirror.protocol import shown
 
-        found = WareForecast(str(ware), _spell(said), NOWHERE)
+        found = WareForecast(str(ware), _spell(said), NOWHERE, self._stated_size(said))
         addresses = self._engine.mirrors(ware)
         if not self._ask and addresses:
             found.state, found.source = MIRROR, shown(addresses[0])
@@ -267,7 +273,8 @@ class Forecaster:
         for address in addresses:
             size, is_there = self._size(ware, address)
             if is_there:
-                found.state, found.source, found.bytes = MIRROR, shown(address), size
+                found.state, found.source = MIRROR, shown(address)
+                found.bytes = found.bytes if size is None else size
                 return found
         if isinstance(said, CatalogRef):
             self._find_replay(said, found)
@@ -286,6 +293,11 @@ class Forecaster:
                 return size_of(stream), True
         except WarpforgeError:
             return None, False
+
+    def _stated_size(self, said: PlotBasis) -> int | None:
+        """What the release that names a ware says of its size."""
+        pin = self._engine.lookup.find(said) if isinstance(said, CatalogRef) else None
+        return pin.release.size(pin.ref.item) if pin else None
 
     def _find_replay(self, ref: CatalogRef, found: WareForecast) -> None:
         pin = self._engine.lookup.find(ref)

@@ -83,6 +83,11 @@ class Pinner:
             if refused:
                 raise refusal(refused)
 
+    def belong(self, module: str, wares: Iterable[WareId]) -> None:
+        """A module's plot takes these by their ids: its mirrors may have them."""
+        for ware in wares if module else ():
+            self._modules.setdefault(ware, {})[module] = None
+
     def modules(self, ware: WareId) -> list[str]:
         """The modules by which a ware was named so far."""
         return [*self._modules.get(ware, ())]

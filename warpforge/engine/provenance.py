@@ -55,7 +55,10 @@ class Replayable(NamedTuple):
 
 
 class Known(NamedTuple):
-    """All that is known of one ware. ``parts``: path, id and address of what it was put together from."""
+    """All that is known of one ware. ``parts``: path, id and address of what it was put together from.
+
+    ``said``: what the releases that name it say in their metadata, where no replay says more.
+    """
 
     ware: WareId
     here: bool
@@ -65,6 +68,7 @@ class Known(NamedTuple):
     ingests: tuple[str, ...]
     parts: tuple[tuple[str, str, str], ...]
     mirrors: tuple[str, ...]
+    said: tuple[tuple[str, str], ...] = ()
 
     @property
     def inputs(self) -> list[WareId]:
@@ -83,6 +87,7 @@ class Known(NamedTuple):
             "ingests": [*self.ingests],
             "parts": [{"path": path, "part": part, "from": address} for path, part, address in self.parts],
             "mirrors": [*self.mirrors],
+            "said": dict(self.said),
         }
 
 
@@ -159,6 +164,7 @@ class Provenance:
             tuple(dict.fromkeys(self._ingests(ware))),
             tuple(self._engine.store.origins.find(ware)),
             tuple(dict.fromkeys(map(shown, addresses))),
+            tuple(_said(release for _, _, release in named if release.replay is None)),
         )
 
     def used_by(self, ware: WareId) -> Iterator[Use]:
@@ -212,6 +218,11 @@ class Provenance:
                 origin = entry.origins.get(port, "")
                 if spelled == f"ware:{ware}" and origin.startswith("ingest:"):
                     yield f"{origin} ({entry.document})"
+
+
+def _said(releases: Iterable[Release]) -> Iterator[tuple[str, str]]:
+    for release in releases:
+        yield from release.metadata.items()
 
 
 def _execution(entry: RunEntry) -> Execution:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from warpforge.catalog.edit import edit
 from warpforge.errors import Failed, Invalid, Missing
 from warpforge.model.atoms import Candidate, CatalogRef, WareId
-from warpforge.model.catalog import Release
+from warpforge.model.catalog import SIZE, Release
 from warpforge.model.findings import ROOT, invalid_document
 from warpforge.model.plot import Plot, PlotResults
 from warpforge.plan.refs import refs
@@ -32,12 +32,14 @@ class How(NamedTuple):
 
     ``force``: replace a release that says something else. ``metadata`` is written beside the replay's id.
     ``duals``: also say in ``ztar.ITEM`` which tree a ware has whose own id does not cover all of it.
+    ``sizes``: also say in ``size.ITEM`` how many bytes it has when it is packed, for whoever lacks it and is offline.
     """
 
     freeze: bool = False
     extended: bool = False
     force: bool = False
     duals: bool = False
+    sizes: bool = False
     metadata: Mapping[str, str] = {}
 
 
@@ -146,9 +148,22 @@ class Releaser:
         known = {item: self._engine.store.duals.get(ware) for item, ware in items.items()}
         return {f"ztar.{item}": dual for item, dual in known.items() if dual is not None}
 
+    def _sizes(self, items: Mapping[str, WareId]) -> dict[str, str]:
+        """How large the packed wares are here."""
+        if not self._how.sizes:
+            return {}
+        warehouse = self._engine.store.warehouse
+        paths = {item: warehouse.find(ware) for item, ware in items.items()}
+        return {f"{SIZE}.{item}": str(path.stat().st_size) for item, path in paths.items() if path is not None}
+
     def _write(self, module: str, name: str, items: dict[str, WareId], replay: Plot) -> Released:
         with edit(self._catalog, module) as changed:
-            metadata = {**self._how.metadata, **self._duals(items), "replay": changed.put_replay(replay)}
+            metadata = {
+                **self._how.metadata,
+                **self._duals(items),
+                **self._sizes(items),
+                "replay": changed.put_replay(replay),
+            }
             made = Release(name, items, metadata)
             known = changed.release(name)
             if known is not None and known != made and not self._how.force:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.engine.events import Notice, Reporter
 from warpforge.engine.job import Where
-from warpforge.errors import WarpforgeError
+from warpforge.errors import Missing, WarpforgeError
 from warpforge.model.atoms import WareId
 from warpforge.model.plot import Plot, PlotResults
 from warpforge.plan.refs import wares
@@ -63,7 +63,11 @@ class Remaker:
         self._open: dict[WareId, frozenset[WareId]] = {}  # what is being made, and what its replay takes
 
     def remake(self, ware: WareId) -> str:
-        """Make a ware from the first replay that gives it; says which. Empty when none does."""
+        """Make a ware from the first replay that gives it; says which. Empty when none gives it.
+
+        Errors: ``missing``, because of the last error, where all that might were tried and at least one failed.
+        """
+        failed: WarpforgeError | None = None
         for replay in self.replays(ware):
             if not self._begin(ware, replay):
                 continue
@@ -74,6 +78,7 @@ class Remaker:
                 if error.code == "warpforge-error-interrupted":
                     raise
                 self._reporter.tell(Notice("warning", f"{replay} failed: {error.chain()[-1].message}"))
+                failed = Missing("missing", f"{ware} is nowhere to be had, and {replay} failed", cause=error)
                 continue
             finally:
                 with self._lock:
@@ -82,6 +87,8 @@ class Remaker:
                 return str(replay)
             made = ", ".join(map(str, results.results.values())) or "nothing"
             self._reporter.tell(Notice("warning", f"{replay} gave {made} instead of {ware}"))
+        if failed is not None:
+            raise failed
         return ""
 
     def replays(self, ware: WareId) -> Iterator[Replay]:

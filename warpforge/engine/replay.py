@@ -61,6 +61,7 @@ class Replayer:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.broken: list[WarpforgeError] = []
 
     def wanted(self, wanted: Wanted) -> list[tuple[Catalog, str, Release]]:
         """The releases that are meant, nearest catalog first; one that a nearer catalog has is not repeated.
@@ -82,10 +83,16 @@ class Replayer:
         return [*found.values()]
 
     def every(self) -> Iterator[tuple[Catalog, str, Release]]:
-        """Every release that has a replay, by module."""
+        """Every release that has a replay, by module. One that cannot be read is told of, and kept in ``broken``."""
         modules = {module: None for catalog in self._engine.lookup.catalogs() for module in catalog.modules()}
         for module in modules:
-            yield from (one for one in self.wanted(Wanted(module)) if one[2].replay is not None)
+            try:
+                found = self.wanted(Wanted(module))
+            except WarpforgeError as error:
+                self._engine.tell("warning", f"{module} is passed over: {error.message}")
+                self.broken.append(error)
+                continue
+            yield from (one for one in found if one[2].replay is not None)
 
     def replay(self, catalog: Catalog, module: str, release: Release, item: str = "") -> list[Verdict]:
         """Build one release again; a verdict for each item, or only for one."""

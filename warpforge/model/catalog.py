@@ -14,6 +14,7 @@ from .atoms import WarehouseAddr, WareId
 
 HAZARD: Final = "hazard"
 DUAL: Final = "ztar"  # as a packtype, and before an item's name in a release's metadata
+SIZE: Final = "size"  # before an item's name in a release's metadata
 
 
 class CatalogModule(msgspec.Struct, frozen=True):
@@ -49,6 +50,11 @@ class Release(msgspec.Struct, frozen=True):
         """The dual id (``ztar:...``) that an item's ware must have, if the release says so."""
         found = self.metadata.get(f"{DUAL}.{item}", "").removeprefix(f"{DUAL}:")
         return f"{DUAL}:{found}" if found else None
+
+    def size(self, item: str) -> int | None:
+        """How many bytes an item has when it is packed, about, if the release says so."""
+        found = self.metadata.get(f"{SIZE}.{item}", "")
+        return int(found) if found.isascii() and found.isdigit() else None
 
     def to_serial(self) -> dict[str, Any]:
         return {
