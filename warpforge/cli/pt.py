@@ -20,6 +20,7 @@ LAZY: Final[dict[str, tuple[str, str]]] = {
     "ps": ("warpforge.cli.pt_ps:ps", "List the jobs that run here, their steps, containers and services."),
     "run": ("warpforge.cli.pt_run:run", "Run modules and templates as a job."),
     "secrets": ("warpforge.cli.pt_stored:secrets", "Set and list secrets, encrypted at rest."),
+    "serve": ("warpforge.cli.pt_serve:serve", "Start templates by schedules and by what happens in the repository."),
     "services": ("warpforge.cli.pt_ps:services", "The services of the jobs that run here."),
     "show": ("warpforge.cli.pt_show:show", "Show modules: parameters, defaults, what they expand to."),
     "stop": ("warpforge.cli.pt_stop:stop", "Stop a service, a container, a step, or a job."),
