@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from warpforge.catalog.html.publish import Published, Publisher
 from warpforge.catalog.html.site import Site
 from warpforge.catalog.keys import PrivateKey
 from warpforge.catalog.snapshot import PAYLOAD_TYPE, Snapshot
+from warpforge.catalog.tree import Catalog
 from warpforge.catalog.verdicts import PAYLOAD, keep_verdicts
 from warpforge.errors import Unable
 from warpforge.mirror.protocol import ca_path, shown
@@ -43,7 +45,8 @@ class Pages:
         )
 
     def publish(self, out: Path | None = None, state: str = "state.json") -> Published:
-        publisher = Publisher(self.site, self.catalog, out or self.out, [self.kept], self.base / state)
+        opened = partial(Catalog, self.catalog.path)
+        publisher = Publisher(self.site, opened, out or self.out, [self.kept], self.base / state)
         return publisher.publish(lambda function, chunks: map(function, chunks), lambda what, done, total: None)
 
     def read(self, page: str) -> str:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pytest
 from support.browser import read_file, walk
-from support.published import APP, EVIL, LIB, fill
+from support.published import APP, EVIL, LIB, WARE, fill
 from support.world import WARPFORGE, World
 
+from warpforge.catalog.edit import edit
 from warpforge.catalog.tree import Catalog
+from warpforge.model.atoms import CatalogRef
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,25 @@ def test_what_is_not_there_and_what_is_outside(served: tuple[str, Path]) -> None
         assert answer.headers["Content-Type"] == "text/css; charset=utf-8"
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(f"{address}/_domains/")
+
+
+def test_what_nobody_signed_has_no_page_where_signatures_are_needed(world: World) -> None:
+    world.root_workspace()
+    path = world.path(".warpforge/catalogs/test")
+    path.mkdir(parents=True)
+    fill(Catalog(path))
+    world.run("catalog", "key", "new", "key")
+    world.run("catalog", "-n", "test", "sign", "--key", "key")
+    world.run("catalog", "-n", "test", "trust", "add", "key.pub")
+    world.run("catalog", "-n", "test", "generate-html", "-o", "site")
+    assert "signed by 1 trusted key" in world.path("site/index.html").read_text()
+    with edit(Catalog(path), "c.org/new") as module:
+        module.put_item(CatalogRef("c.org/new", "v1", "x"), WARE)
+    failed = world.fail("catalog", "-n", "test", "generate-html", "-o", "site")
+    assert "c.org/new" in failed.error["message"] and not world.path("site/c.org").exists()
+    (path / "_snapshots" / "head.json").unlink()
+    assert world.fail("catalog", "-n", "test", "generate-html", "-o", "other").code == "catalog-invalid"
+    assert not world.path("other").exists()
 
 
 def test_what_cannot_be_shown_fails_the_command_at_its_end(world: World) -> None:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -106,7 +107,8 @@ def _publish(
 ) -> tuple[Path, Published]:
     from warpforge.catalog.html.publish import Publisher
     from warpforge.catalog.html.site import Site
-    from warpforge.engine.catalogs import trusts
+    from warpforge.catalog.snapshot import Snapshots
+    from warpforge.engine.catalogs import find_believer, open_catalog, trusts
     from warpforge.engine.verdicts import PLACE
     from warpforge.fsx.spread import spread
     from warpforge.mirror.protocol import ca_path, shown
@@ -117,7 +119,10 @@ def _publish(
     site = Site(catalog.name, url_prefix or None, download_url or "", shown, ca_path, *whose)
     internals = dict.fromkeys(workspace.internal for workspace in stack)
     state = stack.root.internal / "pages" / f"{blake2b(os.fsencode(directory), digest_size=12).hexdigest()}.json"
-    publisher = Publisher(site, catalog, directory, [internal / PLACE for internal in internals], state)
+    opened = partial(open_catalog, stack, catalog.path)
+    if (believer := find_believer(stack, catalog.path, common.note)) is not None:
+        believer.believe(Snapshots(catalog.path))  # what cannot be believed at all has no pages
+    publisher = Publisher(site, opened, directory, [internal / PLACE for internal in internals], state)
     count = jobs or len(os.sched_getaffinity(0))
 
     def several(function: Callable[[Any], Any], chunks: Any) -> Iterator[Any]:

@@ -13,8 +13,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from warpforge.catalog.snapshot import Snapshots
 from warpforge.catalog.tree import Catalog
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef
@@ -41,16 +42,14 @@ from .site import (
 )
 from .standing import read_standing
 from .state import State, load_state, maker, save_state
-from .survey import Survey, survey
+from .survey import Survey, Surveyor
 from .writing import Pages
-
-if TYPE_CHECKING:
-    from warpforge.catalog.keys import PublicKey
 
 CHUNK: Final = 25  # modules
 
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 Progress = Callable[[str, int, int], None]
+Open = Callable[[], Catalog]
 Uses = dict[str, tuple[Use, ...]]
 
 
@@ -65,11 +64,15 @@ class Published(NamedTuple):
 
 
 class Publisher:
-    """``output``: the site's directory; ``kept``: directories of verdicts; ``state``: the file of its state."""
+    """``opened``: gives the catalog, as it may be believed, in other processes, too.
 
-    def __init__(self, site: Site, catalog: Catalog, output: Path, kept: Sequence[Path], state: Path) -> None:
+    ``output``: the site's directory; ``kept``: directories of verdicts; ``state``: the file of its state.
+    """
+
+    def __init__(self, site: Site, opened: Open, output: Path, kept: Sequence[Path], state: Path) -> None:
         self._site = site
-        self._catalog = catalog
+        self._open = opened
+        self._catalog = opened()
         self._output = output
         self._kept = (*kept,)
         self._state_file = state
@@ -108,9 +111,9 @@ class Publisher:
         return Published(len(shown), releases, pages.count + len(shown) + releases, pages.written, faults)
 
     def _survey(self, spread: Spread, names: list[str], state: State, progress: Progress) -> list[Survey]:
-        known, site = state.surveys, self._site
+        known, seed = state.surveys, self._seed()
         chunks = [
-            (self._catalog.path, part, self._kept, site.keys, {name: known[name] for name in part if name in known})
+            (self._site, self._open, part, self._kept, seed, {name: known[name] for name in part if name in known})
             for part in _parts(names)
         ]
         found: list[Survey] = []
@@ -121,6 +124,13 @@ class Publisher:
             if not one.fault and not can_have_pages(one.name):
                 one.fault = "a part of its name is the name of a page, so it has none"
         return found
+
+    def _seed(self) -> bytes:
+        """What changes what is believed of the catalog, beside its files: who is, and what they signed last."""
+        if not self._site.keys:
+            return b""
+        head = Snapshots(self._catalog.path).head_data()
+        return blake2b(repr((self._site.keys, self._site.threshold, head)).encode(), digest_size=15).digest()
 
     def _digests(self, surveys: Iterable[Survey], uses: Uses, wares: Uses) -> Iterator[tuple[str, str]]:
         """For each module that can be shown, all that its pages depend on."""
@@ -155,7 +165,7 @@ class Publisher:
                 by_module.setdefault(key.split(":")[1], {})[key] = found
         for part in _parts(names):
             mine = {key: found for name in part for key, found in by_module.get(name, {}).items()}
-            yield self._site, self._catalog.path, self._output, part, {**mine, **wares}, self._kept
+            yield self._site, self._open, self._output, part, {**mine, **wares}, self._kept
 
     def _rest(self, pages: Pages, shown: list[Survey], gone: list[str]) -> None:
         site = self._site
@@ -176,20 +186,20 @@ class Publisher:
 
 
 def survey_chunk(
-    work: tuple[Path, Sequence[str], Sequence[Path], Sequence[PublicKey], dict[str, Survey]],
+    work: tuple[Site, Open, Sequence[str], Sequence[Path], bytes, dict[str, Survey]],
 ) -> list[Survey]:
     """Some modules, looked at."""
-    path, names, kept, keys, known = work
-    catalog = Catalog(path)
-    return [survey(catalog, name, kept, keys, known.get(name)) for name in names]
+    site, opened, names, kept, seed, known = work
+    surveyor = Surveyor(opened(), kept, site.keys, seed)
+    return [surveyor.survey(name, known.get(name)) for name in names]
 
 
 def render_chunk(
-    work: tuple[Site, Path, Path, Sequence[str], Uses, Sequence[Path]],
+    work: tuple[Site, Open, Path, Sequence[str], Uses, Sequence[Path]],
 ) -> list[tuple[str, int, list[str]]]:
     """The pages of some modules, written: for each module how many had changed, and what is wrong."""
-    site, path, output, names, uses, kept = work
-    reader = Reader(site, Catalog(path), uses, kept)
+    site, opened, output, names, uses, kept = work
+    reader = Reader(site, opened(), uses, kept)
     pages = Pages(output)
     found = []
     for name in names:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from warpforge.catalog.keys import PublicKey
 
 DESCRIPTIONS: Final = ("description", "summary", "about")  # keys of metadata, the first that is there
+
+LONGEST: Final = 200  # characters of what a module says of itself
 
 
 class Survey(msgspec.Struct):
@@ -42,33 +44,46 @@ class Survey(msgspec.Struct):
     fault: str = ""
 
 
-def survey(
-    catalog: Catalog, name: str, kept: Sequence[Path], keys: Sequence[PublicKey], known: Survey | None
-) -> Survey:
-    """Look at one module; what was known of it holds when its files say the same. One that is wrong has a fault."""
-    digest = _digest(catalog.path, name, kept, keys)
-    if known is not None and known.digest == digest and not known.fault:
-        return known
-    try:
-        module = catalog.module(name)
+class Surveyor(NamedTuple):
+    """``kept``: directories of verdicts in workspaces; ``keys``: whose signatures count; ``seed``: what else changes
+    what is believed of the catalog.
+    """
+
+    catalog: Catalog
+    kept: Sequence[Path]
+    keys: Sequence[PublicKey]
+    seed: bytes
+
+    def survey(self, name: str, known: Survey | None) -> Survey:
+        """Look at one module; what was known holds when its files say the same. One that is wrong has a fault."""
+        digest = _digest(self.catalog.path, name, self.kept, self.seed)
+        if known is not None and known.digest == digest and not known.fault:
+            return known
+        try:
+            module = self.catalog.module(name)
+        except WarpforgeError as error:
+            return Survey(name, digest, fault=error.message)
         if module is None:
             return Survey(name, digest, fault="it went away while the pages were made")
-    except WarpforgeError as error:
-        return Survey(name, digest, fault=error.message)
-    newest = [*reversed(module.releases)]  # they are listed as they were published
-    try:
-        latest = catalog.release(module, newest[0]) if newest else None
-    except WarpforgeError:
-        latest, digest = None, ""  # its page says what is wrong with it; the next time it is looked at again
-    about = described(module.metadata) or (described(latest.metadata) if latest else "")
-    takes = dict(_takes(catalog, module, newest))
-    has_hazard = latest is not None and latest.hazard is not None
-    word = None
-    if latest is not None:
-        places = (catalog.path, *kept)
-        words = read_words(places, keys, name, latest, module.releases[latest.name])
-        word = worst(map(telling, words.values()))
-    return Survey(name, digest, newest[0] if newest else "", len(newest), about[:200], has_hazard, word, takes)
+        return self._survey(module, digest)
+
+    def _survey(self, module: CatalogModule, digest: str) -> Survey:
+        newest = [*reversed(module.releases)]  # they are listed as they were published
+        found = Survey(module.name, digest, newest[0] if newest else "", len(newest))
+        found.about = described(module.metadata)[:LONGEST]
+        found.takes = dict(_takes(self.catalog, module, newest))
+        try:
+            latest = self.catalog.release(module, newest[0]) if newest else None
+        except WarpforgeError:
+            found.digest = ""  # its page says what is wrong with it; the next time it is looked at again
+            return found
+        if latest is not None:
+            places = (self.catalog.path, *self.kept)
+            words = read_words(places, self.keys, module.name, latest, module.releases[latest.name])
+            found.word = worst(map(telling, words.values()))
+            found.hazard = latest.hazard is not None
+            found.about = found.about or described(latest.metadata)[:LONGEST]
+        return found
 
 
 def described(metadata: Mapping[str, str]) -> str:
@@ -100,9 +115,9 @@ def taken(plot: Plot) -> list[str]:
     return [*dict.fromkeys(names + [f"ware:{basis}" for basis in bases if isinstance(basis, WareId)])]
 
 
-def _digest(top: Path, module: str, kept: Iterable[Path], keys: Iterable[PublicKey]) -> str:
+def _digest(top: Path, module: str, kept: Iterable[Path], seed: bytes) -> str:
     """The module's document names each release by its hash, and a release its replay: nothing more need be read."""
-    digest = blake2b(b"".join(key.raw for key in keys), digest_size=15)
+    digest = blake2b(seed, digest_size=15)
     for name in (MODULE_FILE, MIRRORS_FILE):
         _add(digest, top / module / name)
     for directory in (top, *kept):
