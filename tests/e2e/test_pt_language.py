@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from support.world import World
 
 FILE = """\
@@ -43,6 +45,13 @@ def test_check_says_all_and_where(world: World) -> None:
     ]
     assert (both.exit, both.code) == (2, "module-invalid")
     assert (world.pt("check", "/").exit, world.pt("check", "none.yml").exit) == (3, 3)
+
+
+def test_the_example_of_the_documentation_is_right(world: World) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "polytope.md").read_text()
+    world.write("polytope.yml", text.split("```yaml\n")[1].split("```")[0])
+    checked = world.pt("check")
+    assert (checked.exit, checked.err) == (0, "")
 
 
 def test_show_tells_what_a_module_takes_and_comes_down_to(world: World) -> None:

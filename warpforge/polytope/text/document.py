@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple, NoReturn
 
-from warpforge.errors import Invalid
+from warpforge.errors import Invalid, Unable
 from warpforge.polytope.issues import LIMIT, PARSE, SCAFFOLD, Issue, refuse
 from warpforge.polytope.nouns import Place, Value, Way
 
@@ -94,13 +95,20 @@ def load_document(data: bytes, name: str) -> Document:
             from warpforge.polytope.text.json import read_json
 
             return read_json(text, name)
-        from warpforge.polytope.text.yaml import read_yaml
-
+        read_yaml = _yaml_reader()
         return read_yaml(text, name)
     except Invalid as error:
         if error.reason == PARSE and (found := find_placeholder(text)):
             refuse_placeholder(name, *found, because=error.message)
         raise
+
+
+def _yaml_reader() -> Callable[[str, str], Document]:
+    try:
+        from warpforge.polytope.text.yaml import read_yaml
+    except ImportError as error:
+        raise Unable("syscall", "YAML needs the extra polytope: pip install 'warpforge[polytope]'") from error
+    return read_yaml
 
 
 def refuse_placeholder(name: str, placeholder: str, line: int, column: int, *, because: str = "") -> NoReturn:
