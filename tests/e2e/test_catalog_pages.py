@@ -117,6 +117,8 @@ def test_what_cannot_be_shown_fails_the_command_at_its_end(world: World) -> None
     fill(Catalog(path))
     release = path / LIB / "_releases" / "v1.9.json"
     release.write_bytes(release.read_bytes().replace(b"deletes", b"keeps"))
+    path.joinpath("_html").symlink_to(world.root)
+    assert world.fail("catalog", "-n", "test", "generate-html").code == "io"
     failed = world.fail("catalog", "-n", "test", "generate-html", "-o", "site")
     assert failed.exit == 2 and failed.code == "catalog-invalid" and "v1.9" in failed.error["message"]
     assert failed.one("published")["path"] == str(world.path("site")) and world.path("site/index.html").is_file()

@@ -15,7 +15,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.catalogs import NAME, chosen_catalog, here
-from warpforge.errors import Invalid
+from warpforge.errors import Invalid, Unable
 
 if TYPE_CHECKING:
     from warpforge.catalog.html.publish import Published
@@ -114,6 +114,8 @@ def _publish(
     from warpforge.mirror.protocol import ca_path, shown
 
     directory = Path(os.path.abspath(common.settings.cwd / output)) if output else catalog.path / "_html"
+    if not output and directory.is_symlink():  # a catalog that came from elsewhere must not say where we write
+        raise Unable("io", f"{directory} is a link: name the directory that you mean with --output", path=directory)
     trust = trusts(stack.root).get(catalog.name)
     whose = (tuple(trust.public_keys()), trust.threshold) if trust else ((), 1)
     site = Site(catalog.name, url_prefix or None, download_url or "", shown, ca_path, *whose)
