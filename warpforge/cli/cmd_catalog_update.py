@@ -63,6 +63,8 @@ def update(common: Common, context: click.Context, names: tuple[str, ...], name:
             show_update(common, done)
         except WarpforgeError as error:
             failures.append(_told(error, one))
+            if sources is DEFAULTS and one not in known:
+                common.note(f'a workspace without it has {{"catalogs.v1": {{}}}} in .warpforge/config/{CONFIG}')
     if failures:
         for failure in failures[:-1]:
             common.note(printable(f"{failure.message}: {failure.chain()[-1].message}"))

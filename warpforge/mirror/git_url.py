@@ -16,6 +16,7 @@ _INNER: Final = frozenset(("https", "ssh"))  # that a submodule may name
 _HOST: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?\.?\Z|[0-9A-Fa-f:.]+\Z")
 _USER: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*\Z")
 _SCP: Final = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^@/:]+):(?P<path>[^/:].*|/.*)\Z")
+_WANTED: Final = "a repository is https://..., user@host:path or a path from the top"
 
 
 class Unsafe(ValueError):
@@ -65,8 +66,12 @@ def parse_git_remote(text: str) -> GitUrl:
     if "://" in text:
         return parse_git_url(text)
     if not text or not text.isprintable() or text.startswith("-"):
-        raise Unsafe("not an address")
-    return _checked(GitUrl("file", "", text)) if text.startswith("/") else _scp(text)
+        raise Unsafe(_WANTED)
+    if text.startswith("/"):
+        return _checked(GitUrl("file", "", text))
+    if _SCP.match(text) is None:
+        raise Unsafe(_WANTED)
+    return _scp(text)
 
 
 def find_submodule(base: GitUrl, text: str) -> GitUrl:
