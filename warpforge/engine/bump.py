@@ -23,12 +23,11 @@ if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
     from warpforge.engine.forecast import Forecaster
     from warpforge.engine.job import Where
+    from warpforge.model.catalog import Release
     from warpforge.model.plot import Plot
     from warpforge.plan.foresee import Foreseen
     from warpforge.plan.plan import StepPath
     from warpforge.workspace.targets import Target
-
-HAZARD: Final = "hazard"  # the metadata key
 
 
 class PassedOver(msgspec.Struct):
@@ -116,7 +115,7 @@ class Bumper:
         ware = str(now.ware) if now else ""
         proposed = RefBump(ref=str(ref), ware=ware, places=["/plot.v1" + place for place in places])
         if now is not None:
-            proposed.hazard = now.release.metadata.get(HAZARD, "")
+            proposed.hazard = _hazard_of(now.release)
         wanted = self._only.get(ref.module, "")
         if wanted:
             self._choose(proposed, ref._replace(release=wanted))
@@ -132,7 +131,7 @@ class Bumper:
 
     def _choose(self, proposed: RefBump, ref: CatalogRef) -> bool:
         found = self._engine.lookup.find(ref)
-        hazard = found.release.metadata.get(HAZARD, "") if found else ""
+        hazard = _hazard_of(found.release) if found else ""
         if found is None or (hazard and not self._only.get(ref.module)):
             proposed.passed_over.append(PassedOver(ref.release, f"hazard: {hazard}" if hazard else f"no {ref.item}"))
             return False
@@ -154,6 +153,11 @@ class Bumper:
         order = [path for path, _ in in_order(dict.fromkeys(after, 0.0), {path: plan.needs(path) for path in after})]
         again = [path for path in order if after[path].results is None and _differs(after[path], before.get(path))]
         return [StepBump("/".join(path), "run" if after[path].formula else "waits") for path in again], len(after)
+
+
+def _hazard_of(release: Release) -> str:
+    """Why a release is marked as hazardous; empty when it is not."""
+    return "" if release.hazard is None else release.hazard or "no reason is given"
 
 
 def _differs(after: Foreseen, before: Foreseen | None) -> bool:
