@@ -40,7 +40,7 @@ def quickstart(common: Common, name: str) -> None:
         except OSError as error:
             raise store_error(error, f"cannot write {file}") from error
     common.note(f"Wrote {MODULE} and {PLOT} for the module {module.name}.")
-    common.note("Its root file system comes from a catalog: see `warpforge catalog ls`, and `warpforge status`.")
+    common.note("Its root file system comes from a catalog: see `warpforge catalog ls --refs`, and `warpforge status`.")
     common.note(f"Run it with `warpforge run`; then edit the script in {PLOT}.")
 
 
