@@ -98,6 +98,8 @@ def test_what_was_verified_needs_no_catalog_and_no_ware(released: World, world: 
     key = released.run("catalog", "key", "show", "key.pub").out.splitlines()[0]
     said = world.run("--json", "attest", "--verify", str(released.path("app.dsse")), "--key", key).one("attested")
     assert not said["inCatalog"] and not said["here"]
+    world.run("catalog", "trust", "add", "-n", "theirs", key)
+    world.run("attest", "--verify", str(released.path("app.dsse")), "--trusted", "theirs")
 
 
 Deed = Callable[[Any], object]
@@ -148,6 +150,7 @@ def test_who_did_not_sign_is_not_believed(released: World) -> None:
     released.write("forged.dsse", forged)
     assert released.fail("attest", "--verify", "forged.dsse", "--key", "key.pub").code == "signature-invalid"
     assert released.fail("attest", "--verify", "app.dsse").code == "invalid-argument"
+    assert released.fail("attest", "--verify", "app.dsse", "--trusted", "test").code == "missing"
     released.run("attest", "-o", "bare.json", f"{APP}:v1")
     assert released.fail("attest", "--verify", "bare.json", "--key", "key.pub").code == "signature-invalid"
     released.run("attest", "--verify", "bare.json", "--unsigned")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.signing import KEYS, THRESHOLD, sign, verified
+from warpforge.cli.signing import Believed, believing, sign, verified
 
 if TYPE_CHECKING:
     from warpforge.engine.attest import Attester
@@ -28,9 +28,8 @@ FORMS: Final = ("slsa", "spdx")
 @click.option("--sign", "keys", multiple=True, metavar="KEY", help="Sign it with this key; may be repeated.")
 @click.option("--output", "-o", metavar="FILE", help="Where it goes, instead of standard output.")
 @click.option("--verify", is_flag=True, help="Instead verify FILE, with no network.")
-@KEYS
-@THRESHOLD
 @click.option("--unsigned", is_flag=True, help="--verify: also take what nobody signed.")
+@believing
 @pass_common
 def attest(
     common: Common,
@@ -38,8 +37,7 @@ def attest(
     form: str,
     keys: tuple[str, ...],
     output: str | None,
-    trusted: tuple[str, ...],
-    threshold: int,
+    believed: Believed,
     *,
     packed: bool,
     verify: bool,
@@ -50,16 +48,16 @@ def attest(
     slsa: provenance as SLSA v1 defines it, an in-toto statement. spdx: a bill of materials (SPDX 2.3); signed, it is
     an in-toto statement, too. Signed with --sign it is a DSSE envelope. The same facts give the same bytes.
 
-    --verify FILE: the signatures, by the keys named with --key; that the statement fits what it says itself; that the
+    --verify FILE: the signatures, by the keys that are named; that the statement fits what it says itself; that the
     catalogs here say the same of the release, if they have it; and every ware of it that is here, read whole.
     """
     if verify:
         if keys or output or packed:
             refuse_argument("--verify writes nothing: --sign, --output and --sha256 are for making")
-        _verify(common, ref, trusted, threshold, unsigned=unsigned)
+        _verify(common, ref, believed, unsigned=unsigned)
         return
-    if trusted or unsigned:
-        refuse_argument("--key and --unsigned are for --verify")
+    if believed or unsigned:
+        refuse_argument("--key, --trusted and --unsigned are for --verify")
     facts = _facts(common, ref, packed=packed)
     _write(common, facts, form, keys, output)
 
@@ -105,13 +103,13 @@ def _write(common: Common, facts: Facts, form: str, keys: tuple[str, ...], outpu
         print(to_json({"attestation": line}))
 
 
-def _verify(common: Common, path: str, trusted: tuple[str, ...], threshold: int, *, unsigned: bool) -> None:
+def _verify(common: Common, path: str, believed: Believed, *, unsigned: bool) -> None:
     from warpforge.cli.cmd_ware import opened
     from warpforge.engine.attest import Attester
     from warpforge.model.attestation import MEDIA_TYPE
     from warpforge.model.attested import read_attested
 
-    payload, ids = verified(path, MEDIA_TYPE, trusted, threshold, unsigned=unsigned)
+    payload, ids = verified(common, path, MEDIA_TYPE, believed, unsigned=unsigned)
     attested = read_attested(payload, path)
     with opened(common) as engine, engine.store.use():
         attester = Attester(engine)

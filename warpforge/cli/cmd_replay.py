@@ -9,8 +9,8 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.conduct import conducted
-from warpforge.cli.signing import KEYS, THRESHOLD, verified
-from warpforge.errors import Failed, Invalid
+from warpforge.cli.signing import Believed, believing, verified
+from warpforge.errors import Failed, Invalid, WarpforgeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,8 +32,7 @@ GOOD: Final = ("same", "no-replay")
 @click.option("--publish", is_flag=True, help="Keep the verdicts in the catalog, too, for all who read it.")
 @click.option("--sign", "keys", multiple=True, metavar="KEY", help="Sign the verdicts with this key; may be repeated.")
 @click.option("--verify", metavar="FILE", help="Instead verify a signed verdict file.")
-@KEYS
-@THRESHOLD
+@believing
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @conducted
@@ -49,8 +48,7 @@ def replay(
     jobs: int | None,
     keys: tuple[str, ...],
     verify: str | None,
-    trusted: tuple[str, ...],
-    threshold: int,
+    believed: Believed,
 ) -> None:
     """Build releases again from their replays, and compare with what was published.
 
@@ -63,12 +61,12 @@ def replay(
     from warpforge.engine.replay import Replayer
 
     if verify is not None:
-        _verify(common, verify, trusted, threshold)
+        _verify(common, verify, believed)
         return
     if not refs and not every:
         refuse_argument("what? Name MODULE[:RELEASE[:ITEM]], or say --all")
-    if trusted:
-        refuse_argument("--key is for --verify; --sign takes the key that signs")
+    if believed:
+        refuse_argument("--key and --trusted are for --verify; --sign takes the key that signs")
     if memo and (publish or keys):
         refuse_argument("--memo builds nothing again: there is nothing to --publish or to --sign")
     signers = [load_private(key) for key in keys]
@@ -77,19 +75,23 @@ def replay(
         replayer = Replayer(engine)
         for catalog, module, release, item in _meant(replayer, refs, every=every):
             found = replayer.replay(catalog, module, release, item)
-            if not memo:
-                document = keeping.document(module, release, found)
-                if document is not None:
-                    _keep(common, engine, catalog, document, signers, publish=publish)
+            document = None if memo else keeping.document(module, release, found)
+            if document is not None:
+                _keep(common, engine, catalog, document, signers, publish=publish)
             verdicts += found
             _show(common, found)
+    _conclude(common, verdicts, replayer.broken)
+
+
+def _conclude(common: Common, verdicts: list[Verdict], broken: list[WarpforgeError]) -> None:
+    """How it was in all. Errors: ``ware-mismatch``, ``formula-execution-failed`` (replay); those of what is broken."""
     bad = [verdict for verdict in verdicts if verdict.verdict not in GOOD]
     if bad:
         names = ", ".join(f"{verdict.ref} {verdict.verdict}" for verdict in bad)
         code = "ware-mismatch" if any(verdict.verdict == "differs" for verdict in bad) else "formula-execution-failed"
         raise Failed(code, f"{len(bad)} of {len(verdicts)} items are not what was published: {names}", reason="replay")
-    if replayer.broken:
-        raise replayer.broken[0]
+    if broken:
+        raise broken[0]
     same = sum(verdict.verdict == "same" for verdict in verdicts)
     if not common.json:
         rest = "" if same == len(verdicts) else ", the others have no replay"
@@ -121,13 +123,13 @@ def _keep(
         common.note(printable(f"signed: {path}"))
 
 
-def _verify(common: Common, path: str, trusted: tuple[str, ...], threshold: int) -> None:
+def _verify(common: Common, path: str, believed: Believed) -> None:
     """What a signed file says, and whether the release is here in the form that it speaks of."""
     from warpforge.catalog.verdicts import PAYLOAD
     from warpforge.cli.cmd_ware import opened
     from warpforge.model.serial import load_verdicts
 
-    payload, ids = verified(path, PAYLOAD, trusted, threshold)
+    payload, ids = verified(common, path, PAYLOAD, believed)
     said = load_verdicts(payload, path).noun
     with opened(common) as engine:
         known = _known(engine, said)

@@ -1,23 +1,68 @@
-"""Signing and verifying files, as every command does it: ``--sign KEY``, ``--key KEY``, ``--threshold K``."""
+"""Signing and verifying files, as every command does it: ``--sign KEY``, and who counts for ``--verify``."""
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from warpforge.cli.app import refuse_argument
+from warpforge.cli.app import Common, refuse_argument
+from warpforge.errors import Missing
 
-KEYS: Final = click.option(
-    "--key", "trusted", multiple=True, metavar="KEY", help="--verify: whose signature counts; may be repeated."
-)
-THRESHOLD: Final = click.option(
-    "--threshold",
-    type=click.IntRange(min=1),
-    default=1,
-    metavar="K",
-    help="--verify: so many of the keys must have signed; default: 1.",
-)
+if TYPE_CHECKING:
+    from warpforge.catalog.keys import PublicKey
+
+
+class Believed(NamedTuple):
+    """Whose signature counts: ``keys`` as they were named, or those that ``catalog`` is trusted by here.
+
+    ``threshold``: so many must have signed; None for one, or as many as that catalog needs.
+    """
+
+    keys: tuple[str, ...] = ()
+    catalog: str | None = None
+    threshold: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.keys or self.catalog)
+
+    def resolve(self, common: Common) -> tuple[list[PublicKey], int]:
+        """The keys, and how many of them. Errors: ``missing``, ``key-invalid``."""
+        from warpforge.catalog.keys import any_public
+
+        found = [any_public(key) for key in self.keys]
+        if self.catalog is None:
+            return found, self.threshold or 1
+        from warpforge.cli.catalogs import here
+        from warpforge.engine.catalogs import trusts
+
+        trust = trusts(here(common).root).get(self.catalog)
+        if trust is None:
+            raise Missing(
+                "missing", f"the catalog {self.catalog} is trusted by no keys here: see `warpforge catalog trust`"
+            )
+        return [*trust.public_keys(), *found], self.threshold or trust.threshold
+
+
+def believing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of a command that verifies; it is called with ``believed``."""
+    options = [
+        click.option("--key", "key_names", multiple=True, metavar="KEY", help="--verify: whose signature counts."),
+        click.option("--trusted", metavar="CATALOG", help="--verify: the keys that this catalog is trusted by here."),
+        click.option(
+            "--threshold", type=click.IntRange(min=1), metavar="K", help="--verify: how many of them must have signed."
+        ),
+    ]
+
+    def call(*args: Any, key_names: tuple[str, ...], trusted: str | None, threshold: int | None, **named: Any) -> Any:
+        return command(*args, believed=Believed(key_names, trusted, threshold), **named)
+
+    call.__doc__ = command.__doc__
+    call.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(options):
+        call = option(call)
+    return call
 
 
 def sign(keys: tuple[str, ...], payload_type: str, payload: bytes) -> tuple[bytes, list[str]]:
@@ -35,22 +80,22 @@ def sign(keys: tuple[str, ...], payload_type: str, payload: bytes) -> tuple[byte
 
 
 def verified(
-    path: str, payload_type: str, trusted: tuple[str, ...], threshold: int, *, unsigned: bool = False
+    common: Common, path: str, payload_type: str, believed: Believed, *, unsigned: bool = False
 ) -> tuple[bytes, list[str]]:
     """What a file holds, and the ids of the keys that signed it, of those that count.
 
-    ``unsigned``: the bare payload is taken, too. Errors: ``missing``, ``signature-invalid``, ``key-invalid``.
+    ``unsigned``: the bare payload is taken, too, when nobody is believed. Errors: ``missing``, ``signature-invalid``,
+    ``key-invalid``.
     """
     from warpforge.catalog.envelope import load_envelope
-    from warpforge.catalog.keys import any_public
     from warpforge.cli.files import read_document
 
     data = read_document(path)
-    if unsigned and not trusted:
+    if unsigned and not believed:
         return (load_envelope(data, path).payload if b'"payloadType"' in data else data), []
-    if not trusted:
-        refuse_argument("whose signature counts? Name keys with --key (a file, or ed25519:...)")
-    keys = [any_public(key) for key in trusted]
+    if not believed:
+        refuse_argument("whose signature counts? Name keys with --key (a file, or ed25519:...), or --trusted CATALOG")
+    keys, threshold = believed.resolve(common)
     envelope = load_envelope(data, path)
     payload = envelope.verify(keys, threshold, payload_type)
     return payload, sorted(key.id for key in envelope.signers(keys))
