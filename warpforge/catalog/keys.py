@@ -161,9 +161,12 @@ def _read(path: str, *, private: bool) -> bytes:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise _formless(f"{path} is not a file with a key")
+            data = file.read(_LARGEST)
+            if private and b"PUBLIC KEY" in data:
+                raise _formless(f"{path} is a public key: what signs is the private one, without {PUBLIC}")
             if private and (status.st_mode & 0o077 or status.st_uid not in (0, os.geteuid())):
                 raise _readable(path, status)
-            return file.read(_LARGEST)
+            return data
     except (FileNotFoundError, NotADirectoryError) as error:
         raise Missing("missing", f"there is no key at {path}", cause=error, path=path) from error
     except OSError as error:

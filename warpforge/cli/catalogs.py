@@ -63,3 +63,9 @@ def chosen_catalog(context: click.Context, stack: Stack, name: str | None, *, ma
         return init_catalog(directory, DEFAULT)
     known = ", ".join(sorted(p.name for p in stack.root.catalogs())) or "none"
     raise Missing("missing", f"there is no catalog {wanted} (there is: {known}); make it with catalog init", path=path)
+
+
+def mind_signature(common: Common, catalog: Catalog) -> None:
+    """Tell whoever changed a signed catalog what is left to be done."""
+    if not common.json and (catalog.path / "_snapshots" / "head.json").exists():
+        common.note(f"the catalog {catalog.name} is signed: others believe this once it is signed again (catalog sign)")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from warpforge.cli.app import Command, Common, Group, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_forced
+from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_forced, mind_signature
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.model.atoms import CatalogRef, WarehouseAddr, WareId
 
@@ -202,6 +202,7 @@ def _say(common: Common, chosen: Catalog, ref: CatalogRef, ware: WareId) -> None
         print(to_json({"added": {"ref": str(ref), "ware": str(ware), "catalog": chosen.name}}))
     else:
         common.note(f"{ref} is {ware} in the catalog {chosen.name}")
+        mind_signature(common, chosen)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import click
 import msgspec
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument
-from warpforge.cli.catalogs import NAME, chosen_catalog, here
+from warpforge.cli.catalogs import NAME, chosen_catalog, here, mind_signature
 from warpforge.errors import Missing
 from warpforge.model.catalog import HAZARD
 from warpforge.model.names import parse_module_name
@@ -38,4 +38,5 @@ def hazard(
             raise Missing("catalog-missing-entry", f"the catalog {catalog.name} has no {release}", catalogRef=release)
         metadata = {key: value for key, value in known.metadata.items() if key != HAZARD}
         changed.put_release(msgspec.structs.replace(known, metadata={**metadata, **({HAZARD: text} if text else {})}))
+    mind_signature(common, catalog)
     common.note(printable(f"{release} is marked as hazardous: {text}" if text else f"{release} is no hazard any more"))

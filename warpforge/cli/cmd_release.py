@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument, to_json
-from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, is_forced
+from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, is_forced, mind_signature
 from warpforge.model.names import is_release_name
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def release(
         catalog = chosen_catalog(context, engine.stack, name)
         for made in Releaser(engine, catalog, wanted).release(target, release_name):
             _show(common, made, catalog.name)
+    mind_signature(common, catalog)
 
 
 def _metadata(pairs: tuple[str, ...]) -> dict[str, str]:
