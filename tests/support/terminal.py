@@ -12,6 +12,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pyte
@@ -22,10 +23,17 @@ SECONDS = 90
 
 
 class Terminal:
-    """``warpforge ARGS`` on a screen of so many columns and rows. Everything else goes through ``screen``."""
+    """``warpforge ARGS``, or another program's, on a screen of so many columns and rows. Everything else goes through
+    ``screen``."""
 
     def __init__(
-        self, world: World, *args: str, columns: int = 80, rows: int = 24, env: Mapping[str, str] | None = None
+        self,
+        world: World,
+        *args: str,
+        columns: int = 80,
+        rows: int = 24,
+        env: Mapping[str, str] | None = None,
+        program: Path = WARPFORGE,
     ) -> None:
         self.screen: Any = pyte.HistoryScreen(columns, rows, history=10_000)
         self._stream: Any = pyte.ByteStream(self.screen)
@@ -33,7 +41,7 @@ class Terminal:
         self._fd, slave = pty.openpty()
         self._size(columns, rows)
         self._process = subprocess.Popen(
-            [str(WARPFORGE), *args],
+            [str(program), *args],
             cwd=world.root,
             env=world.environment({"TERM": "xterm-256color", **(env or {})}),
             stdin=slave,

@@ -50,14 +50,14 @@ class JobBoard:
     def picture(self, width: int, height: int) -> list[Row]:
         """At most ``height`` rows, the most important ones first."""
         with self._lock:
-            rows = [self._head()]
+            rows = [self._head(width)]
             services = [self._service(service, width) for service in self.job.services.values()]
             steps = [self._step(step, width) for step in self._shown()]
         room = height - len(rows)
         kept = _fit(services, max(1, room // 2) if len(services) + len(steps) > room else len(services), "services")
         return (rows + kept + _fit(steps, room - len(kept), "steps"))[:height]
 
-    def _head(self) -> Row:
+    def _head(self, width: int) -> Row:
         job = self.job
         row: Row = [
             (job.id, "bold"),
@@ -68,7 +68,8 @@ class JobBoard:
         for state in ("running", "starting", "queued", "success", "failed", "canceled"):
             number = sum(step.state == state for step in work)
             if number:
-                row.append((f"  {number} {state}", MARKS[state][1]))
+                mark, style = MARKS[state]
+                row.append((f"  {number} {state}" if width >= WIDE else f" {mark}{number}", style))
         return row
 
     def _service(self, service: ServiceSummary, width: int) -> Row:

@@ -12,7 +12,8 @@ from typing import Final
 
 import msgspec
 
-from warpforge.errors import Invalid, Missing, WarpforgeError
+from warpforge.errors import Invalid, Missing, WarpforgeError, store_error
+from warpforge.fsx.atomic import make_dirs
 from warpforge.polytope.code.evaluator import Evaluator, Scope
 from warpforge.polytope.expand import Call
 from warpforge.polytope.library import Library
@@ -49,6 +50,10 @@ class Watching:
         self._begin = begin
         self._tell = tell
         has_events = any(on.events for trigger in self.triggers for on in trigger.on)
+        try:
+            make_dirs(state)
+        except OSError as error:
+            raise store_error(error, state) from error
         self._repository = find_repository(library.directory) if has_events else ""
 
     def run(self) -> None:
