@@ -9,7 +9,7 @@ from support.both import in_both
 from support.boxes import Yard, hold_box
 
 from warpforge.sandbox.kernel import CLONE_NEWNS, CLONE_NEWUSER, mount, unshare
-from warpforge.sandbox.sources import write_file
+from warpforge.sandbox.identity import write_file
 
 pytestmark = in_both
 

@@ -30,6 +30,7 @@ _NUMBERS: Final = {
     "open_tree": (428, 428),
     "move_mount": (429, 429),
     "pidfd_open": (434, 434),
+    "pidfd_send_signal": (424, 424),
 }
 _COLUMN: Final = 1 if os.uname().machine in ("aarch64", "arm64") else 0
 

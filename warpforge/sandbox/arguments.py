@@ -9,16 +9,24 @@ if TYPE_CHECKING:
 SHM_BYTES = 64 << 20  # as runc's default
 
 
-def make_bwrap_arguments(order: Order, env: dict[bytes, bytes], root: bytes, seccomp_fd: int) -> list[bytes]:
+def make_bwrap_arguments(
+    order: Order, env: dict[bytes, bytes], root: bytes, seccomp_fd: int, userns_fd: int = -1
+) -> list[bytes]:
     """bwrap's options, without the program and the command; they go through ``--args``, out of sight of ``ps``.
 
     The pid namespace, /proc and /dev are there already: see ``init`` and ``devices``.
-    ``root``: where the box's root can be named.
+    ``root``: where the box's root can be named. ``userns_fd``: a user namespace with the uids of a box that has many.
     """
-    arguments = [b"--unshare-user", b"--unshare-ipc", b"--unshare-uts", b"--unshare-cgroup-try", b"--disable-userns"]
-    if not order.network:
+    arguments = [b"--unshare-ipc", b"--unshare-uts", b"--unshare-cgroup-try"]
+    if userns_fd < 0:
+        arguments += [b"--unshare-user", b"--disable-userns", b"--uid", b"%d" % order.uid, b"--gid", b"%d" % order.gid]
+    else:
+        arguments += [b"--userns", b"%d" % userns_fd]
+    if not (order.network or order.berth):
         arguments.append(b"--unshare-net")
-    arguments += [b"--uid", b"%d" % order.uid, b"--gid", b"%d" % order.gid, b"--cap-drop", b"ALL"]
+    arguments += [b"--cap-drop", b"ALL"]
+    for name in order.capabilities:
+        arguments += [b"--cap-add", name]
     if not order.terminal:  # else the watcher made a session for it, whose terminal is nobody else's
         arguments.append(b"--new-session")
     arguments += [b"--die-with-parent", b"--hostname", order.hostname]

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Final
 
 from warpforge.errors import store_error
+from warpforge.sandbox.berth import Berth
 from warpforge.sandbox.cgroup import Group, Place, find_places, make_group, sweep
 from warpforge.sandbox.client import ZygoteClient
 from warpforge.sandbox.failures import missing_program
@@ -29,6 +30,7 @@ _CERTIFICATES: Final = (
 )
 
 _zygote = ZygoteClient()
+ask_zygote = _zygote.ask
 
 
 class Backend:
@@ -91,6 +93,7 @@ class Backend:
         on_gather: OnGather | None = None,
         cancel: Cancel | None = None,
         seat: Seat | None = None,
+        berth: Berth | None = None,
     ) -> Outcome:
         """As ``Sandbox.run``."""
         program = self.find_program()
@@ -104,9 +107,10 @@ class Backend:
         stays = spec.keep or bool(spec.layers)
         group = self._make_group(spec)
         limits = name_limits(spec, group)
-        session = Session(spec, self.name, on_output, on_gather, limits=limits, owner=self.owner, seat=seat)
+        session = Session(spec, self.name, on_output, on_gather, limits=limits, owner=self.owner, seat=seat, berth=berth)
         try:
             order = make_order(spec, work, self.owner, program, self.name, group, overlay=self._overlay)
+            order.berth = berth is not None
             order.terminal = seat is not None and seat.is_terminal
             order.seccomp, order.early_filter = self.make_filters()
             _zygote.ask(NO_WORK if stays else work, group.directories, session.helper_descriptors)
@@ -175,6 +179,13 @@ def make_order(
         keep_failed=bool(spec.keep_failed),
         layers=bool(spec.layers),
         terminal=False,
+        berth=False,
+        user=spec.user,
+        groups=(),
+        uids=spec.ids.uids if spec.ids else (),
+        gids=spec.ids.gids if spec.ids else (),
+        capabilities=tuple(name.encode() for name in spec.capabilities),
+        program_path=b"",
         umask=spec.umask,
         cpus=spec.cpus,
         aslr=spec.aslr,

@@ -6,15 +6,14 @@ from _json import encode_basestring  # the public module costs milliseconds
 
 from warpforge.sandbox.arguments import SHM_BYTES
 from warpforge.sandbox.devices import DEV_BYTES
+from warpforge.sandbox.identity import make_inner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from warpforge.sandbox.ids import Lines
     from warpforge.sandbox.wire import Order
 
 _RLIMITS = {0: "CPU", 1: "FSIZE", 2: "DATA", 3: "STACK", 4: "CORE", 6: "NPROC", 7: "NOFILE", 8: "MEMLOCK", 9: "AS"}
-_NO_CAPABILITIES: dict[str, list[str]] = {
-    name: [] for name in ("bounding", "effective", "inheritable", "permitted", "ambient")
-}
 _PLAIN = ["nosuid", "nodev"]
 
 
@@ -27,11 +26,16 @@ def make_bundle(order: Order, env: dict[bytes, bytes], root: bytes, init_pid: in
         "ociVersion": "1.0.2",
         "process": {
             "terminal": False,
-            "user": {"uid": order.uid, "gid": order.gid, "umask": order.umask},
+            "user": {
+                "uid": order.uid,
+                "gid": order.gid,
+                "umask": order.umask,
+                "additionalGids": [*order.groups],
+            },
             "args": [_text(argument) for argument in order.argv],
             "env": [_text(name + b"=" + value) for name, value in sorted(env.items())],
             "cwd": _text(order.cwd),
-            "capabilities": _NO_CAPABILITIES,
+            "capabilities": _list_capabilities(order),
             "rlimits": [
                 {"type": f"RLIMIT_{_RLIMITS[number]}", "soft": soft, "hard": hard}
                 for number, soft, hard in order.rlimits
@@ -42,8 +46,8 @@ def make_bundle(order: Order, env: dict[bytes, bytes], root: bytes, init_pid: in
         "hostname": _text(order.hostname),
         "mounts": _MOUNTS,
         "linux": {
-            "uidMappings": [{"containerID": 0, "hostID": 0, "size": 1}],
-            "gidMappings": [{"containerID": 0, "hostID": 0, "size": 1}],
+            "uidMappings": _map(order.uids),
+            "gidMappings": _map(order.gids),
             "namespaces": [
                 {"type": "user"},
                 {"type": "mount"},
@@ -51,12 +55,23 @@ def make_bundle(order: Order, env: dict[bytes, bytes], root: bytes, init_pid: in
                 {"type": "uts"},
                 {"type": "cgroup"},
                 {"type": "pid", "path": f"/proc/{init_pid}/ns/pid"},
-                *([] if order.network else [{"type": "network"}]),
+                *([] if order.network or order.berth else [{"type": "network"}]),
             ],
             "seccomp": Raw(order.seccomp),
         },
     }
     return to_json(config).encode()
+
+
+def _list_capabilities(order: Order) -> dict[str, list[str]]:
+    """What uid 0 may do with many uids; nobody else has any."""
+    names = [] if order.uid else [_text(name) for name in order.capabilities]
+    return {"bounding": names, "effective": names, "inheritable": [], "permitted": names, "ambient": []}
+
+
+def _map(lines: Lines) -> list[dict[str, int]]:
+    inner = make_inner(lines or ((0, 0, 1),))
+    return [{"containerID": inside, "hostID": outside, "size": count} for inside, outside, count in inner]
 
 
 def _mount(destination: str, kind: str, *options: str) -> dict[str, object]:

@@ -26,5 +26,12 @@ class Bwrap(Backend):
                 "sandbox-unavailable", f"bwrap knows no uid or gid above {_HIGHEST}: choose another", reason="userinfo"
             )
 
+        if spec.ids is not None and os.uname().machine != "x86_64":
+            raise Unable(
+                "sandbox-unavailable",
+                "with bwrap boxes of many uids are made on x86_64 alone: run it with --sandbox runc",
+                reason="machine",
+            )
+
     def make_filters(self) -> tuple[bytes, bytes]:
         return make_filter(os.uname().machine), b""

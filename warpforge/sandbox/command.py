@@ -39,17 +39,17 @@ def check_sizes(strings: list[bytes]) -> None:
         raise NotExecutable("too-long", "argument list too long")
 
 
-def check_command(root_fd: int, name: bytes, search: bytes, cwd: bytes) -> None:
-    """Raise NotExecutable if executing ``name`` is bound to fail; search as execvp(3) does."""
+def check_command(root_fd: int, name: bytes, search: bytes, cwd: bytes) -> bytes:
+    """The path of ``name``, searched as execvp(3) does. Raises NotExecutable if executing it is bound to fail."""
     if b"/" in name:
         _check_file(root_fd, _absolute(name, cwd))
-        return
+        return name
     refused: NotExecutable | None = None
     for directory in search.split(b":"):
         path = _absolute((directory or b".") + b"/" + name, cwd)
         try:
             _check_file(root_fd, path)
-            return
+            return path
         except NotExecutable as error:
             if error.reason == "format":
                 raise

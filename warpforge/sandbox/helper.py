@@ -7,6 +7,7 @@ pid namespaces with watcher and init · back-end · wait for the end or the life
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
 import time
@@ -18,7 +19,9 @@ from warpforge.sandbox.cgroup import find_exceeded
 from warpforge.sandbox.command import NotExecutable, check_command, check_sizes
 from warpforge.sandbox.disk import DiskWatch
 from warpforge.sandbox.gather import NotGathered, find_output, read_output
+from warpforge.sandbox.identity import become, make_inner, map_one
 from warpforge.sandbox.kernel import (
+    CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWUSER,
     MS_PRIVATE,
@@ -27,14 +30,16 @@ from warpforge.sandbox.kernel import (
     join_session_keyring,
     mount,
     prctl,
+    setns,
     unmount,
     unshare,
 )
 from warpforge.sandbox.launch import LAUNCHES
 from warpforge.sandbox.mounts import MountFailed, Root
+from warpforge.sandbox.outside import Outside, run_mapper, send_rights
 from warpforge.sandbox.people import Impossible, find_person
 from warpforge.sandbox.place import Refused
-from warpforge.sandbox.sources import bind_sources, open_files, write_file
+from warpforge.sandbox.sources import bind_sources, open_files
 from warpforge.sandbox.watch import TROUBLE, Watched, start
 from warpforge.sandbox.wire import Order
 
@@ -74,8 +79,7 @@ class Helper:
     """One run."""
 
     def __init__(self, descriptors: list[int], guards: tuple[int, int]) -> None:
-        self._channel, self._out, self._err, self._trees, *rest = descriptors
-        self._in = rest[0] if rest else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        self._channel, self._out, self._err, self._trees, *self._rest = descriptors
         self._guards = guards
         self._frames = wire.Frames()
         self._step = "order"
@@ -85,6 +89,7 @@ class Helper:
         self._work = -1  # the work directory, once we stand in it
         self._failed = False
         self._entry = -1
+        self._about: tuple[bytes, ...] = ()  # of the command: its ids, its home
         self.kept = False
 
     def serve(self) -> None:
@@ -93,6 +98,8 @@ class Helper:
         if found is None:
             return
         order = wire.parse_order(found[1])
+        self._berth = [self._rest.pop(-2), self._rest.pop()] if order.berth else []
+        self._in = self._rest[0] if self._rest else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         last = b""
         try:
             self._run(order)
@@ -143,7 +150,7 @@ class Helper:
         if succeeded:
             self._step = "gather"
             self._gather(order, root)
-        if any(kind == "host-rw" for _, kind, _, _ in order.mounts):
+        if any(kind in ("host-rw", "volume") for _, kind, _, _ in order.mounts):
             root.strip()  # or its stubs would stay in a directory of the host
 
     def _build(self, order: Order) -> Root:
@@ -163,10 +170,12 @@ class Helper:
             self._step = "source"
             sources, self._idmapped = bind_sources(order, opened)
             self._step = "uid"
-            _become(*order.owner)
+            become(*order.owner)
         self._step = "user-namespace"
         join_session_keyring()
-        _make_namespaces()
+        if self._berth:
+            _join(*self._berth)
+        _make_namespaces(order)
         if order.owner is None:
             self._step = "source"
             sources, self._idmapped = bind_sources(order, opened)
@@ -179,11 +188,15 @@ class Helper:
         """Steps 6 to 8; True when there is something to gather."""
         self._step = "start"
         person = find_person(root.fd, order)
-        order.uid, order.gid = person.uid, person.gid
+        order.uid, order.gid, order.groups = person.uid, person.gid, person.groups
+        ids = b" ".join(b"%d" % number for number in (person.uid, person.gid, *person.groups))
+        self._about = (ids, person.home)
+        if order.uids:
+            self._give_output(person.uid, person.gid)
         env = person.variables() | dict(order.env)
         try:
             check_sizes([*order.argv, *(name + b"=" + value for name, value in env.items())])
-            check_command(root.fd, order.argv[0], env.get(b"PATH", b""), order.cwd)
+            order.program_path = check_command(root.fd, order.argv[0], env.get(b"PATH", b""), order.cwd)
         except NotExecutable as error:
             self._failed = True
             self._close_output()
@@ -206,6 +219,14 @@ class Helper:
         self._tell_exit(code, end.signal, end.reason if not stopped else "", end.text, stopped, seconds)
         return not stopped and not end.reason and (code == 0 or order.gather_failed)
 
+    def _give_output(self, uid: int, gid: int) -> None:
+        """Or the action could not open its /dev/stdout; what is no pipe of the engine's stays whose it is."""
+        for fd in (self._in, self._out, self._err):
+            try:
+                os.fchown(fd, uid, gid)
+            except OSError:
+                pass
+
     def _tell_exit(self, code: int, signal: int, reason: str, text: str, stopped: str, seconds: float) -> None:
         self._tell(wire.fields(wire.EXIT, code, signal, reason, text, stopped, f"{seconds:.6f}"))
 
@@ -227,30 +248,62 @@ class Helper:
     def _wait(self, watched: Watched, order: Order) -> str:
         """Wait for the watcher's end, or bring it about; returns why: "", "time", "disk", "cancelled", "orphaned"."""
         stopped = ""
-        if self._frames.pending:  # KILL, come together with the order
-            stopped = "cancelled"
-            watched.kill()
+        if self._frames.pending:  # KILL, or a signal, come together with the order
+            stopped = self._obey(watched)
+            if stopped:
+                watched.kill()
         until = time.monotonic() + order.deadline if order.deadline else None
         disk = DiskWatch(order.disk, often=bool(order.cgroups))
         poll = select.poll()
         lifelines = (self._channel, *self._guards)
-        for fd in (watched.pidfd, *lifelines):
+        for fd in (watched.pidfd, *lifelines, *watched.news):
             poll.register(fd, select.POLLIN)
         while True:
             left = None if stopped else min(disk.pause, until - time.monotonic() if until else disk.pause)
             ready = {fd for fd, _ in poll.poll(left and max(0.0, left) * 1000)}
+            for fd in ready.intersection(watched.news):
+                poll.unregister(fd)
+                self._tell_started(watched)
+                ready.discard(fd)
+                if not ready:
+                    ready.add(-1)
             if watched.pidfd in ready:
                 return stopped or ("disk" if disk.has_passed() else "")
             if not stopped:
                 if not ready:
                     late = until is not None and time.monotonic() >= until
                     stopped = "time" if late else "disk" if disk.is_over() else find_exceeded(order)
-                else:
-                    stopped = "cancelled" if self._channel in ready else "orphaned"
+                elif ready.intersection(self._guards):
+                    stopped = "orphaned"
+                elif self._channel in ready:
+                    data = os.read(self._channel, 1 << 16)
+                    self._frames.feed(data)
+                    stopped = self._obey(watched) if data else "cancelled"
                 if stopped:
                     watched.kill()
                     for fd in lifelines:
                         poll.unregister(fd)
+
+    def _obey(self, watched: Watched) -> str:
+        """Do what the engine says meanwhile; "cancelled" when that is to make an end."""
+        while (found := self._frames.take()) is not None:
+            kind, payload = found
+            if kind == wire.KILL:
+                return "cancelled"
+            if kind == wire.SIGNAL:
+                watched.signal(int(payload))
+        return ""
+
+    def _tell_started(self, watched: Watched) -> None:
+        """The command runs: whoever has its pidfd may give it company."""
+        if watched.hear():
+            link = _socket.socket(fileno=os.dup(self._channel))
+            try:
+                send_rights(link, wire.fields(wire.STARTED, *self._about), [watched.action])
+            except OSError:
+                pass  # nobody listens any more
+            finally:
+                link.close()
 
     def _gather(self, order: Order, root: Root) -> None:
         """Step 9. The root itself comes last, for its mounts have to go first."""
@@ -338,20 +391,24 @@ class Told:
             raise
 
 
-def _become(uid: int, gid: int) -> None:
-    os.setgroups([])
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
-    prctl(PR_SET_DUMPABLE, 1)  # else /proc/self/uid_map belongs to root
+def _join(userns_fd: int, netns_fd: int) -> None:
+    """Enter the namespaces of a berth."""
+    setns(userns_fd, CLONE_NEWUSER)
+    prctl(PR_SET_DUMPABLE, 1)  # or our own maps would not be ours to write
+    setns(netns_fd, CLONE_NEWNET)
+    for fd in (userns_fd, netns_fd):
+        os.close(fd)
 
 
-def _make_namespaces() -> None:
+def _make_namespaces(order: Order) -> None:
     """A user namespace in which our uid is 0, and a mount namespace of its own."""
     uid, gid = os.getuid(), os.getgid()
+    mapper = Outside.fork(run_mapper, ()) if order.uids else None
     unshare(CLONE_NEWUSER | CLONE_NEWNS)
-    write_file("/proc/self/setgroups", b"deny")
-    write_file("/proc/self/uid_map", b"0 %d 1" % uid)
-    write_file("/proc/self/gid_map", b"0 %d 1" % gid)
+    if mapper is None:
+        map_one(uid, gid)
+    else:
+        mapper.map(make_inner(order.uids), make_inner(order.gids))
     mount(None, b"/", None, MS_REC | MS_PRIVATE)
 
 

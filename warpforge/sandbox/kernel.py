@@ -32,8 +32,12 @@ AT_EMPTY_PATH = 0x1000
 MOVE_MOUNT_F_EMPTY_PATH = 0x4
 
 CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -79,6 +83,11 @@ def unshare(flags: int) -> None:
 def setns(fd: int, kind: int) -> None:
     """setns(2)."""
     check(libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)))
+
+
+def send_signal(pidfd: int, number: int) -> None:
+    """pidfd_send_signal(2)."""
+    syscall("pidfd_send_signal", pidfd, number, None, 0)
 
 
 def read_end(pidfd: int) -> int | None:

@@ -19,10 +19,13 @@ from warpforge.sandbox.arguments import make_bwrap_arguments
 from warpforge.sandbox.bundle import make_bundle
 from warpforge.sandbox.devices import make_devices
 from warpforge.sandbox.kernel import CLONE_NEWPID, install_filter, read_end, setns
-from warpforge.sandbox.sources import write_file
+from warpforge.sandbox.sources import make_userns
+from warpforge.sandbox.stepdown import make_program
+from warpforge.sandbox.identity import make_inner, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import NoReturn, Protocol
 
     from warpforge.sandbox.meter import Meter
@@ -46,8 +49,8 @@ if TYPE_CHECKING:
         def become(self, init_pid: int, status_fd: int) -> NoReturn:
             """Turn into the back-end. Raises OSError."""
 
-        def follow(self, pid: int, status_fd: int, meter: Meter) -> bytes:
-            """Wait for the end; the report."""
+        def follow(self, pid: int, status_fd: int, meter: Meter, started: Callable[[int], None]) -> bytes:
+            """Wait for the end; the report. ``started`` hears a pidfd of the action as soon as it runs."""
 
 
 # Any directory that every uid can reach and every root has: in the watcher's own namespace the helper's m/ lies here
@@ -57,6 +60,7 @@ ROOT = MEETING_POINT + b"/root"
 _BUNDLE = MEETING_POINT + b"/runc"
 _ID = b"box"
 _MOST_OF_A_LOG = 1 << 16
+_GLANCE = 1  # milliseconds
 
 
 class BwrapLaunch:
@@ -70,10 +74,20 @@ class BwrapLaunch:
         self.inherited: tuple[int, ...] = ()
 
     def prepare(self) -> None:
-        self._seccomp = _make_memfd("seccomp", self._order.seccomp)
-        arguments = make_bwrap_arguments(self._order, self._env, ROOT, self._seccomp)
+        order = self._order
+        self._seccomp = _make_memfd("seccomp", order.seccomp)
+        self.inherited = (self._seccomp,)
+        userns = step_down = -1
+        if order.uids:
+            userns = make_userns(make_inner(order.uids), make_inner(order.gids))
+            forbid_namespaces()
+            step_down = os.memfd_create("step-down", os.MFD_CLOEXEC)
+            os.write(step_down, make_program(order.uid, order.gid, order.groups, (step_down, userns)))
+            self.inherited += (userns, step_down)
+        self._command = _step_down(order, step_down)
+        arguments = make_bwrap_arguments(order, self._env, ROOT, self._seccomp, userns)
         self._arguments = _make_memfd("arguments", b"".join(a + b"\0" for a in arguments))
-        self.inherited = (self._seccomp, self._arguments)
+        self.inherited += (self._arguments,)
 
     def close(self) -> None:
         for fd in self.inherited:
@@ -87,10 +101,10 @@ class BwrapLaunch:
         namespace = os.open(b"/proc/%d/ns/pid" % init_pid, os.O_RDONLY | os.O_CLOEXEC)
         setns(namespace, CLONE_NEWPID)
         os.set_inheritable(status_fd, True)  # noqa: FBT003
-        words = [b"--args", b"%d" % self._arguments, b"--json-status-fd", b"%d" % status_fd, b"--", *self._order.argv]
+        words = [b"--args", b"%d" % self._arguments, b"--json-status-fd", b"%d" % status_fd, b"--", *self._command]
         os.execve(self._order.program, [self._order.program, *words], {})
 
-    def follow(self, pid: int, status_fd: int, meter: Meter) -> bytes:
+    def follow(self, pid: int, status_fd: int, meter: Meter, started: Callable[[int], None]) -> bytes:
         text = b""
         action = -1
         backend = os.pidfd_open(pid)
@@ -106,11 +120,42 @@ class BwrapLaunch:
                     poll.unregister(status_fd)
                 elif action < 0:
                     action = _open_child(text)
+                    if action >= 0 and self._order.berth and self._wait_executed(text, pid):
+                        started(action)
             elif backend in ready:
                 _, status = os.waitpid(pid, 0)
                 return _report(find_number(text, b'"exit-code":'), action, status)
             elif over := meter.look():
                 return b"limit " + over
+
+
+    def _wait_executed(self, text: bytes, backend: int) -> bool:
+        """Until the action has taken the place of the back-end's child; False when it never will."""
+        child = find_number(text, b'"child-pid":')
+        program = os.stat(b"/proc/%d/exe" % backend)
+        while True:
+            try:
+                found = os.stat(b"/proc/%d/exe" % child)
+            except OSError:
+                return False
+            if (found.st_dev, found.st_ino) != (program.st_dev, program.st_ino):
+                return True
+            select.poll().poll(_GLANCE)
+
+
+def _step_down(order: Order, fd: int) -> tuple[bytes, ...]:
+    """The command, behind the program that becomes its user where one is needed."""
+    if fd < 0:
+        return order.argv
+    return (b"/proc/self/fd/%d" % fd, order.program_path, *order.argv)
+
+
+def forbid_namespaces() -> None:
+    """There is to be one more user namespace below ours, and no other."""
+    try:
+        write_file("/proc/sys/user/max_user_namespaces", b"1")
+    except OSError:
+        pass  # not to be written here: then the profile alone refuses them
 
 
 def _open_child(text: bytes) -> int:
@@ -143,10 +188,7 @@ class RuncLaunch:
 
     def prepare(self) -> None:
         os.mkdir("m/runc", 0o700)
-        try:
-            write_file("/proc/sys/user/max_user_namespaces", b"1")  # runc's own; in it there is to be no other
-        except OSError:
-            pass  # not to be written here: then the profile alone refuses them
+        forbid_namespaces()
 
     def close(self) -> None:
         pass
@@ -167,13 +209,18 @@ class RuncLaunch:
         run = [b"run", b"--detach", b"--pid-file", b"pid", b"--bundle", b".", b"--no-new-keyring", _ID]
         os.execve(program, [program, *words, *run], {})
 
-    def follow(self, pid: int, status_fd: int, meter: Meter) -> bytes:
+    def follow(self, pid: int, status_fd: int, meter: Meter, started: Callable[[int], None]) -> bytes:
         end = _wait(pid, meter)
         if isinstance(end, bytes):
             return end
         if end:
             return find_runc_failure(_read(_BUNDLE + b"/log"), end)
-        end = _wait(int(_read(_BUNDLE + b"/pid")), meter)
+        action = int(_read(_BUNDLE + b"/pid"))
+        if self._order.berth:
+            fd = os.pidfd_open(action)
+            started(fd)
+            os.close(fd)
+        end = _wait(action, meter)
         return end if isinstance(end, bytes) else say_end(end)
 
 

@@ -23,11 +23,12 @@ class Impossible(Exception):
 class Person:
     """Ids, home, and the name if one was asked for."""
 
-    def __init__(self, uid: int, gid: int, home: bytes, name: bytes) -> None:
+    def __init__(self, uid: int, gid: int, home: bytes, name: bytes, groups: tuple[int, ...] = ()) -> None:
         self.uid = uid
         self.gid = gid
         self.home = home
         self.name = name
+        self.groups = groups
 
     def variables(self) -> dict[bytes, bytes]:
         """What the environment says of a person; the formula's own variables come before these."""
@@ -38,6 +39,8 @@ class Person:
 def find_person(root_fd: int, order: Order) -> Person:
     """The person of an order. Without a uid the name decides, without either it is uid 0. Raises Impossible."""
     users = _read_users(root_fd)
+    if order.user:
+        return _find_named(root_fd, order.user, users, order.home)
     uid, name = order.uid, order.username
     if uid < 0 and name:
         found = next((user for user in users if user[0] == name), None)
@@ -53,20 +56,45 @@ def find_person(root_fd: int, order: Order) -> Person:
     return Person(uid, max(order.gid, 0), order.home or b"/", name)
 
 
+def _find_named(root_fd: int, text: bytes, users: list[list[bytes]], home: bytes) -> Person:
+    """A person as images name one: NAME or UID, perhaps with :GROUP or :GID behind."""
+    name, _, group = text.partition(b":")
+    found = next((user for user in users if user[0] == name), None)
+    if found is None and name.isdigit():
+        found = next((user for user in users if user[2] == name), [b"", b"", name, b"0", b"", b""])
+    if found is None:
+        raise Impossible("userinfo", f"the box's /etc/passwd has no user {os.fsdecode(name)}")
+    lines = [line.split(b":") for line in _read(root_fd, b"/etc/group").split(b"\n")]
+    groups = [line for line in lines if len(line) >= 4 and line[2].isdigit()]
+    gid = int(found[3] or b"0")
+    further = tuple(int(line[2]) for line in groups if found[0] and found[0] in line[3].split(b","))
+    if group:
+        gid, further = int(group) if group.isdigit() else _find_group(group, groups), ()
+    return Person(int(found[2]), gid, home or found[5] or b"/", b"", further)
+
+
+def _find_group(name: bytes, groups: list[list[bytes]]) -> int:
+    for line in groups:
+        if line[0] == name:
+            return int(line[2])
+    raise Impossible("userinfo", f"the box's /etc/group has no group {os.fsdecode(name)}")
+
+
 def _read_users(root_fd: int) -> list[list[bytes]]:
     """The lines of /etc/passwd that are whole and have numbers for ids."""
+    users = [line.split(b":") for line in _read(root_fd, b"/etc/passwd").split(b"\n")]
+    return [user for user in users if len(user) >= 6 and user[2].isdigit() and (user[3].isdigit() or not user[3])]
+
+
+def _read(root_fd: int, path: bytes) -> bytes:
     inside = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
     try:
-        fd = openat2(root_fd, b"/etc/passwd", os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, resolve=inside)
+        fd = openat2(root_fd, path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY, resolve=inside)
     except OSError:
-        return []
+        return b""
     try:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
-            return []
-        text = os.read(fd, 1 << 20)
+        return os.read(fd, 1 << 20) if stat.S_ISREG(os.fstat(fd).st_mode) else b""
     except OSError:
-        return []
+        return b""
     finally:
         os.close(fd)
-    users = [line.split(b":") for line in text.split(b"\n")]
-    return [user for user in users if len(user) >= 6 and user[2].isdigit() and (user[3].isdigit() or not user[3])]

@@ -13,6 +13,7 @@ from warpforge.sandbox.spec import BoxSpec, Outcome
 
 if TYPE_CHECKING:
     from warpforge.fsx.tree import Content
+    from warpforge.sandbox.berth import Berth
 
 Entries = Iterator[tuple[Entry, "Content | None"]]
 OnOutput = Callable[[str, bytes], None]  # "out" or "err", what was written
@@ -103,6 +104,7 @@ class Sandbox(Protocol):
         on_gather: OnGather | None = None,
         cancel: Cancel | None = None,
         seat: Seat | None = None,
+        berth: Berth | None = None,
     ) -> Outcome:
         """Run one box; its work directory is made below ``tmp`` and gone afterwards. May be called from many threads.
 

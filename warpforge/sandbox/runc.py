@@ -18,7 +18,7 @@ class Runc(Backend):
     overhead = 32  # watcher and init; runc has a thread for many things until it has started the action
 
     def check(self, spec: BoxSpec) -> None:
-        if spec.uid or spec.gid:
+        if (spec.uid or spec.gid or spec.user) and spec.ids is None:
             raise Unable(
                 "sandbox-unavailable",
                 "with runc an action is always uid 0 and gid 0: run it with --sandbox bwrap",

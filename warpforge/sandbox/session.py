@@ -10,7 +10,9 @@ import select
 from warpforge.errors import Failed, WarpforgeError
 from warpforge.fsx.stream import receive
 from warpforge.sandbox import wire
+from warpforge.sandbox.berth import About, Berth, Resident
 from warpforge.sandbox.failures import find_exec_error, helper_died, make_backend_failure, make_failure
+from warpforge.sandbox.outside import receive_rights
 from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Seat
 from warpforge.sandbox.spec import BoxSpec, Facts, Gathered, Outcome
 from warpforge.sandbox.wire import Frames, Order
@@ -35,8 +37,13 @@ class Session:
         limits: dict[str, str],
         owner: tuple[int, int] | None,
         seat: Seat | None = None,
+        berth: Berth | None = None,
     ) -> None:
         self._spec = spec
+        self._owner = owner
+        self._berth = berth
+        self._resident: Resident | None = None
+        self._pidfd = -1  # of the command, when it has come before we know more
         self._backend = backend
         self._limits = limits
         self._on_output = on_output
@@ -60,6 +67,8 @@ class Session:
         self._helper_fds.append(write)
         if seat is not None:
             self._helper_fds.append(os.dup(seat.box_fd))
+        if berth is not None:
+            self._helper_fds += [os.dup(berth.network.userns_fd), os.dup(berth.link.netns_fd)]
         _widen(self._trees)
         self._frames = Frames()
         self._stderr = b""
@@ -113,6 +122,12 @@ class Session:
                     poll.unregister(fd)
                     self._kill("cancelled")
 
+    def _signal(self, number: int) -> None:
+        try:
+            self._channel.sendall(wire.frame(wire.SIGNAL, b"%d" % number))
+        except OSError:
+            pass  # it has just ended
+
     def _kill(self, why: str) -> None:
         if self._stopped:
             return
@@ -141,6 +156,9 @@ class Session:
         except OSError:
             pass
         self._channel.close()
+        if self._resident is not None:
+            self._resident.close()
+            self._resident = None
 
     def _pump(self, fd: int) -> bool:
         """Hand on what is there; False at the end of that pipe."""
@@ -165,7 +183,9 @@ class Session:
 
     def _listen(self, poll: select.poll) -> dict[str, str] | None:
         """Deal with what the helper says; the facts when that was its last word."""
-        data = self._channel.recv(_CHUNK)
+        data, fds = receive_rights(self._channel, _CHUNK, 1)
+        if fds:
+            self._pidfd = fds[0]
         if not data:
             raise helper_died()
         self._frames.feed(data)
@@ -176,6 +196,8 @@ class Session:
                 self._drain(poll)
                 self._ended = words
                 self._check_backend()
+            elif kind == wire.STARTED:
+                self._begin_residence(payload)
             elif kind == wire.GATHER:
                 self._gather(int(words[0]), words[1], words[2])
             elif kind == wire.FAIL:
@@ -185,6 +207,20 @@ class Session:
                 self.kept = b"kept=1" in payload.split(b"\0")
                 return dict(word.split("=", 1) for word in words)
         return None
+
+    def _begin_residence(self, payload: bytes) -> None:
+        """The command runs; its pidfd has come."""
+        if self._berth is None or self._pidfd < 0:
+            return
+        spec = self._spec
+        (uid, gid, *groups), *env = [word.split(b" ") for word in payload.split(b"\0")]
+        person = int(uid), int(gid), tuple(map(int, groups))
+        home = [(b"HOME", words[0]) for words in env if b"HOME" not in dict(spec.env)]
+        variables = (*spec.env, *home)
+        about = About(self._owner, spec.ids is not None, person, variables, spec.cwd, spec.capabilities)
+        self._resident = Resident(self._pidfd, self._signal, self._berth, about)
+        self._pidfd = -1
+        self._berth.on_started(self._resident)
 
     def _drain(self, poll: select.poll) -> None:
         """All writers are gone: read the pipes to their ends."""

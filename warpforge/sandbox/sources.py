@@ -23,6 +23,7 @@ from __future__ import annotations
 import os
 import stat
 
+from warpforge.sandbox.identity import make_map, write_file
 from warpforge.sandbox.kernel import (
     CLONE_NEWUSER,
     MOUNT_ATTR_IDMAP,
@@ -40,6 +41,10 @@ from warpforge.sandbox.kernel import (
     unshare,
 )
 from warpforge.sandbox.wire import Order
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from warpforge.sandbox.ids import Lines
 
 ROOM_BYTES = 16 << 20
 TREES = ("overlay", "host-overlay")
@@ -87,7 +92,7 @@ def bind_sources(order: Order, opened: dict[int, Source]) -> tuple[dict[int, Sou
             if kind == "overlay":
                 mount(path, target, None, MS_BIND)
             else:
-                idmapped = _bind_host(kind, path, target, order.owner) and idmapped
+                idmapped = _bind_host(order, kind, path, target) and idmapped
         except OSError as error:
             raise OSError(error.errno, error.strerror, path) from None
         sources[number] = Source(target, directory=directory)
@@ -115,19 +120,20 @@ def make_point(target: bytes, *, directory: bool) -> None:
         os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644))
 
 
-def _bind_host(kind: str, path: bytes, target: bytes, owner: tuple[int, int] | None) -> bool:
+def _bind_host(order: Order, kind: str, path: bytes, target: bytes) -> bool:
     """Bind a directory or file of the host; False when root's files could not be given to the box's uid 0."""
     attributes = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
-    if kind != "host-rw":
+    if kind not in ("host-rw", "volume"):
         attributes |= MOUNT_ATTR_RDONLY
-    if owner is None:
+    if order.owner is None or kind == "volume":
         # an overlay's lower layer must not have locked mounts below it, and shows none of them anyway
         mount(path, target, None, MS_BIND if kind == "host-overlay" else MS_BIND | MS_REC)
         set_mount(-100, target, attributes)
         return True
     tree = open_tree(path)
     try:
-        idmapped = _give_to(tree, owner)
+        one = tuple(((0, own, 1),) for own in order.owner)
+        idmapped = _give_to(tree, order.uids or one[0], order.gids or one[1])
         set_mount(tree, b"", attributes)
         move_mount(tree, target)
     finally:
@@ -135,10 +141,10 @@ def _bind_host(kind: str, path: bytes, target: bytes, owner: tuple[int, int] | N
     return idmapped
 
 
-def _give_to(tree: int, owner: tuple[int, int]) -> bool:
-    """Map uid 0 of the disk to the build uid on a detached mount; False where the kernel or file system cannot."""
+def _give_to(tree: int, uids: Lines, gids: Lines) -> bool:
+    """Map uids of the disk to those behind the box's on a detached mount; False where kernel or file system cannot."""
     try:
-        userns = _make_userns(owner)
+        userns = make_userns(uids, gids)
     except OSError:
         return False
     try:
@@ -150,8 +156,8 @@ def _give_to(tree: int, owner: tuple[int, int]) -> bool:
     return True
 
 
-def _make_userns(owner: tuple[int, int]) -> int:
-    """A user namespace that exists only for its map ``0 <build uid> 1``; its descriptor keeps it alive."""
+def make_userns(uids: Lines, gids: Lines) -> int:
+    """A user namespace below ours with these maps; its descriptor keeps it alive."""
     ready, tell = os.pipe()
     wait, go = os.pipe()
     pid = os.fork()
@@ -169,19 +175,10 @@ def _make_userns(owner: tuple[int, int]) -> int:
     try:
         if not os.read(ready, 1):
             raise OSError(1, "no user namespace")
-        for name, number in (("uid_map", owner[0]), ("gid_map", owner[1])):
-            write_file(f"/proc/{pid}/{name}", b"0 %d 1" % number)
+        for name, lines in (("uid_map", uids), ("gid_map", gids)):
+            write_file(f"/proc/{pid}/{name}", make_map(lines))
         return os.open(f"/proc/{pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
     finally:
         os.close(ready)
         os.close(go)
         os.waitpid(pid, 0)
-
-
-def write_file(path: str, data: bytes) -> None:
-    """Write one of the kernel's files, in one go."""
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, data)
-    finally:
-        os.close(fd)

@@ -12,8 +12,9 @@ from typing import Final, Literal
 import msgspec
 
 from warpforge.errors import Unable
+from warpforge.sandbox.ids import Ids
 
-Kind = Literal["overlay", "file", "bytes", "host-ro", "host-rw", "host-overlay"]
+Kind = Literal["overlay", "file", "bytes", "host-ro", "host-rw", "host-overlay", "volume"]
 
 ENGINE_DIR: Final = "/.warpforge.container"
 SCRIPT_DIR: Final = ENGINE_DIR + "/script"
@@ -31,7 +32,8 @@ class Mount(msgspec.Struct, frozen=True):
 
     ``kind``: "overlay" a tree of the shelf, writable as an overlay; "file" a private copy of a file of the shelf;
     "bytes" a file with this content and mode, mtime 1262304000; "host-ro", "host-rw", "host-overlay" something of
-    the host. ``source``: its path, or the content for "bytes".
+    the host; "volume" a directory of ours that boxes write to, whose files belong to whom they say in the box.
+    ``source``: its path, or the content for "bytes".
     """
 
     at: bytes
@@ -51,6 +53,8 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     0 for none. ``gather_failed``: gather although the exit code is not 0. ``keep``: leave the work directory,
     whose ``u<number>`` hold what the action wrote to each overlay. ``keep_failed``: when the run fails, move its layers
     to this path; ``layers``: begin with the layers that lie at this path, which stay there.
+    ``ids``: the uids that the box has, if more than one; ``capabilities``: what its uid 0 may do with them.
+    ``user``: the action's, as images name it (NAME or UID, perhaps with :GROUP or :GID), in the place of uid and gid.
     ``umask``, ``cpus`` (none: as we may) and ``aslr`` are what the action's process begins with.
     """
 
@@ -75,6 +79,9 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = False
     keep_failed: bytes = b""
     layers: bytes = b""
+    ids: Ids | None = None
+    capabilities: tuple[str, ...] = ()
+    user: bytes = b""
     umask: int = 0o022
     cpus: tuple[int, ...] = ()
     aslr: bool = True

@@ -7,6 +7,7 @@ returns only when the namespace, and every one below it, is empty.
 
 from __future__ import annotations
 
+import _socket
 import os
 import resource
 import select
@@ -26,11 +27,13 @@ from warpforge.sandbox.kernel import (
     mount,
     prctl,
     reset_signals,
+    send_signal,
     unshare,
 )
 from warpforge.sandbox.launch import MEETING_POINT, ROOT
 from warpforge.sandbox.meter import Meter
-from warpforge.sandbox.sources import write_file
+from warpforge.sandbox.outside import receive_rights, send_rights
+from warpforge.sandbox.identity import write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,11 +48,40 @@ _DIED = 125
 class Watched:
     """A running watcher: its pid, a descriptor that is readable when it has ended, and the pipe of its report."""
 
-    def __init__(self, pid: int, report_fd: int, alive_fd: int) -> None:
+    def __init__(self, pid: int, report_fd: int, alive_fd: int, news: _socket.socket | None) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self._report_fd = report_fd
         self._alive_fd = alive_fd
+        self._news = news
+        self._signals: list[int] = []
+        self.action = -1  # a pidfd, once it is known to run
+
+    @property
+    def news(self) -> tuple[int, ...]:
+        """What is readable when ``hear`` has something to hear."""
+        return (self._news.fileno(),) if self._news is not None else ()
+
+    def hear(self) -> bool:
+        """Whether the action runs, as the watcher says now; else it never will."""
+        assert self._news is not None
+        _, fds = receive_rights(self._news, 1, 1)
+        if not fds:
+            return False
+        self.action = fds[0]
+        for number in self._signals:
+            self.signal(number)
+        return True
+
+    def signal(self, number: int) -> None:
+        """Give the action a signal, as soon as it runs."""
+        if self.action < 0:
+            self._signals.append(number)
+            return
+        try:
+            send_signal(self.action, number)
+        except OSError:
+            pass  # it has just ended
 
     def kill(self) -> None:
         """Kill it, and so everything inside."""
@@ -61,8 +93,11 @@ class Watched:
         text = b""
         while piece := os.read(self._report_fd, 4096):
             text += piece
-        for fd in (self.pidfd, self._report_fd, self._alive_fd):
-            os.close(fd)
+        for fd in (self.pidfd, self._report_fd, self._alive_fd, self.action):
+            if fd >= 0:
+                os.close(fd)
+        if self._news is not None:
+            self._news.close()
         return text
 
 
@@ -74,21 +109,33 @@ def start(order: Order, launch: Launch, stdio: tuple[int, int, int], cgroup_fds:
     unshare(CLONE_NEWPID)
     alive_read, alive_write = os.pipe()
     report_read, report_write = os.pipe()
+    news, tell = _socket.socketpair() if order.berth else (None, None)
     pid = os.fork()
     if pid == 0:
         try:
             os.close(alive_write)
             os.close(report_read)
-            report = _watch(order, launch, stdio, cgroup_fds, alive_read)
+            if news is not None:
+                news.close()
+            report = _watch(order, launch, stdio, cgroup_fds, alive_read, tell)
             os.write(report_write, report)
         finally:
             os._exit(0 if "report" in locals() else _DIED)
     os.close(alive_read)
     os.close(report_write)
-    return Watched(pid, report_read, alive_write)
+    if tell is not None:
+        tell.close()
+    return Watched(pid, report_read, alive_write, news)
 
 
-def _watch(order: Order, launch: Launch, stdio: tuple[int, int, int], cgroup_fds: list[int], alive_fd: int) -> bytes:
+def _watch(
+    order: Order,
+    launch: Launch,
+    stdio: tuple[int, int, int],
+    cgroup_fds: list[int],
+    alive_fd: int,
+    tell: _socket.socket | None,
+) -> bytes:
     prctl(PR_SET_PDEATHSIG, SIGKILL)
     if _is_closed(alive_fd):
         return b""  # the helper died before that line
@@ -114,7 +161,12 @@ def _watch(order: Order, launch: Launch, stdio: tuple[int, int, int], cgroup_fds
         return TROUBLE + b"%s %d\n" % (step, error.errno or 0)
     for fd in (*stdio, *launch.inherited):
         os.close(fd)
-    return launch.follow(pid, status_fd, Meter(order.metered_memory, order.metered_pids))
+
+    def started(action: int) -> None:
+        if tell is not None:
+            send_rights(tell, b"+", [action])
+
+    return launch.follow(pid, status_fd, Meter(order.metered_memory, order.metered_pids), started)
 
 
 def _fork_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], init_pid: int) -> tuple[int, int]:

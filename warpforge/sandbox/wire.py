@@ -2,7 +2,7 @@
 
 Engine to zygote: one datagram for each run, the paths of its work directory and cgroups parted by NUL, with four
 descriptors: the run's channel, the action's stdout and stderr, the pipe for gathered trees; and a fifth for stdin if
-it has one.
+it has one; in a berth two more, the namespaces to join. A datagram that says VISIT makes a visitor (``visit``).
 Engine to helper, on the channel: one ORDER, NEXT after each tree, perhaps KILL; the end of the channel means KILL too.
 Helper to engine: frames of one letter, the payload's length (4 bytes, little endian) and fields parted by NUL.
 They are parsed by splitting only: the helper runs under another uid than a root engine.
@@ -14,6 +14,7 @@ import marshal
 import os
 import struct
 
+VISIT = b"visit"
 NO_WORK = b"/dev/null/kept"  # what a zygote is told to clear up after a run whose directory stays
 
 ORDER = b"O"  # engine: what to run
@@ -24,6 +25,8 @@ KEPT_STATUS = 3  # a helper that ends with this left layers that are to stay
 GATHER = b"G"  # helper: index, "ok" (the tree follows on the gather pipe) or why not, text
 SPOILT = b"E"  # helper: the tree being sent is cut short: index, why, text
 FAIL = b"F"  # helper: the box could not be made: step, errno, text
+STARTED = b"S"  # helper: in a berth the command runs; comes with a pidfd of it
+SIGNAL = b"I"  # engine: give it this signal
 DONE = b"D"  # helper: all is deleted: the facts as name=value
 
 _HEAD = struct.Struct("<cI")
@@ -36,6 +39,8 @@ class Order:
         "argv",
         "aslr",
         "backend",
+        "berth",
+        "capabilities",
         "cgroups",
         "cpus",
         "cwd",
@@ -47,6 +52,8 @@ class Order:
         "gather_limit",
         "gathers",
         "gid",
+        "gids",
+        "groups",
         "home",
         "hostname",
         "keep",
@@ -59,11 +66,14 @@ class Order:
         "overlay",
         "owner",
         "program",
+        "program_path",
         "rlimits",
         "seccomp",
         "terminal",
         "uid",
+        "uids",
         "umask",
+        "user",
         "username",
         "work",
     )
@@ -90,6 +100,12 @@ class Order:
     rlimits: tuple[tuple[int, int, int], ...]  # resource, soft, hard
     uid: int  # the action's; -1: by its name, else 0
     gid: int  # the action's; -1: as the box's /etc/passwd says, else 0
+    groups: tuple[int, ...]  # further gids of the action's
+    user: bytes  # as images name it; empty: as uid, gid and username say
+    uids: tuple[tuple[int, int, int], ...]  # of a box with many: inside, outside, how many; none: one uid
+    gids: tuple[tuple[int, int, int], ...]
+    capabilities: tuple[bytes, ...]  # of uid 0, in a box with many
+    berth: bool  # the last two descriptors are a user namespace and in it a network one, which the box joins
     username: bytes
     home: bytes  # empty: as the box's /etc/passwd says
     disk: int  # bytes that the run may write; 0: no limit
@@ -98,6 +114,7 @@ class Order:
     cgroups: tuple[bytes, ...]  # directories of cgroups that the box belongs in
     backend: str
     program: bytes  # the back-end's
+    program_path: bytes  # the command's, once the helper has looked for it
     seccomp: bytes  # in the back-end's form
     early_filter: bytes  # a program for the back-end itself; empty: none
 

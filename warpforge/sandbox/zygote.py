@@ -16,10 +16,10 @@ from array import array
 
 from warpforge.sandbox import helper
 from warpforge.sandbox.cgroup import remove_groups
-from warpforge.sandbox.wire import KEPT_STATUS
+from warpforge.sandbox.wire import KEPT_STATUS, NO_WORK, VISIT
 from warpforge.sandbox.work import remove_work
 
-_MOST_RIGHTS = 5  # the descriptors of one run
+_MOST_RIGHTS = 7  # the descriptors of one run
 _LONGEST_PATH = 8192 * 3
 
 
@@ -72,11 +72,16 @@ class Zygote:
         descriptors = rights.tolist()
         pid = os.fork()
         if pid == 0:
-            helper.run(descriptors, (self._engine_pidfd, self._own_pidfd))  # never returns
+            guards = (self._engine_pidfd, self._own_pidfd)
+            if names == VISIT:
+                from warpforge.sandbox import visitor
+
+                visitor.run(descriptors, guards)
+            helper.run(descriptors, guards)  # neither returns
         for fd in descriptors:
             os.close(fd)
         pidfd = os.pidfd_open(pid)
-        self._helpers[pidfd] = (pid, names.split(b"\0"))
+        self._helpers[pidfd] = (pid, [NO_WORK] if names == VISIT else names.split(b"\0"))
         poll.register(pidfd, select.POLLIN)
         return True
 

@@ -1,0 +1,130 @@
+"""Visits: giving company to the command of a running box, or looking at its files."""
+
+from __future__ import annotations
+
+import _socket
+import marshal
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from warpforge.errors import Failed, Missing, Unable, WarpforgeError
+from warpforge.sandbox.backend import ask_zygote
+from warpforge.sandbox.berth import Resident
+from warpforge.sandbox.capabilities import make_mask
+from warpforge.sandbox.seccomp import make_filter
+from warpforge.sandbox.wire import VISIT
+
+_CHUNK: Final = 1 << 16
+_NOT_THERE: Final = (2, 20)
+
+
+def execute(
+    resident: Resident, argv: Sequence[str], env: Mapping[str, str], on_output: Callable[[str, bytes], None]
+) -> int:
+    """Run another command in a box, as its user; the exit status, 128 + n for signal n.
+
+    Errors: ``missing`` (no such command), ``sandbox-unavailable`` (the box has ended).
+    """
+    about = resident.about
+    variables = {**dict(about.env), **{os.fsencode(name): os.fsencode(value) for name, value in env.items()}}
+    order = {
+        "do": "execute",
+        "argv": [os.fsencode(word) for word in argv],
+        "env": variables,
+        "cwd": about.cwd,
+        "filter": make_filter(os.uname().machine),
+        "capabilities": make_mask(about.capabilities),
+    }
+    answer = _visit(resident, order, on_output=on_output)
+    status = _read_answer(answer, argv[0])
+    return status if status >= 0 else 128 - status
+
+
+def read_file(resident: Resident, path: str) -> bytes:
+    """A file of a box as it is now. Errors: ``missing``, ``io``, ``sandbox-unavailable``."""
+    found: list[bytes] = []
+    answer = _visit(
+        resident, {"do": "read", "path": os.fsencode(path)}, on_output=lambda _, data: found.append(data)
+    )
+    _read_answer(answer, path)
+    return b"".join(found)
+
+
+def write_file(resident: Resident, path: str, data: bytes) -> None:
+    """Make or replace a file of a box. Errors: as ``read_file``."""
+    _read_answer(_visit(resident, {"do": "write", "path": os.fsencode(path)}, given=data), path)
+
+
+def _visit(
+    resident: Resident,
+    order: dict[str, Any],
+    *,
+    given: bytes = b"",
+    on_output: Callable[[str, bytes], None] = lambda name, data: None,
+) -> bytes:
+    """Have a visitor do something; what it says in the end."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    stdin, give = os.pipe()
+    out, out_write = os.pipe()
+    err, err_write = os.pipe()
+    berth, about = resident.berth, resident.about
+    theirs_fds = [theirs.fileno(), resident.pidfd, berth.network.userns_fd, berth.link.netns_fd]
+    try:
+        ask_zygote(VISIT, (), [*theirs_fds, stdin, out_write, err_write])
+    finally:
+        theirs.close()
+        for fd in (stdin, out_write, err_write):
+            os.close(fd)
+    order |= {"owner": about.owner, "many": about.has_many, "person": about.person}
+    threads = [
+        threading.Thread(target=_pump, args=(fd, name, on_output), daemon=True)
+        for fd, name in ((out, "out"), (err, "err"))
+    ]
+    try:
+        ours.send(marshal.dumps(order))
+        for thread in threads:
+            thread.start()
+        _give(give, given)
+        answer: bytes = ours.recv(4096)
+        for thread in threads:
+            thread.join()
+        return answer
+    finally:
+        ours.close()
+
+
+def _pump(fd: int, name: str, on_output: Callable[[str, bytes], None]) -> None:
+    while data := os.read(fd, _CHUNK):
+        on_output(name, data)
+    os.close(fd)
+
+
+def _give(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[os.write(fd, view) :]
+    except BrokenPipeError:
+        pass
+    finally:
+        os.close(fd)
+
+
+def _read_answer(answer: bytes, what: str) -> int:
+    kind, _, rest = answer.decode(errors="replace").partition(" ")
+    if kind == "exit":
+        return int(rest)
+    if kind == "error":
+        number, _, text = rest.partition(" ")
+        raise _refused(int(number), text, what)
+    raise Unable("sandbox-unavailable", f"{what}: the box has ended", reason="ended")
+
+
+def _refused(number: int, text: str, what: str) -> WarpforgeError:
+    if number in _NOT_THERE:
+        return Missing("missing", f"{what}: there is no such file in the container", path=what)
+    if number == 3:
+        return Unable("sandbox-unavailable", f"{what}: the box has ended", reason="ended")
+    return Failed("io", f"{what}: {text}", path=what)

@@ -1,0 +1,155 @@
+"""The visitor: a process that enters a running box and does one thing there; see ``visit`` for what there is to ask.
+
+It comes by the pidfd of the box's command. It is of the box's namespaces then, and under its filter when it executes
+something; whatever it starts ends with the box.
+"""
+
+from __future__ import annotations
+
+import _socket
+import marshal
+import os
+import select
+
+from warpforge.fsx.linux import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from warpforge.sandbox.capabilities import drop_capabilities
+from warpforge.sandbox.identity import become
+from warpforge.sandbox.kernel import (
+    CLONE_NEWCGROUP,
+    CLONE_NEWIPC,
+    CLONE_NEWNET,
+    CLONE_NEWNS,
+    CLONE_NEWPID,
+    CLONE_NEWUSER,
+    CLONE_NEWUTS,
+    PR_SET_PDEATHSIG,
+    install_filter,
+    prctl,
+    reset_signals,
+    setns,
+)
+from warpforge.sandbox.outside import receive_rights
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SIGKILL = 9
+_LONGEST = 1 << 22
+_CHUNK = 1 << 16
+_INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
+_NEW = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP
+
+
+def run(descriptors: list[int], guards: tuple[int, int]) -> None:
+    """Serve one visit and exit."""
+    status = 1
+    try:
+        os.setsid()
+        _visit(descriptors, guards)
+        status = 0
+    finally:
+        os._exit(status)
+
+
+def _visit(descriptors: list[int], guards: tuple[int, int]) -> None:
+    channel_fd, pidfd, userns, netns, stdin, out, err = descriptors
+    channel = _socket.socket(fileno=channel_fd)
+    data, _ = receive_rights(channel, _LONGEST, 1)
+    order: dict[str, Any] = marshal.loads(data)
+    try:
+        if order["owner"]:
+            become(*order["owner"])
+        setns(userns, CLONE_NEWUSER)
+        setns(netns, CLONE_NEWNET)
+        # the user namespace last: some of the others belong to ones around it
+        setns(pidfd, _NEW)
+        setns(pidfd, CLONE_NEWUSER)
+        answer = _DEEDS[order["do"]](order, (stdin, out, err), (channel_fd, *guards))
+    except OSError as error:
+        answer = b"error %d %s" % (error.errno or 0, (error.strerror or str(error)).encode())
+    try:
+        channel.send(answer)
+    except OSError:
+        pass  # nobody waits for it
+
+
+def _execute(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tuple[int, ...]) -> bytes:
+    trouble, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _become_command(order, stdio)
+        except OSError as error:
+            os.write(tell, b"%d" % (error.errno or 0))
+        finally:
+            os._exit(126)
+    os.close(tell)
+    for fd in stdio:
+        os.close(fd)
+    if number := os.read(trouble, 16):
+        os.waitpid(pid, 0)
+        return b"error %d %s" % (int(number), os.strerror(int(number)).encode())
+    _guard(pid, lifelines)
+    return b"exit %d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _guard(pid: int, lifelines: tuple[int, ...]) -> None:
+    """Until it has ended, or until it is to end with those who asked for it."""
+    child = os.pidfd_open(pid)
+    poll = select.poll()
+    for fd in (child, *lifelines):
+        poll.register(fd, select.POLLIN)
+    if child not in {fd for fd, _ in poll.poll()}:
+        os.kill(pid, _SIGKILL)
+
+
+def _become_command(order: dict[str, Any], stdio: tuple[int, int, int]) -> None:
+    prctl(PR_SET_PDEATHSIG, _SIGKILL)
+    for number, fd in enumerate(stdio):
+        os.dup2(fd, number)
+    os.closerange(3, 1 << 16)
+    os.umask(0o022)
+    try:
+        os.chdir(order["cwd"])
+    except OSError:
+        os.chdir("/")
+    if order["many"]:
+        uid, gid, groups = order["person"]
+        os.setgroups(groups)
+        os.setresgid(gid, gid, gid)
+        # a uid that is not 0 loses the rest by becoming itself
+        drop_capabilities(order["capabilities"], bounding=order["capabilities"])
+        os.setresuid(uid, uid, uid)
+    else:
+        drop_capabilities(0, bounding=0)
+    reset_signals()
+    install_filter(order["filter"])
+    os.execvpe(order["argv"][0], order["argv"], order["env"])
+
+
+def _read(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tuple[int, ...]) -> bytes:
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    with os.fdopen(openat2(root, order["path"], os.O_RDONLY | os.O_NONBLOCK, resolve=_INSIDE), "rb") as file:
+        while data := file.read(_CHUNK):
+            _write_all(stdio[1], data)
+    return b"exit 0"
+
+
+def _write(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tuple[int, ...]) -> bytes:
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    fd = openat2(root, order["path"], flags, 0o644, resolve=_INSIDE)
+    while data := os.read(stdio[0], _CHUNK):
+        _write_all(fd, data)
+    os.close(fd)
+    return b"exit 0"
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+_DEEDS = {"execute": _execute, "read": _read, "write": _write}
