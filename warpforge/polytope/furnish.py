@@ -1,0 +1,88 @@
+"""Furnish: from a container's spec and its image to the value that says how its box is made. Pure."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from msgspec.structs import replace
+
+from warpforge.errors import Invalid
+from warpforge.polytope.image import Image, ImageConfig
+from warpforge.polytope.spec import ContainerSpec
+from warpforge.sandbox.ids import Ids
+from warpforge.sandbox.spec import BoxSpec, Mount, make_mount, make_spec
+
+# What root of a container may do: what servers do that begin as root, and nothing of the machine
+CAPABILITIES: Final = (
+    *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_FSETID"),
+    *("CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP"),
+)
+OPEN_FILES: Final = 1 << 20
+_CORE, _NOFILE = 4, 7
+HOST_USER: Final = "#pt-host"
+
+
+def furnish(
+    spec: ContainerSpec,
+    image: Image,
+    mounts: Sequence[Mount],
+    *,
+    ids: Ids | None,
+    hostname: str,
+    variables: Mapping[str, str],
+) -> BoxSpec:
+    """The box of a container. ``variables``: what it is told beside what spec and image say.
+
+    Errors: ``invalid`` (what makes no sense), ``sandbox-unsafe``.
+    """
+    config = image.config
+    argv = make_command(spec, config)
+    if not argv:
+        raise Invalid("invalid", f"container {spec.id}: neither it nor its image {spec.image} says what to run: give cmd")
+    env = {**variables, **config.env, **{variable.name: variable.value for variable in spec.env}}
+    if spec.tty:
+        env.setdefault("TERM", "xterm")
+    try:
+        made = make_spec(
+            mounts=[make_mount("/", "overlay", image.tree), *mounts],
+            argv=argv,
+            variables=env,
+            cwd=spec.workdir or config.workdir,
+            gathers=[sink.path for sink in spec.datasets],
+            hostname=hostname.encode(),
+            rlimits=((_CORE, 0, 0), (_NOFILE, OPEN_FILES, OPEN_FILES)),
+            memory_limit=spec.resources.memory_limit,
+        )
+    except ValueError as error:
+        raise Invalid("invalid", f"container {spec.id}: {error}") from error
+    return _with_person(made, spec, config, image, ids)
+
+
+def make_command(spec: ContainerSpec, config: ImageConfig) -> tuple[str, ...]:
+    """What is executed, as images have it: a new entrypoint takes the image's cmd away."""
+    if spec.entrypoint is not None:
+        return (*spec.entrypoint, *(spec.cmd or ()))
+    return (*config.entrypoint, *(config.cmd if spec.cmd is None else spec.cmd))
+
+
+def split_command(text: str) -> tuple[str, ...]:
+    """A command that was written as one text: words as a shell reads them."""
+    return tuple(shlex.split(text))
+
+
+def _with_person(made: BoxSpec, spec: ContainerSpec, config: ImageConfig, image: Image, ids: Ids | None) -> BoxSpec:
+    """Who it is. The invoking user has one uid, and everything of the box is theirs then."""
+    user = spec.user or config.user
+    if user == HOST_USER:
+        uid, gid = os.getuid(), os.getgid()
+        if uid:
+            return replace(made, uid=uid, gid=gid)
+        user = "0"
+    made = replace(made, user=user.encode())
+    if ids is None:
+        return made
+    owned = tuple((owned.path, owned.uid, owned.gid) for owned in image.owned)
+    return replace(made, ids=ids, capabilities=CAPABILITIES, owned=owned)

@@ -1,0 +1,107 @@
+"""Images as containers begin with them: what an image says of the command, and to whom its files belong."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from warpforge.errors import Unable
+from warpforge.model.atoms import WareId
+
+if TYPE_CHECKING:
+    from warpforge.engine.engine import Engine
+
+# setuid bits would be cleared by the box anyway, and devices refused
+_FILTERS: Final = {"setid": "ignore", "dev": "ignore"}
+
+
+class ImageConfig(NamedTuple):
+    """The part of an image's config that tells how to start it; the OCI image specification has the form."""
+
+    env: dict[str, str] = {}
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    user: str = ""
+    workdir: str = "/"
+    stop_signal: str = ""
+
+
+class Owned(NamedTuple):
+    """A file of an image that is not uid 0's."""
+
+    path: bytes
+    uid: int
+    gid: int
+
+
+class Image(NamedTuple):
+    """A ware ready to be a container's root: its tree on the shelf, its config, and whose its files are."""
+
+    ware: WareId
+    tree: Path
+    config: ImageConfig
+    owned: tuple[Owned, ...]
+
+
+def open_image(engine: Engine, ware: WareId) -> Image:
+    """Bring an image's tree within reach. The caller uses the store. Errors: as ``Supply.tree``; ``store``."""
+    from warpforge.pack.filters import INPUT
+
+    engine.store.need((ware,))
+    tree = engine.supply.tree(ware, INPUT.replace(_FILTERS))
+    kept = engine.store.images.find(ware)
+    if kept is None:
+        raise Unable(
+            "store",
+            f"what the image {ware} says of its command is not here; fetch it again: warpforge ware fetch {ware}",
+            reason="missing",
+        )
+    return Image(ware, tree, parse_config(kept.config), _list_owned(engine, ware))
+
+
+def parse_config(data: bytes) -> ImageConfig:
+    """The config of an image, as far as it makes sense."""
+    try:
+        said: Any = json.loads(data).get("config") or {}
+    except (ValueError, AttributeError):
+        return ImageConfig()
+    env = dict(word.partition("=")[::2] for word in _words(said.get("Env")) if "=" in word)
+    return ImageConfig(
+        env=env,
+        entrypoint=_words(said.get("Entrypoint")),
+        cmd=_words(said.get("Cmd")),
+        user=str(said.get("User") or ""),
+        workdir=str(said.get("WorkingDir") or "/"),
+        stop_signal=str(said.get("StopSignal") or ""),
+    )
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(map(str, value)) if isinstance(value, list) else ()
+
+
+def _list_owned(engine: Engine, ware: WareId) -> tuple[Owned, ...]:
+    """Read from the packed ware once, then from a note beside the store's others."""
+    from warpforge.fsx.atomic import make_dirs, write_atomic
+
+    note = engine.store.internal / "polytope" / "owners" / f"{ware.packtype}-{ware.hash}.json"
+    try:
+        return tuple(Owned(os.fsencode(path), uid, gid) for path, uid, gid in json.loads(note.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        pass
+    found = _read_owned(engine, ware)
+    make_dirs(str(note.parent), 0o755, sync=False)
+    text = json.dumps([[os.fsdecode(owned.path), owned.uid, owned.gid] for owned in found])
+    write_atomic(str(note), text.encode("utf-8", "surrogateescape"), staging=engine.store.staging.directory())
+    return found
+
+
+def _read_owned(engine: Engine, ware: WareId) -> tuple[Owned, ...]:
+    from warpforge.pack.lazy import Lazy
+
+    at_rest, _ = engine.supply.at_rest(ware)
+    with engine.supply.packed(ware) as packed:
+        entries = Lazy(packed, at_rest, engine.supply.limits_of(ware)).entries()
+        return tuple(Owned(entry.path, entry.uid, entry.gid) for entry in entries if entry.uid or entry.gid)
