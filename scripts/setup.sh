@@ -25,7 +25,7 @@ retry() {
 # --- what is needed -----------------------------------------------------------------------------------
 
 # A command and the Debian package that brings it. busybox must be the static one: it runs in an empty root.
-readonly TOOLS="bwrap:bubblewrap runc:runc git:git strace:strace busybox:busybox-static gcc:gcc zstd:zstd tar:tar ps:procps setfacl:acl flock:util-linux openssl:openssl chromium:chromium umoci:umoci skopeo:skopeo curl:curl xz:xz-utils bzip2:bzip2 ip:iproute2 mkfs.ext4:e2fsprogs"
+readonly TOOLS="bwrap:bubblewrap runc:runc git:git strace:strace busybox:busybox-static gcc:gcc zstd:zstd tar:tar ps:procps setfacl:acl flock:util-linux openssl:openssl chromium:chromium umoci:umoci skopeo:skopeo curl:curl xz:xz-utils bzip2:bzip2 ip:iproute2 slirp4netns:slirp4netns newuidmap:uidmap mkfs.ext4:e2fsprogs"
 
 is_static() { ! LC_ALL=C ldd "$1" >/dev/null 2>&1; }
 

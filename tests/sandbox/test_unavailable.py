@@ -8,8 +8,8 @@ import pytest
 from support.both import in_both
 from support.boxes import Yard, hold_box
 
-from warpforge.sandbox.kernel import CLONE_NEWNS, CLONE_NEWUSER, mount, unshare
 from warpforge.sandbox.identity import write_file
+from warpforge.sandbox.kernel import CLONE_NEWNS, CLONE_NEWUSER, mount, unshare
 
 pytestmark = in_both
 

@@ -70,6 +70,18 @@ class Pinner:
         self.pinned.update((ref, pin) for ref, pin in found.items() if isinstance(pin, WareId | Literal))
         return found
 
+    def find(self, ref: CatalogRef) -> WareId | None:
+        """What one name stands for; None when no catalog knows it. Errors: ``catalog-invalid``, ``ware-mismatch``."""
+        pin = self._lookup.find(ref)
+        if pin is None:
+            return None
+        self._mind_hazards((pin,))
+        self._modules.setdefault(pin.ware, {})[ref.module] = None
+        if dual := pin.release.dual(ref.item):
+            self._claim(pin.ware, dual)
+        self.pinned[ref] = pin.ware
+        return pin.ware
+
     def _mind_hazards(self, pins: Iterable[Pin]) -> None:
         marked = [pin for pin in pins if pin.release.hazard is not None]
         if not marked:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec.structs import replace
 
 from warpforge.errors import Invalid
-from warpforge.polytope.image import Image, ImageConfig
+from warpforge.polytope.image import Image, ImageConfig, Owned
 from warpforge.polytope.spec import ContainerSpec
 from warpforge.sandbox.ids import Ids
 from warpforge.sandbox.spec import BoxSpec, Mount, make_mount, make_spec
@@ -29,20 +28,22 @@ def furnish(
     spec: ContainerSpec,
     image: Image,
     mounts: Sequence[Mount],
+    fresh: Sequence[str],
     *,
     ids: Ids | None,
     hostname: str,
-    variables: Mapping[str, str],
 ) -> BoxSpec:
-    """The box of a container. ``variables``: what it is told beside what spec and image say.
+    """The box of a container. ``fresh``: where volumes were made of what the image has there.
 
     Errors: ``invalid`` (what makes no sense), ``sandbox-unsafe``.
     """
     config = image.config
     argv = make_command(spec, config)
     if not argv:
-        raise Invalid("invalid", f"container {spec.id}: neither it nor its image {spec.image} says what to run: give cmd")
-    env = {**variables, **config.env, **{variable.name: variable.value for variable in spec.env}}
+        raise Invalid(
+            "invalid", f"container {spec.id}: neither it nor its image {spec.image} says what to run: give cmd"
+        )
+    env = {**config.env, **{variable.name: variable.value for variable in spec.env}}
     if spec.tty:
         env.setdefault("TERM", "xterm")
     try:
@@ -58,7 +59,7 @@ def furnish(
         )
     except ValueError as error:
         raise Invalid("invalid", f"container {spec.id}: {error}") from error
-    return _with_person(made, spec, config, image, ids)
+    return _with_person(made, spec, image, ids, fresh)
 
 
 def make_command(spec: ContainerSpec, config: ImageConfig) -> tuple[str, ...]:
@@ -68,14 +69,9 @@ def make_command(spec: ContainerSpec, config: ImageConfig) -> tuple[str, ...]:
     return (*config.entrypoint, *(config.cmd if spec.cmd is None else spec.cmd))
 
 
-def split_command(text: str) -> tuple[str, ...]:
-    """A command that was written as one text: words as a shell reads them."""
-    return tuple(shlex.split(text))
-
-
-def _with_person(made: BoxSpec, spec: ContainerSpec, config: ImageConfig, image: Image, ids: Ids | None) -> BoxSpec:
+def _with_person(made: BoxSpec, spec: ContainerSpec, image: Image, ids: Ids | None, fresh: Sequence[str]) -> BoxSpec:
     """Who it is. The invoking user has one uid, and everything of the box is theirs then."""
-    user = spec.user or config.user
+    user = spec.user or image.config.user
     if user == HOST_USER:
         uid, gid = os.getuid(), os.getgid()
         if uid:
@@ -84,5 +80,15 @@ def _with_person(made: BoxSpec, spec: ContainerSpec, config: ImageConfig, image:
     made = replace(made, user=user.encode())
     if ids is None:
         return made
-    owned = tuple((owned.path, owned.uid, owned.gid) for owned in image.owned)
-    return replace(made, ids=ids, capabilities=CAPABILITIES, owned=owned)
+    tops = [os.fsencode(path.strip("/")) for path in fresh]
+    mine = [owned for owned in image.owned if any(_is_below(owned.path, top) for top in tops)]
+    return replace(made, ids=ids, capabilities=CAPABILITIES, owned=_plain(image.owned), owned_mounts=_plain(mine))
+
+
+def _plain(owned: Iterable[Owned]) -> tuple[tuple[bytes, int, int], ...]:
+    """As plain tuples: they go to another process."""
+    return tuple((one.path, one.uid, one.gid) for one in owned)
+
+
+def _is_below(path: bytes, top: bytes) -> bool:
+    return path == top or path.startswith(top + b"/")

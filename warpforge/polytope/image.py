@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from warpforge.errors import Unable
 from warpforge.model.atoms import WareId
@@ -13,19 +15,26 @@ from warpforge.model.atoms import WareId
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
 
-# setuid bits would be cleared by the box anyway, and devices refused
-_FILTERS: Final = {"setid": "ignore", "dev": "ignore"}
-
 
 class ImageConfig(NamedTuple):
     """The part of an image's config that tells how to start it; the OCI image specification has the form."""
 
-    env: dict[str, str] = {}
+    env: Mapping[str, str] = MappingProxyType({})
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     user: str = ""
     workdir: str = "/"
     stop_signal: str = ""
+
+    @property
+    def signal(self) -> int:
+        """What asks the command to end."""
+        import signal
+
+        name = self.stop_signal.upper()
+        if name.isdigit():
+            return int(name)
+        return getattr(signal, name if name.startswith("SIG") else f"SIG{name}", signal.SIGTERM).value
 
 
 class Owned(NamedTuple):
@@ -47,10 +56,7 @@ class Image(NamedTuple):
 
 def open_image(engine: Engine, ware: WareId) -> Image:
     """Bring an image's tree within reach. The caller uses the store. Errors: as ``Supply.tree``; ``store``."""
-    from warpforge.pack.filters import INPUT
-
-    engine.store.need((ware,))
-    tree = engine.supply.tree(ware, INPUT.replace(_FILTERS))
+    tree = engine.supply.tree(ware)
     kept = engine.store.images.find(ware)
     if kept is None:
         raise Unable(

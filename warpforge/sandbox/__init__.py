@@ -15,6 +15,12 @@
     order      what the engine asks of one helper: a BoxSpec as plain bytes, numbers and tuples
     work       the run's own directory ("W"), 0700: upper layers and private copies; deleted by the helper
     gather     reading the output paths out of the box's merged view after its last process is gone
+    network    a network namespace with a bridge for several boxes, held by its **keeper**, a process that lives in it
+    link       a box's place in a network: a network namespace of its own with one address
+    berth      what a box is given to run in a network: its link, and who hears that it runs
+    resident   a box that runs in a berth: it takes signals, and **visitors**: processes that enter it by its pidfd
+    carry      to hand on connections from a socket of the host, or of the network, to one of several boxes in turn
+    ids        the uids behind a box's: one, or as many as images know
     outcome    how it ended, what was gathered, and which protections really were in force
 
 Modules that the helper imports (see ``zygote``) must be cheap to import.

@@ -104,10 +104,12 @@ class Backend:
             work = spec.layers or make_work(os.fsencode(os.path.abspath(tmp)), self.owner)
         except OSError as error:
             raise store_error(error, "the run's work directory cannot be made") from error
-        stays = spec.keep or bool(spec.layers)
+        stays = spec.keep or (bool(spec.layers) and not spec.drop_layers)
         group = self._make_group(spec)
         limits = name_limits(spec, group)
-        session = Session(spec, self.name, on_output, on_gather, limits=limits, owner=self.owner, seat=seat, berth=berth)
+        session = Session(
+            spec, self.name, on_output, on_gather, limits=limits, owner=self.owner, seat=seat, berth=berth
+        )
         try:
             order = make_order(spec, work, self.owner, program, self.name, group, overlay=self._overlay)
             order.berth = berth is not None
@@ -177,7 +179,7 @@ def make_order(
         deadline=float(spec.deadline),
         keep=spec.keep,
         keep_failed=bool(spec.keep_failed),
-        layers=bool(spec.layers),
+        layers=bool(spec.layers) and not spec.drop_layers,
         terminal=False,
         berth=False,
         user=spec.user,
@@ -186,6 +188,8 @@ def make_order(
         gids=spec.ids.gids if spec.ids else (),
         capabilities=tuple(name.encode() for name in spec.capabilities),
         program_path=b"",
+        owned=spec.owned,
+        owned_mounts=spec.owned_mounts,
         umask=spec.umask,
         cpus=spec.cpus,
         aslr=spec.aslr,

@@ -94,7 +94,7 @@ class _Stream:
         for address, port in self.targets.in_turn():
             try:
                 return await asyncio.wait_for(asyncio.open_connection(address, port), _PATIENCE)
-            except (OSError, asyncio.TimeoutError):
+            except (TimeoutError, OSError):
                 continue
         return None
 
@@ -115,7 +115,7 @@ class _Datagrams(asyncio.DatagramProtocol):
         self._conversations: dict[Any, _Conversation] = {}
 
     async def begin(self, listening: socket.socket) -> None:
-        listening.setblocking(False)
+        listening.setblocking(False)  # noqa: FBT003
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, sock=listening)
 
     def end(self) -> None:

@@ -19,13 +19,13 @@ import socket
 import stat
 from typing import Any
 
+from warpforge.sandbox.addresses import BITS, BRIDGE, GATEWAY, MTU, NETWORK, RESOLVER, TAP, UPSTREAM, address_of
 from warpforge.sandbox.carry import Carrier
 from warpforge.sandbox.identity import become, map_one
 from warpforge.sandbox.kernel import (
     CLONE_NEWNET,
     CLONE_NEWNS,
     CLONE_NEWUSER,
-    PR_SET_DUMPABLE,
     MS_NOEXEC,
     MS_NOSUID,
     MS_PRIVATE,
@@ -40,7 +40,6 @@ from warpforge.sandbox.kernel import (
 from warpforge.sandbox.names import Names
 from warpforge.sandbox.netlink import Netlink
 from warpforge.sandbox.outside import SIGTERM, Outside, receive_rights, run_mapper
-from warpforge.sandbox.addresses import BITS, BRIDGE, GATEWAY, MTU, NETWORK, RESOLVER, TAP, UPSTREAM, address_of
 
 _LONGEST = 1 << 20
 _FIRST_BOX = 16  # below are the bridge, and what the user-mode stack answers for
@@ -139,7 +138,7 @@ class Keeper:
         """Answer until nobody can ask any more."""
         loop = asyncio.get_running_loop()
         gone = loop.create_future()
-        self._channel.setblocking(False)
+        self._channel.setblocking(False)  # noqa: FBT003
         await self._names.begin(RESOLVER)
 
         def end() -> None:
@@ -264,5 +263,3 @@ def _set_sysctls() -> None:
                 file.write(value)
         except OSError:
             pass  # a kernel without it
-
-

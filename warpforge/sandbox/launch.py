@@ -18,10 +18,10 @@ import select
 from warpforge.sandbox.arguments import make_bwrap_arguments
 from warpforge.sandbox.bundle import make_bundle
 from warpforge.sandbox.devices import make_devices
+from warpforge.sandbox.identity import make_inner, write_file
 from warpforge.sandbox.kernel import CLONE_NEWPID, install_filter, read_end, setns
 from warpforge.sandbox.sources import make_userns
 from warpforge.sandbox.stepdown import make_program
-from warpforge.sandbox.identity import make_inner, write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,7 +127,6 @@ class BwrapLaunch:
                 return _report(find_number(text, b'"exit-code":'), action, status)
             elif over := meter.look():
                 return b"limit " + over
-
 
     def _wait_executed(self, text: bytes, backend: int) -> bool:
         """Until the action has taken the place of the back-end's child; False when it never will."""

@@ -23,7 +23,7 @@ from warpforge.sandbox.kernel import (
     set_mount,
     unmount,
 )
-from warpforge.sandbox.people import Impossible
+from warpforge.sandbox.people import Impossible, give_away
 from warpforge.sandbox.place import Point, Refused, Stubs, find_place, make_plain_directory
 from warpforge.sandbox.sources import TREES, Source
 from warpforge.sandbox.wire import Order
@@ -63,11 +63,14 @@ class Root:
     def build(self) -> None:
         """Steps 4 and 5: the root, then every mount in order, then the engine's own. Raises MountFailed."""
         numbers = list(range(len(self._order.mounts)))
+        is_new = not os.path.lexists(b"u0")
         if numbers and self._order.mounts[0][0] == b"/":
             self._guarded(b"/", lambda: self._mount_on(numbers.pop(0), b"m/root"))
         else:
             self._guarded(b"/", lambda: self._mount_tree(b"m/empty", b"m/root"))
         self.fd = os.open(b"m/root", _DIRECTORY)
+        if is_new:
+            give_away(self.fd, self._order.owned)
         self._write_covers()
         engine_made = self._write_files()
         self._guarded(b"", self._copy_files)
@@ -75,6 +78,7 @@ class Root:
             at = self._order.mounts[number][0]
             if not at.startswith(ENGINE_DIR + b"/"):
                 self._guarded(at, lambda number=number: self._mount_at(number))
+        give_away(self.fd, self._order.owned_mounts)
         if engine_made:
             self._guarded(ENGINE_DIR, self._mount_engine_dir)
         self._make_cwd()

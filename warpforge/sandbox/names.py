@@ -47,7 +47,7 @@ class Names:
         ask = _ask_by_tcp if tcp else _ask_by_udp
         try:
             return await asyncio.wait_for(ask(self._upstream, question), _PATIENCE)
-        except (OSError, asyncio.TimeoutError, asyncio.IncompleteReadError):
+        except (TimeoutError, OSError, asyncio.IncompleteReadError):
             return None
 
     def reply(self, transport: Any, question: bytes, peer: Any) -> None:

@@ -9,6 +9,8 @@ from warpforge.fsx.linux import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from warpforge.sandbox.wire import Order
 
 
@@ -98,3 +100,20 @@ def _read(root_fd: int, path: bytes) -> bytes:
         return b""
     finally:
         os.close(fd)
+
+
+def give_away(root_fd: int, owned: Iterable[tuple[bytes, int, int]]) -> None:
+    """Give what is in the box to whom it belongs there; what is not there, or has no such owner, stays as it is."""
+    for path, uid, gid in owned:
+        parent, _, name = path.strip(b"/").rpartition(b"/")
+        try:
+            flags = os.O_PATH | os.O_DIRECTORY
+            parent_fd = openat2(root_fd, parent or b".", flags, resolve=RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+        except OSError:
+            continue
+        try:
+            os.chown(name or b".", uid, gid, dir_fd=parent_fd, follow_symlinks=False)
+        except OSError:
+            pass
+        finally:
+            os.close(parent_fd)

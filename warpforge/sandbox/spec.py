@@ -52,8 +52,10 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``memory_limit``: bytes of all processes; ``pids_limit``: processes and threads; ``disk_limit``: bytes written;
     0 for none. ``gather_failed``: gather although the exit code is not 0. ``keep``: leave the work directory,
     whose ``u<number>`` hold what the action wrote to each overlay. ``keep_failed``: when the run fails, move its layers
-    to this path; ``layers``: begin with the layers that lie at this path, which stay there.
+    to this path; ``layers``: begin with the layers that lie at this path, which stay there
+    unless ``drop_layers``.
     ``ids``: the uids that the box has, if more than one; ``capabilities``: what its uid 0 may do with them.
+    ``owned``: path, uid and gid of what does not belong to uid 0 in a new layer; ``owned_mounts``: likewise in mounts.
     ``user``: the action's, as images name it (NAME or UID, perhaps with :GROUP or :GID), in the place of uid and gid.
     ``umask``, ``cpus`` (none: as we may) and ``aslr`` are what the action's process begins with.
     """
@@ -79,8 +81,11 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     keep: bool = False
     keep_failed: bytes = b""
     layers: bytes = b""
+    drop_layers: bool = False
     ids: Ids | None = None
     capabilities: tuple[str, ...] = ()
+    owned: tuple[tuple[bytes, int, int], ...] = ()
+    owned_mounts: tuple[tuple[bytes, int, int], ...] = ()
     user: bytes = b""
     umask: int = 0o022
     cpus: tuple[int, ...] = ()

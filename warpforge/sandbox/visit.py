@@ -5,8 +5,10 @@ from __future__ import annotations
 import _socket
 import marshal
 import os
+import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
@@ -45,9 +47,7 @@ def execute(
 def read_file(resident: Resident, path: str) -> bytes:
     """A file of a box as it is now. Errors: ``missing``, ``io``, ``sandbox-unavailable``."""
     found: list[bytes] = []
-    answer = _visit(
-        resident, {"do": "read", "path": os.fsencode(path)}, on_output=lambda _, data: found.append(data)
-    )
+    answer = _visit(resident, {"do": "read", "path": os.fsencode(path)}, on_output=lambda _, data: found.append(data))
     _read_answer(answer, path)
     return b"".join(found)
 
@@ -55,6 +55,35 @@ def read_file(resident: Resident, path: str) -> bytes:
 def write_file(resident: Resident, path: str, data: bytes) -> None:
     """Make or replace a file of a box. Errors: as ``read_file``."""
     _read_answer(_visit(resident, {"do": "write", "path": os.fsencode(path)}, given=data), path)
+
+
+def list_files(resident: Resident, path: str) -> list[dict[str, Any]]:
+    """The entries of a directory of a box, or one file: name, type, mode, user, group, size-b, and when it was read
+    and changed. Errors: as ``read_file``."""
+    found: list[bytes] = []
+    order = {"do": "list", "path": os.fsencode(path)}
+    _read_answer(_visit(resident, order, on_output=lambda _, data: found.append(data)), path)
+    return [_describe(*entry) for entry in marshal.loads(b"".join(found))]
+
+
+def _describe(name: bytes, target: bytes, mode: int, uid: int, gid: int, size: int, *times: float) -> dict[str, Any]:
+    kinds = {stat.S_IFIFO: "fifo", stat.S_IFDIR: "dir", stat.S_IFSOCK: "socket", stat.S_IFREG: "file"}
+    kinds[stat.S_IFLNK] = "symlink"
+    accessed, changed, modified = (
+        datetime.fromtimestamp(when, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z") for when in times
+    )
+    return {
+        "name": os.fsdecode(name),
+        "type": kinds.get(stat.S_IFMT(mode), "unknown"),
+        "mode": mode & 0o7777,
+        "user": uid,
+        "group": gid,
+        "size-b": size,
+        **({"target": os.fsdecode(target)} if target else {}),
+        "accessed-ts": accessed,
+        "changed-ts": changed,
+        "modified-ts": modified,
+    }
 
 
 def _visit(

@@ -7,9 +7,11 @@ something; whatever it starts ends with the box.
 from __future__ import annotations
 
 import _socket
+import errno
 import marshal
 import os
 import select
+import stat
 
 from warpforge.fsx.linux import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
 from warpforge.sandbox.capabilities import drop_capabilities
@@ -79,7 +81,7 @@ def _execute(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tupl
     pid = os.fork()
     if pid == 0:
         try:
-            _become_command(order, stdio)
+            _become_command(order, stdio, tell)
         except OSError as error:
             os.write(tell, b"%d" % (error.errno or 0))
         finally:
@@ -104,11 +106,12 @@ def _guard(pid: int, lifelines: tuple[int, ...]) -> None:
         os.kill(pid, _SIGKILL)
 
 
-def _become_command(order: dict[str, Any], stdio: tuple[int, int, int]) -> None:
+def _become_command(order: dict[str, Any], stdio: tuple[int, int, int], tell: int) -> None:
     prctl(PR_SET_PDEATHSIG, _SIGKILL)
     for number, fd in enumerate(stdio):
         os.dup2(fd, number)
-    os.closerange(3, 1 << 16)
+    os.closerange(3, tell)
+    os.closerange(tell + 1, 1 << 16)
     os.umask(0o022)
     try:
         os.chdir(order["cwd"])
@@ -125,7 +128,21 @@ def _become_command(order: dict[str, Any], stdio: tuple[int, int, int]) -> None:
         drop_capabilities(0, bounding=0)
     reset_signals()
     install_filter(order["filter"])
-    os.execvpe(order["argv"][0], order["argv"], order["env"])
+    _search(order["argv"], order["env"])
+
+
+def _search(argv: list[bytes], env: dict[bytes, bytes]) -> None:
+    """As execvp(3); the standard library's imports things that are not in the box."""
+    name = argv[0]
+    directories = [b""] if b"/" in name else env.get(b"PATH", b"/bin:/usr/bin").split(b":")
+    denied: OSError | None = None
+    for directory in directories:
+        try:
+            os.execve(os.path.join(directory, name), argv, env)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                denied = error
+    raise denied or OSError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 def _read(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tuple[int, ...]) -> bytes:
@@ -146,10 +163,29 @@ def _write(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tuple[
     return b"exit 0"
 
 
+def _list(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tuple[int, ...]) -> bytes:
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    if stat.S_ISDIR(os.fstat(openat2(root, order["path"], os.O_PATH, resolve=_INSIDE)).st_mode):
+        directory = openat2(root, order["path"], os.O_RDONLY | os.O_DIRECTORY, resolve=_INSIDE)
+        found = [_look(directory, os.fsencode(name)) for name in sorted(os.listdir(directory))]
+    else:
+        found = [_look(root, order["path"].strip(b"/"))]
+    _write_all(stdio[1], marshal.dumps(found))
+    return b"exit 0"
+
+
+def _look(dir_fd: int, path: bytes) -> tuple[object, ...]:
+    status = os.stat(path, dir_fd=dir_fd, follow_symlinks=False)
+    target = os.readlink(path, dir_fd=dir_fd) if stat.S_ISLNK(status.st_mode) else b""
+    facts = status.st_mode, status.st_uid, status.st_gid, status.st_size
+    times = status.st_atime, status.st_ctime, status.st_mtime
+    return (os.path.basename(path), target, *facts, *times)
+
+
 def _write_all(fd: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
 
 
-_DEEDS = {"execute": _execute, "read": _read, "write": _write}
+_DEEDS = {"execute": _execute, "read": _read, "write": _write, "list": _list}

@@ -12,6 +12,7 @@ import os
 import resource
 import select
 
+from warpforge.sandbox.identity import write_file
 from warpforge.sandbox.init import InitFailed, start_init
 from warpforge.sandbox.kernel import (
     CLONE_NEWNS,
@@ -33,7 +34,6 @@ from warpforge.sandbox.kernel import (
 from warpforge.sandbox.launch import MEETING_POINT, ROOT
 from warpforge.sandbox.meter import Meter
 from warpforge.sandbox.outside import receive_rights, send_rights
-from warpforge.sandbox.identity import write_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

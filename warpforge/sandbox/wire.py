@@ -64,6 +64,8 @@ class Order:
         "mounts",
         "network",
         "overlay",
+        "owned",
+        "owned_mounts",
         "owner",
         "program",
         "program_path",
@@ -104,6 +106,8 @@ class Order:
     user: bytes  # as images name it; empty: as uid, gid and username say
     uids: tuple[tuple[int, int, int], ...]  # of a box with many: inside, outside, how many; none: one uid
     gids: tuple[tuple[int, int, int], ...]
+    owned: tuple[tuple[bytes, int, int], ...]  # whose what in a new layer is, and in mounts
+    owned_mounts: tuple[tuple[bytes, int, int], ...]
     capabilities: tuple[bytes, ...]  # of uid 0, in a box with many
     berth: bool  # the last two descriptors are a user namespace and in it a network one, which the box joins
     username: bytes

@@ -100,6 +100,10 @@ class Stay:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._told(None)
+        self.end()
+
+    def end(self) -> None:
+        """Need nothing any more. A stay of a part of this process is not entered: it comes, goes and ends."""
         self._release()
         if self._pin is not None:
             self._pin.release()

@@ -1,0 +1,271 @@
+"""What the containers of a job promise, whatever makes their boxes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.containers import Yard, YardJob, free_port, until, web
+
+from warpforge.errors import Failed, Invalid, Missing, Unable
+from warpforge.polytope.datasets import Datasets
+from warpforge.polytope.spec import (
+    DatasetSource,
+    EnvVar,
+    HostSource,
+    Mount,
+    Restart,
+    Scaling,
+    Sink,
+    StringSource,
+    VolumeSource,
+)
+
+pytestmark = pytest.mark.both
+SERVE = "exec httpd -f -p 8080 -h /srv"
+
+
+@pytest.fixture(scope="module", params=["bwrap", "runc"])
+def yard(request: pytest.FixtureRequest, needs_box: None, tmp_path_factory: pytest.TempPathFactory) -> Yard:
+    return Yard(tmp_path_factory.mktemp("yard"), request.param)
+
+
+@pytest.fixture(scope="module")
+def job(yard: Yard) -> Iterator[YardJob]:
+    made = yard.open()
+    yield made
+    made.close()
+
+
+def fetch(port: int) -> str:
+    with urllib.request.urlopen(f"http://localhost:{port}/index.html") as answer:
+        return str(answer.read().decode())
+
+
+def test_a_service_is_reached_by_its_name_by_its_container_and_from_the_host(job: YardJob) -> None:
+    port = free_port()
+    container = job.serve(SERVE, web("api", port), id="back-end", tty=True)
+    assert fetch(port) == "hello\n"
+    status, said = job.run("for n in api back-end API; do wget -q -O - http://$n:8080/index.html; done")
+    assert (status, said) == (0, ["hello"] * 3)
+    assert job.boxes.service_address("api", 0) == ("127.0.0.1", port)
+    assert job.boxes.await_service("api", 8080, 5)
+    job.boxes.stop(container)
+    assert job.states(container)[-2:] == ["stopping", "exited"]
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port))
+
+
+def test_env_and_cwd_are_the_images_unless_it_is_said_otherwise(job: YardJob) -> None:
+    script = "pwd; echo $FROM $MORE; id -un; hostname; cat /conf"
+    mounts = (Mount("/conf", StringSource("text")),)
+    status, said = job.run(script, id="who", env=(EnvVar("MORE", "more"),), mounts=mounts)
+    assert (status, said) == (0, ["/srv", "image more", "root", "who", "text"])
+    assert job.run("", cmd=None)[1] == ["default"]
+    assert job.run("pwd", workdir="/tmp", env=(EnvVar("FROM", "us"),))[1] == ["/tmp"]
+
+
+def test_a_secret_is_not_in_what_it_says(job: YardJob) -> None:
+    _, said = job.run("echo it is $S", env=(EnvVar("S", "hunter2", is_secret=True),))
+    assert said == ["it is ********"]
+
+
+def test_it_starts_again_as_its_policy_says_with_what_it_wrote(job: YardJob) -> None:
+    status, said = job.run("echo x >> /n; cat /n | wc -l; exit 4", id="again", restart=Restart("on-failure", 2))
+    assert (status, said) == (4, ["1", "2", "3"])
+    assert job.states("again").count("restarting") == 2
+    assert job.run("exit 0", restart=Restart("on-failure", 2)) == (0, [])
+
+
+def test_one_that_dies_at_once_is_not_waited_for(job: YardJob) -> None:
+    container = job.serve("echo no; exit 9", web("dead", free_port()))
+    assert job.boxes.await_exited(container) == 9
+
+
+def test_what_cannot_be_executed_says_so(job: YardJob) -> None:
+    status, said = job.run("", cmd=("no-such-program",))
+    assert status == 127
+    assert "no-such-program" in said[0]
+
+
+def test_an_image_that_is_not_there(job: YardJob, tmp_path: Path) -> None:
+    container = job.boxes.spawn(job.spec("true", image=str(tmp_path / "nothing")))
+    with pytest.raises(Missing, match="no such image"):
+        job.boxes.await_started(container)
+    assert job.states(container)[-1] == "failed"
+
+
+def test_one_that_never_answers(yard: Yard) -> None:
+    job = yard.open(ready=0.5)
+    try:
+        with pytest.raises(Failed) as caught:
+            job.serve("sleep 60", web("mute", free_port()))
+        assert caught.value.reason == "not-ready"
+        with pytest.raises(Missing):
+            job.boxes.service_address("mute", 0)
+    finally:
+        job.close()
+
+
+def test_ports_that_clash_are_named(job: YardJob) -> None:
+    port = free_port()
+    container = job.serve(SERVE, web("first", port))
+    with pytest.raises(Invalid) as both:
+        job.boxes.open_service(container, web("second", port))
+    assert (both.value.reason, both.value.details["other"], both.value.details["service"]) == (
+        "port-clash",
+        "first",
+        "second",
+    )
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(Unable) as caught:
+            job.boxes.open_service(container, web("third", taken.getsockname()[1]))
+    assert caught.value.reason == "port-in-use"
+    assert f"(pid {os.getpid()})" in caught.value.message
+    job.boxes.stop(container)
+
+
+def test_replicas_stand_behind_one_name_in_turn(job: YardJob) -> None:
+    port = free_port()
+    script = "hostname > /srv/index.html; exec httpd -f -p 8080 -h /srv"
+    container = job.serve(script, web("many", port), id="many", scaling=Scaling(3, 3))
+    until(lambda: len(job.boxes._get(container).addresses) == 3)
+    until(lambda: {fetch(port) for _ in range(3)} == {"many\n", "many-1\n", "many-2\n"})
+    script = "for n in 1 2 3; do wget -q -O - http://many:8080/index.html; done"
+    assert sorted(job.run(script)[1]) == ["many", "many-1", "many-2"]
+    job.boxes.stop(container)
+
+
+def test_company_and_files_of_a_running_one(job: YardJob) -> None:
+    container = job.boxes.spawn(job.spec("exec sleep 60", env=(EnvVar("A", "1"),)))
+    job.boxes.await_started(container)
+    assert job.boxes.exec(container, ["sh", "-c", "echo $A $B; ps | grep -c sleep.60; exit 5"], {"B": "2"}) == 5
+    assert job.said(container)[0] == "1 2"
+    job.boxes.write_file(container, "/srv/new", b"new")
+    assert job.boxes.read_file(container, "/srv/new") == b"new"
+    names = {entry["name"]: entry["type"] for entry in job.boxes.list_files(container, "/srv")}
+    assert names == {"index.html": "file", "new": "file"}
+    with pytest.raises(Missing):
+        job.boxes.read_file(container, "/srv/nothing")
+    with pytest.raises(Missing):
+        job.boxes.exec(container, ["nothing"], {})
+    job.boxes.stop(container)
+    with pytest.raises(Failed):
+        job.boxes.exec(container, ["true"], {})
+
+
+def test_it_is_asked_to_end_before_it_is_killed(job: YardJob) -> None:
+    kind = job.boxes.spawn(job.spec("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done"))
+    deaf = job.boxes.spawn(job.spec("trap '' TERM; echo up; while :; do sleep 0.05; done"))
+    until(lambda: job.said(kind) and job.said(deaf))
+    for container in (kind, deaf):
+        job.boxes.stop(container)
+    assert (job.boxes.await_exited(kind), job.said(kind)) == (3, ["up", "bye"])
+    assert job.boxes.await_exited(deaf) == 137
+
+
+def test_volumes_live_as_long_as_their_scope(yard: Yard, job: YardJob) -> None:
+    mine, ours = Mount("/mine", VolumeSource("v")), Mount("/ours", VolumeSource("v", "project"))
+    write = "echo x >> /mine/f; echo x >> /ours/f; cat /mine/f | wc -l; cat /ours/f | wc -l"
+    assert job.run(write, mounts=(mine, ours))[1] == ["1", "1"]
+    assert job.run(write, mounts=(mine, ours))[1] == ["2", "2"]
+    other = yard.open()
+    try:
+        assert other.run(write, mounts=(mine, ours))[1] == ["1", "3"]
+        new = Mount("/ours", VolumeSource("v", "project", "always"))
+        assert other.run("ls /ours", mounts=(new,)) == (0, [])
+        with pytest.raises(Missing, match="no volume w"):
+            other.run("true", mounts=(Mount("/w", VolumeSource("w", "project", "never")),))
+    finally:
+        other.close()
+    names = sorted(os.listdir(yard.path / "project" / ".warpforge" / "volumes"))
+    assert names == ["v", "v-2"]
+
+
+def test_a_new_volume_begins_as_the_image_or_its_source(job: YardJob, tmp_path: Path) -> None:
+    (tmp_path / "seed").mkdir()
+    (tmp_path / "seed" / "f").write_text("seed\n")
+    source = VolumeSource("seeded", "project", "when-missing", HostSource(str(tmp_path / "seed")))
+    mounts = (Mount("/srv", VolumeSource("page")), Mount("/seeded", source))
+    assert job.run("cat index.html /seeded/f", mounts=mounts)[1] == ["hello", "seed"]
+
+
+def test_what_it_leaves_becomes_a_version_of_a_dataset(job: YardJob) -> None:
+    sink = (Sink("/out", "data"),)
+    for number in (1, 2):
+        container = job.boxes.spawn(job.spec(f"mkdir /out; echo {number} > /out/f", datasets=sink))
+        assert job.boxes.await_exited(container) == 0
+        assert job.boxes.store_dataset(container, "/out", "data") == number
+    mounts = (Mount("/new", DatasetSource("data")), Mount("/old", DatasetSource("data", "f", 1)))
+    assert job.run("cat /new/f /old", mounts=mounts)[1] == ["2", "1"]
+    with pytest.raises(Missing, match="left nothing"):
+        job.boxes.store_dataset(container, "/other", "data")
+    kept = {str(ware) for _, ware in job.engine.store.kept.pins()}
+    assert {str(version.ware) for version in Datasets(job.engine.store).versions("data")} == kept
+
+
+def test_one_of_many_uids_becomes_whom_it_likes(job: YardJob) -> None:
+    if job.boxes._ids is None:
+        pytest.skip("an ordinary user without a range in /etc/subuid has one uid")
+    script = "id -u; touch /f; chown 101:102 /f; stat -c '%u %g' /f /srv"
+    assert job.run(script)[1] == ["0", "101 102", "101 102"]
+    assert job.run("id; touch /srv/mine", user="web") == (0, ["uid=101(web) gid=102(web) groups=200(more)"])
+    assert job.run("id -u; id -g", user="web:root")[1] == ["101", "0"]
+
+
+def test_an_id_that_is_taken_has_a_number_appended(job: YardJob) -> None:
+    first = job.boxes.spawn(job.spec("sleep 60", id="same"))
+    assert job.boxes.spawn(job.spec("true", id="same")) == "same-2"
+    assert job.boxes.spawn(job.spec("true", id="same", create="when-missing")) == first
+    with pytest.raises(Missing):
+        job.boxes.spawn(job.spec("true", id="other", create="never"))
+    job.boxes.stop(first)
+
+
+def hold(path: str, image: str, backend: str, port: int) -> None:
+    """What a job does whose process will be killed."""
+    yard = Yard.__new__(Yard)
+    yard.path, yard.image, yard.backend = Path(path), image, backend
+    job = yard.open()
+    mounts = (Mount("/v", VolumeSource("v")),)
+    job.serve("echo x > /v/f; exec httpd -f -p 8080 -h /srv", web("held", port), mounts=mounts)
+    print("up", flush=True)
+    signal.pause()
+
+
+def test_all_is_over_when_its_process_is_killed(yard: Yard) -> None:
+    port = free_port()
+    arguments = (str(yard.path), yard.image, yard.backend, port)
+    words = f"from contracts.test_containers import hold; hold{arguments!r}"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen([sys.executable, "-c", words], stdout=subprocess.PIPE, env=env) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        assert fetch(port) == "hello\n"
+        process.kill()
+
+    def is_free() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    until(is_free)
+    tmp = yard.path / "project" / ".warpforge" / "tmp"
+    before = {path.name for path in tmp.iterdir()}
+    assert before
+    job = yard.open()
+    try:
+        assert job.serve(SERVE, web("held", port))
+        dead = [name for name in before if name.startswith(f"{process.pid}-")]
+        assert dead
+        assert not any((tmp / name).exists() for name in dead)
+    finally:
+        job.close()
