@@ -22,11 +22,11 @@ from warpforge.polytope.discarding import Discarder
 from warpforge.polytope.events import ContainerSaid, Hear
 from warpforge.polytope.furnish import furnish
 from warpforge.polytope.image import open_image
+from warpforge.polytope.image_names import ImageNames
 from warpforge.polytope.lines import Lines
 from warpforge.polytope.lockfile import NAME, LockFile
 from warpforge.polytope.mounting import Mounting
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.image_names import ImageNames
 from warpforge.polytope.running import Running
 from warpforge.polytope.scaling import Scaler
 from warpforge.polytope.services import Services, not_ready
