@@ -74,9 +74,9 @@ class Zygote:
         if pid == 0:
             guards = (self._engine_pidfd, self._own_pidfd)
             if names == VISIT:
-                from warpforge.sandbox import visitor
+                from warpforge.sandbox.visitor import run
 
-                visitor.run(descriptors, guards)
+                run(descriptors, guards)
             helper.run(descriptors, guards)  # neither returns
         for fd in descriptors:
             os.close(fd)
