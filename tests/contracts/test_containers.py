@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.containers import Yard, YardJob, free_port, until, web
+from support.containers import Yard, YardJob, free_port, refuses, until, web
 
 from warpforge.errors import Failed, Invalid, Missing, Unable
 from warpforge.polytope.datasets import Datasets
@@ -59,8 +59,7 @@ def test_a_service_is_reached_by_its_name_by_its_container_and_from_the_host(job
     assert job.boxes.await_service("api", 8080, 5)
     job.boxes.stop(container)
     assert job.states(container)[-2:] == ["stopping", "exited"]
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port))
+    assert refuses(port)
 
 
 def test_env_and_cwd_are_the_images_unless_it_is_said_otherwise(job: YardJob) -> None:
@@ -253,11 +252,7 @@ def test_all_is_over_when_its_process_is_killed(yard: Yard) -> None:
         assert fetch(port) == "hello\n"
         process.kill()
 
-    def is_free() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) != 0
-
-    until(is_free)
+    until(lambda: refuses(port))
     tmp = yard.path / "project" / ".warpforge" / "tmp"
     before = {path.name for path in tmp.iterdir()}
     assert before

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from support.containers import until
+from support.containers import refuses, until
 
 from warpforge.sandbox.addresses import BRIDGE, RESOLVER
 from warpforge.sandbox.ids import find_ids
@@ -87,7 +87,7 @@ def test_streams_are_carried_in_turn_and_past_those_that_refuse(network: Network
             said.append(read_all(connection))
     assert set(said) == {str(address[1]).encode() + b"x" for address in addresses}
     network.drop(number)
-    until(lambda: socket.socket().connect_ex(("127.0.0.1", port)))
+    until(lambda: refuses(port))
     for serving in targets:
         serving.shutdown(socket.SHUT_RDWR)
         serving.close()

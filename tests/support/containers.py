@@ -108,6 +108,12 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def refuses(port: int) -> bool:
+    """Whether nobody listens at a port of the loopback interface."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
 def web(name: str, expose_as: int, port: int = 8080) -> Service:
     return Service(name, (Ports(port=port, protocol="http", expose_as=expose_as),))
 

@@ -161,7 +161,7 @@ class Helper:
         opened = open_files(order)
         self._work = os.open(order.work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         os.fchdir(self._work)
-        if os.path.lexists("u0"):
+        if order.layers or os.path.lexists("u0"):
             self._remove(name for name in os.listdir(b".") if name[:1] in b"wm")
         if order.owner is not None:
             self._step = "mount-namespace"

@@ -63,7 +63,7 @@ class Root:
     def build(self) -> None:
         """Steps 4 and 5: the root, then every mount in order, then the engine's own. Raises MountFailed."""
         numbers = list(range(len(self._order.mounts)))
-        is_new = not os.path.lexists(b"u0")
+        is_new = not (os.path.lexists(b"u0") or os.path.lexists(b"c0"))
         if numbers and self._order.mounts[0][0] == b"/":
             self._guarded(b"/", lambda: self._mount_on(numbers.pop(0), b"m/root"))
         else:
