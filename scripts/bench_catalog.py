@@ -6,13 +6,16 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from bench_row import SCRATCH, Row, command, within
 from catalog_maker import make_catalog, make_module, module_name
 
 from warpforge.catalog.lookup import Lookup
+from warpforge.engine.catalogs import open_lookup
 from warpforge.model.atoms import CatalogRef
+from warpforge.workspace.find import Stack, find_stack
 
 WARPFORGE = Path(sys.executable).parent / "warpforge"
 MODULES, RELEASES = 10_000, 10
@@ -32,6 +35,7 @@ def rows() -> Iterator[Row]:
         make_module(catalogs / "deep", 0, DEEP)
         yield from _resolving(catalogs)
         yield from _commands(workspace)
+        yield from _trusting(workspace)
 
 
 def _resolving(catalogs: Path) -> Iterator[Row]:
@@ -62,3 +66,27 @@ def _commands(workspace: Path) -> Iterator[Row]:
         work = ours(*words)
         assert callable(work)
         yield within(name, work, bound, rounds=rounds, warm=False)
+
+
+def _trusting(workspace: Path) -> Iterator[Row]:
+    """The same catalogs once signatures are needed: each reference is proved by the newest snapshot."""
+    env = {"PATH": os.environ["PATH"], "HOME": str(workspace)}
+
+    def call(*words: str) -> None:
+        command([WARPFORGE, "--quiet", "catalog", *words], cwd=workspace, env=env)()
+
+    call("key", "new", "key")
+    for name in ("wide", "deep"):
+        call("-n", name, "sign", "--key", "key")
+        call("-n", name, "trust", "add", "key.pub")
+    stack = find_stack(workspace, None)
+    # the module of the deep one is in the wide one, too: its first releases are those
+    for what, ref in (
+        (f"a signed reference among {MODULES} modules", CatalogRef(module_name(MODULES // 2), "v1.5", "src")),
+        (f"a signed reference among {DEEP} releases", CatalogRef(module_name(0), f"v1.{DEEP - 2}", "src")),
+    ):
+        yield within(what, partial(_pin_signed, stack, ref), RESOLVE)
+
+
+def _pin_signed(stack: Stack, ref: CatalogRef) -> None:
+    assert open_lookup(stack).pin([ref])[ref].ware.packtype == "ztar"
