@@ -176,13 +176,12 @@ def test_what_was_changed_here_is_not_lost(far: Far, how: str) -> None:
     if how == "release":
         add_item(far.ours, ref, TWO)
     else:
-        far.publish(f"{X}:v1:more", TWO)
-        far.repo.write(f"{X}/_mirrors.json", '{"catalogmirrors.v1":{"byWare":{}}}')
         add_item(far.ours, ref._replace(release="v1"), ONE, address=address, force=True)
     if how == "commit":
-        mine = Repo.__new__(Repo)
-        mine.path = far.ours.path
-        mine.commit(message="mine")
+        far.repo.git("-C", str(far.ours.path), "add", "-A")
+        far.repo.git("-C", str(far.ours.path), "commit", "-qm", "mine")
+        assert far.update() == "same", "as long as the repository has nothing that is not beneath it"
+    far.repo.write(f"{X}/_mirrors.json", '{"catalogmirrors.v1":{"byWare":{}}}')
     far.publish(f"{X}:v2:item", TWO)
     code, reason, message = far.refusal(far.update)
     assert (code, reason) == ("already-exists", "changed") and X in message

@@ -89,6 +89,16 @@ def base_of(bare: Bare, origin: Origin) -> str:
     return origin.commit
 
 
+def is_ahead(bare: Bare, catalog: Path, origin: Origin, commit: str) -> bool:
+    """Whether a clone has a commit of its remote already, beneath commits of its own."""
+    if not origin.commit or not borrow(bare, catalog, origin.commit) or not bare.has_commit(commit):
+        return False
+    try:
+        return bare.run("merge-base", commit, origin.commit).decode().strip() == commit
+    except Unable:
+        return False
+
+
 def borrow(bare: Bare, catalog: Path, commit: str) -> bool:
     """Let our repository find what a clone has, as far as that is whole; gives whether ``commit`` is there."""
     dot = catalog / GIT

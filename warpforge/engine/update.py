@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.catalog.check import ERROR
-from warpforge.catalog.clone import GIT, Origin, base_of, borrow, build_git, is_branch, is_shallow, read_origin
+from warpforge.catalog.clone import (
+    GIT,
+    Origin,
+    base_of,
+    borrow,
+    build_git,
+    is_ahead,
+    is_branch,
+    is_shallow,
+    read_origin,
+)
 from warpforge.catalog.edit import STAGING, writing
 from warpforge.catalog.examine import examine
 from warpforge.catalog.succession import GONE, REWRITTEN, Step, succession
@@ -133,7 +143,7 @@ class Updater:
             return Update(catalog.name, LOCAL)
         remote = GitRemote.named(origin.address, self._access)
         _, commit = _find_branch(remote, origin.theirs, work)
-        if commit == origin.commit:
+        if commit == origin.commit or is_ahead(asking, catalog.path, origin, commit):
             return Update(catalog.name, SAME, commit, commit)
         with _storing(f"cannot write catalog {catalog.name}"):
             bare, fresh = self._bring(remote, commit, work, catalog.path, origin.commit)
