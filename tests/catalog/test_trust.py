@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import time
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 from support.actor import ENVIRONMENT
 from support.faults import count, inject, needs_strace, points
+from support.mutation import mutate
 from support.signed import ALICE, BOB, MALLORY, ONE, TWO, Site, X, Y, command
 
 from warpforge.catalog.edit import add_item, edit
@@ -409,6 +411,32 @@ def test_what_was_published_is_not_taken_back_by_mistake(site: Site) -> None:
         assert release is not None
         changed.put_release(type(release)(release.name, release.items, {**release.metadata, "hazard": "CVE-1"}))
     assert site.sign().is_new  # a warning takes nothing back
+
+
+def test_K01_whatever_bytes_are_changed_nothing_else_is_believed(site: Site) -> None:
+    site.publish("v2")
+    files = [path for path in sorted(site.catalog.path.rglob("*")) if path.is_file()]
+    outcomes = set()
+    for number in range(250):
+        rng = random.Random(number)
+        path = rng.choice(files)
+        data = path.read_bytes()
+        path.write_bytes(mutate(data, rng, [file.read_bytes() for file in rng.sample(files, 3)]))
+        for ref in (X, Y, X._replace(release="v2")):
+            try:
+                outcomes.add(str(site.pin(ref).ware))
+            except WarpforgeError as error:
+                outcomes.add(error.code.removeprefix("warpforge-error-"))
+        path.write_bytes(data)
+    assert str(ONE) in outcomes and "catalog-invalid" in outcomes
+    assert outcomes <= {
+        str(ONE),
+        "catalog-invalid",
+        "serialization",
+        "signature-invalid",
+        "datatoonew",
+        "wareid-invalid",
+    }
 
 
 def test_what_is_not_sound_is_not_signed(site: Site) -> None:

@@ -82,7 +82,7 @@ def sign(
         root = tree_of(catalog, nodes, snapshots, before.root if before else None)
         moved = list(changes(before.root if before else None, root, _reader(nodes, snapshots)))
         if before is not None and not force:
-            _refuse_moved(catalog, moved, Catalog(catalog.path, PastView(snapshots, before.root)))
+            _refuse_moved(catalog, moved, Catalog(catalog.path, PastView(snapshots, before)))
         if before is not None and envelope is not None and before.root == root and not renew and after is None:
             signed = _signed(envelope, keys)
             _put_head(snapshots, before, signed)

@@ -130,9 +130,10 @@ class SignedView:
 class PastView:
     """What a root names. Errors: ``catalog-missing-entry`` (kept) where a release of it is not there any more."""
 
-    def __init__(self, snapshots: Snapshots, root: str) -> None:
+    def __init__(self, snapshots: Snapshots, snapshot: Snapshot) -> None:
         self._snapshots = snapshots
-        self._root = root
+        self.snapshot = snapshot
+        self._root = snapshot.root
 
     def release_id(self, module: str, release: str, named: str | None) -> str | None:
         entry = self._snapshots.entry(self._root, module)

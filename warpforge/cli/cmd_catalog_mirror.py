@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from warpforge.cli.app import Command, Common, pass_common
-from warpforge.cli.catalogs import NAME, chosen_catalog
+from warpforge.cli.catalogs import NAME, chosen_catalog, mind_signature
 from warpforge.cli.moving import JOBS, moving
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def mirror(common: Common, context: click.Context, name: str | None, jobs: int, 
         moves.push([*dict.fromkeys(ware for wares in named.values() for ware in wares)], goals, jobs)
         if publish:
             _publish(chosen, named, goals)
+            mind_signature(common, chosen)
 
 
 def _named(catalog: Catalog) -> dict[str, dict[WareId, None]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from warpforge.cli.app import Common, Group, pass_common, printable, to_json
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.cli.render import HITS_SHOWN, make_reporter, seconds, short
 from warpforge.cli.units import size
 
@@ -45,6 +46,7 @@ def plan() -> None:
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @click.option("--force", "-f", is_flag=True, help="As `run --force` would: the memo is not asked.")
 @click.option("--offline", is_flag=True, help="Do not ask mirrors how large wares are.")
+@CATALOG_AT
 @click.option("--graph", type=click.Choice(["mermaid", "dot", "svg"]), help="Draw the steps instead.")
 @click.option("--output", "-o", metavar="FILE", help="Where the drawing goes, instead of standard output.")
 @pass_common
@@ -55,6 +57,7 @@ def show(
     jobs: int | None,
     force: bool,
     offline: bool,
+    catalog_at: tuple[str, ...],
     graph: str | None,
     output: str | None,
 ) -> None:
@@ -64,7 +67,7 @@ def show(
     made again by the plot that its release names; waits: its formula is not known before others have run, so it may
     still be a hit; missing: it needs a ware that nobody has. Times are those of earlier runs.
     """
-    forecasts = list(_forecasts(common, targets, jobs, force=force, offline=offline))
+    forecasts = list(_forecasts(common, targets, jobs, force=force, offline=offline, at=catalog_at))
     if graph is not None:
         _draw(graph, forecasts, output)
         return
@@ -79,7 +82,7 @@ def show(
 
 
 def _forecasts(
-    common: Common, targets: tuple[str, ...], jobs: int | None, *, force: bool, offline: bool
+    common: Common, targets: tuple[str, ...], jobs: int | None, *, force: bool, offline: bool, at: tuple[str, ...]
 ) -> Iterator[Forecast]:
     from warpforge.engine.engine import Engine
     from warpforge.engine.events import Notice
@@ -88,7 +91,7 @@ def _forecasts(
     from warpforge.workspace.targets import find_targets
 
     settings = common.settings
-    options = common.options(jobs=jobs or 0, force=force, look=True)
+    options = common.options(jobs=jobs or 0, force=force, look=True, catalog_at=at)
     reporter = make_reporter(common)
     forecasters: dict[Stack, Forecaster] = {}
     for target in find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message))):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument
-from warpforge.cli.conduct import conducted
+from warpforge.cli.conduct import CATALOG_AT, conducted
 from warpforge.cli.render import make_reporter, with_traces
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--rebuild", is_flag=True, help="Run everything again and compare with what was made before.")
 @click.option("--recursive", "-r", "remake", is_flag=True, help="Make what nobody has by the replays of releases.")
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine; say first all that is missing.")
-@click.option("--catalog-at", multiple=True, metavar="ROOT", help="Read a catalog as of a snapshot: see `catalog log`.")
+@CATALOG_AT
 @click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @click.option("--resume", is_flag=True, help="Take up failed scripts in their kept boxes, at the entry that failed.")

@@ -11,6 +11,9 @@ from warpforge.cli.app import Common
 from warpforge.errors import Invalid
 
 F = TypeVar("F", bound=Callable[..., Any])
+CATALOG_AT: Final = click.option(
+    "--catalog-at", multiple=True, metavar="ROOT", help="Read a catalog as of a snapshot: see `catalog log`."
+)
 _SANDBOXES: Final = ("auto", "bwrap", "runc")
 
 

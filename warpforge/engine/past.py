@@ -29,5 +29,5 @@ def _back(catalog: Catalog, at: Sequence[str], missing: dict[str, None]) -> Cata
         snapshot = find_root(text, snapshots, head)
         if snapshot is not None:
             missing.pop(text, None)
-            return Catalog(catalog.path, PastView(snapshots, snapshot.root))
+            return Catalog(catalog.path, PastView(snapshots, snapshot))
     return catalog

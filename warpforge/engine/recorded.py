@@ -66,13 +66,13 @@ def _when_published(catalog: Catalog, module: str, release: Release) -> Catalog 
     snapshots = Snapshots(catalog.path)
     if not snapshots.path.is_dir():
         return None
-    root = ""
-    head = catalog.view.snapshot if isinstance(catalog.view, SignedView) else None
+    first = None
+    head = catalog.view.snapshot if isinstance(catalog.view, SignedView | PastView) else None
     for snapshot in history(snapshots, head):
         entry = snapshots.entry(snapshot.root, module)
         if entry is None or trie.find(entry["releases"], release.name, snapshots.node) != release_id(release):
-            if root:
+            if first is not None:
                 break
             continue
-        root = snapshot.root
-    return Catalog(catalog.path, PastView(snapshots, root)) if root else None
+        first = snapshot
+    return Catalog(catalog.path, PastView(snapshots, first)) if first is not None else None
