@@ -272,6 +272,14 @@ def test_a_prefix_and_a_warehouse_for_downloads(tmp_path: Path) -> None:
     assert '"../' not in page
 
 
+def test_what_a_killed_command_left_goes(pages: Pages) -> None:
+    left = pages.out / ".tmp" / "half"
+    left.parent.mkdir(parents=True)
+    left.write_text("half a page")
+    pages.publish()
+    assert not left.parent.exists() and not [name for name in pages.files() if "/." in f"/{name}"]
+
+
 def test_a_link_in_the_way_is_not_followed(pages: Pages) -> None:
     elsewhere = pages.base / "elsewhere"
     elsewhere.mkdir()

@@ -193,7 +193,7 @@ def writing(catalog: Catalog) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock; ``what`` cannot be done without. Errors: ``store`` (busy, with the holder's pid)."""
+    """Hold a lock, whose directory is made; ``what`` cannot be done without it. Errors: ``store`` (busy, with pid)."""
     with _as_store(what):
         make_dirs(path.parent, sync=False)
         lock = Lock(path, timeout=PATIENCE)

@@ -167,9 +167,14 @@ def _bar(common: Common) -> Iterator[Callable[[str, int, int], None]]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("looking at modules", total=None)
+        told = ""
 
         def progress(what: str, done: int, total: int) -> None:
-            bar.update(task, description=what, completed=done, total=total)
+            nonlocal told
+            if what != told:  # another pass has another speed
+                told = what
+                bar.reset(task, description=what, total=total)
+            bar.update(task, completed=done)
 
         yield progress
 

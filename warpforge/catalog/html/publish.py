@@ -15,6 +15,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from warpforge.catalog.edit import locked
 from warpforge.catalog.snapshot import Snapshots
 from warpforge.catalog.tree import Catalog
 from warpforge.errors import WarpforgeError
@@ -81,9 +82,17 @@ class Publisher:
     def publish(self, spread: Spread, progress: Progress) -> Published:
         """Write what changed; ``progress`` hears what is being done, and for how many modules of how many it is done.
 
-        Errors: ``store``, ``io``, those of reading the catalog's directories.
+        Errors: ``store`` (busy: another publishes the same site), ``io``, those of reading the catalog's directories.
         """
-        pages = Pages(self._output)
+        with locked(self._state_file.with_suffix(".lock"), f"cannot publish to {self._output}"):
+            pages = Pages(self._output)
+            pages.clear_staging()
+            try:
+                return self._publish(pages, spread, progress)
+            finally:
+                pages.clear_staging()
+
+    def _publish(self, pages: Pages, spread: Spread, progress: Progress) -> Published:
         state = load_state(self._state_file)
         names = [*self._catalog.modules()]
         surveys = self._survey(spread, names, state, progress)

@@ -7,12 +7,15 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from warpforge.errors import Unable, store_error
 from warpforge.fsx.atomic import make_dirs, random_name, write_new
 from warpforge.fsx.remove import remove_tree
 
 from .site import RELEASES
+
+STAGING: Final = ".tmp"
 
 
 class Pages:
@@ -30,7 +33,7 @@ class Pages:
         return os.path.isfile(self._top / page)
 
     def write(self, page: str, text: str) -> None:
-        """Errors: ``store``; ``unsafe`` links are refused as ``io``."""
+        """Write a page, if it would say something else. Errors: ``store``; ``io`` where a link is in the way."""
         self.count += 1
         path = os.path.join(self._top, page)
         data = text.encode("utf-8", "replace")
@@ -38,15 +41,16 @@ class Pages:
             is_new = self._enter(os.path.dirname(page))
             if not is_new and _read(path) == data:
                 return
-            staged = f"{os.path.dirname(path)}/{random_name('.')}"
+            self._enter(STAGING)
+            staged = f"{self._top}/{STAGING}/{random_name()}"
             write_new(staged, data, sync=False)
-            try:
-                os.rename(staged, path)
-            except BaseException:
-                with suppress(OSError):
-                    os.unlink(staged)
-                raise
+            os.rename(staged, path)
         self.written += 1
+
+    def clear_staging(self) -> None:
+        """Remove what is left of pages that were being written, by a command that was killed too. Errors: ``store``."""
+        with _as_store(self._top):
+            remove_tree(-100, f"{self._top}/{STAGING}", missing_ok=True)
 
     def keep_only(self, directory: str, names: set[str]) -> None:
         """Remove the other pages of a directory. Errors: ``store``."""
@@ -54,7 +58,7 @@ class Pages:
         with _as_store(path), suppress(FileNotFoundError):
             if not os.path.islink(path):
                 for name in os.listdir(path):
-                    if name not in names and (name.endswith(".html") or name.startswith(".")):
+                    if name not in names and name.endswith(".html"):
                         os.unlink(path / name)
 
     def remove_module(self, module: str) -> None:
