@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -19,7 +21,14 @@ SCOPE = Scope({"some-key": "v", "ports": [{"expose-as": 1}], "env_var": None}, {
 
 @pytest.fixture(scope="module")
 def evaluator() -> Iterator[Evaluator]:
-    with Evaluator(Bounds(seconds=0.6, memory=160 << 20)) as evaluator:
+    with Evaluator(Bounds(seconds=60, memory=160 << 20)) as evaluator:
+        yield evaluator
+
+
+@pytest.fixture(scope="module")
+def hasty() -> Iterator[Evaluator]:
+    """For code that never ends."""
+    with Evaluator(Bounds(seconds=0.5)) as evaluator:
         yield evaluator
 
 
@@ -99,9 +108,11 @@ def test_values(evaluator: Evaluator, language: str, text: str, value: Value) ->
     ],
     ids=str,
 )  # fmt: skip
-def test_what_ends_code(evaluator: Evaluator, language: str, text: str, reason: str, message: str) -> None:
+def test_what_ends_code(
+    evaluator: Evaluator, hasty: Evaluator, language: str, text: str, reason: str, message: str
+) -> None:
     with pytest.raises(Failed) as refused:
-        evaluator.evaluate(Code(language, text), SCOPE)
+        (hasty if reason == "time" else evaluator).evaluate(Code(language, text), SCOPE)
     assert refused.value.reason == reason, refused.value.message
     assert message in refused.value.message
 
@@ -146,8 +157,25 @@ def test_code_cannot_catch_its_own_end(evaluator: Evaluator, language: str, text
         evaluator.evaluate(Code(language, text), SCOPE, Asked())
 
 
-def test_waiting_for_the_host_costs_nothing(evaluator: Evaluator) -> None:
-    assert evaluator.evaluate(Code("js", "pt.sleep('1s'); 1"), SCOPE, Asked()) == 1
+def test_waiting_for_the_host_costs_nothing_and_looking_up_buys_nothing(hasty: Evaluator) -> None:
+    assert hasty.evaluate(Code("js", "pt.sleep('1s'); 1"), SCOPE, Asked()) == 1
+    with pytest.raises(Failed, match="does not end"):
+        hasty.evaluate(Code("js", "while (true) pt.param('x')"), SCOPE, Asked())
+
+
+def test_a_worker_ends_with_whoever_started_it() -> None:
+    """Killed, an evaluator leaves nothing behind: not even code that never ends."""
+    program = (
+        "import os, threading, time\nfrom warpforge.polytope.code.evaluator import *\ne = Evaluator(Bounds(60))\n"
+        "threading.Thread(target=e.evaluate, args=(Code('js', 'while (true) {}'), Scope({})), daemon=True).start()\n"
+        "while not e._busy: time.sleep(0.01)\n"
+        "time.sleep(0.3); print(*[w._process.pid for w in e._busy], flush=True); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    deadline = time.monotonic() + 30
+    while os.path.exists(f"/proc/{int(done.stdout)}"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def test_a_worker_has_nothing_to_reach_the_host_with(evaluator: Evaluator) -> None:
@@ -155,7 +183,7 @@ def test_a_worker_has_nothing_to_reach_the_host_with(evaluator: Evaluator) -> No
     (worker,) = evaluator._idle[:1]
     with open(f"/proc/{worker._process.pid}/limits") as limits:
         held = {line[:26].strip(): line[26:].split()[:2] for line in limits}
-    assert held["Max open files"] == ["0", "0"]
+    assert held["Max open files"] == ["1", "1"]
     assert held["Max file size"] == ["0", "0"]
     assert held["Max address space"][0] != "unlimited"
     with open(f"/proc/{worker._process.pid}/status") as status:

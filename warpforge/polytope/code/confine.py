@@ -62,7 +62,7 @@ def limit(memory: int) -> None:
         (resource.RLIMIT_AS, now + memory),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NOFILE, 0),  # those that are open stay so
+        (resource.RLIMIT_NOFILE, 1),  # no more than are open; 1, for poll(2) looks at it, too
     ):
         resource.setrlimit(what, (bound, bound))
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from warpforge.errors import Failed, Unable, WarpforgeError
 from warpforge.polytope.code import wire
-from warpforge.polytope.code.host import CALLS, ENDS, Host, NoHost
+from warpforge.polytope.code.host import CALLS, ENDS, LOOKUPS, Host, NoHost
 from warpforge.polytope.issues import CODE, Issue, spell
 from warpforge.polytope.nouns import Place, Value
 
@@ -41,7 +41,7 @@ class Scope(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """``seconds`` of computing, the waits for the host not counted; ``memory`` in bytes."""
+    """``seconds`` of computing from one call of the job to the next (lookups do not count); ``memory`` in bytes."""
 
     seconds: float = 10.0
     memory: int = 512 << 20
@@ -157,6 +157,8 @@ class _Worker:
             left -= time.monotonic() - began
             if "call" not in answer:
                 return _outcome(answer, code, last)
+            if answer["call"] not in LOOKUPS:
+                left = bounds.seconds
             try:
                 message = {"value": _ask(host, str(answer["call"]), answer["args"])}
             except WarpforgeError as error:

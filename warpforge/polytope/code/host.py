@@ -23,6 +23,8 @@ CALLS: Final = frozenset(
     )
 )  # fmt: skip
 VARIABLES: Final = frozenset(("module-project-ref", "module-repo-ref"))  # values, not calls
+# answered at once and without end: they buy code no more time
+LOOKUPS: Final = frozenset(("param", "params", "input", "inputs", "value", "values", "secret", "output", "log"))
 ENDS: Final = frozenset(("fail",))  # what these raise, code cannot catch
 
 

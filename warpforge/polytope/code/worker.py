@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import sys
 import threading
 from typing import Any, Final
@@ -25,9 +26,10 @@ def main() -> None:
     confine.limit(_STACK + int(sys.argv[1]))
     sys.setrecursionlimit(12_000)
     threading.stack_size(_STACK)
-    thread = threading.Thread(target=_serve)
-    thread.start()
-    thread.join()
+    threading.Thread(target=_serve, daemon=True).start()
+    watch = select.poll()
+    watch.register(_IN, 0)  # only whether the other side has gone
+    watch.poll()
     os._exit(0)
 
 
@@ -36,16 +38,25 @@ def _serve() -> None:
     try:
         while True:
             request = wire.receive(_IN)
-            _bound_time(request["time"])
+            _bounds.seconds = request["time"]
+            _bounds.restart()
             wire.send(_OUT, _answer(request))
     except wire.Ended:
         pass
 
 
-def _bound_time(seconds: float) -> None:
-    """Should nobody be there any more to kill this process, the kernel does."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    resource.setrlimit(resource.RLIMIT_CPU, (int(used.ru_utime + used.ru_stime + seconds) + 2, resource.RLIM_INFINITY))
+class _Bounds:
+    """Should nobody be there any more to kill this process while it can hear of nothing, the kernel does."""
+
+    seconds = 0.0
+
+    def restart(self) -> None:
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        until = int(used.ru_utime + used.ru_stime + self.seconds) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
+
+
+_bounds = _Bounds()
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +80,7 @@ def _call(name: str, args: list[Any]) -> Any:
     except (TypeError, ValueError) as error:
         raise Fault(f"pt/{name}: {error}") from error
     answer = wire.receive(_IN)
+    _bounds.restart()
     if "error" in answer:
         raise Fault(answer["error"], data=answer.get("data"), is_of_host=True)
     return answer["value"]
