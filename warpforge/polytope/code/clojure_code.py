@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from warpforge.polytope.code.clojure import values
-from warpforge.polytope.code.clojure.data import ClojureError, SyntaxFault
+from warpforge.polytope.code.clojure.data import MISUSES, ClojureError, SyntaxFault, explain
 from warpforge.polytope.code.clojure.evaluate import run as evaluate
 from warpforge.polytope.code.clojure.printing import show, write
 from warpforge.polytope.code.faults import Fault
@@ -31,6 +31,8 @@ def run(text: str, params: Mapping[str, Any], variables: Mapping[str, Any], call
         line, column = error.at
         of_host = isinstance(error, HostError)
         raise Fault(error.message, reason=reason, line=line, column=column, is_of_host=of_host) from error
+    except MISUSES as error:  # in a sequence that is made only now
+        raise Fault(explain(error)) from error
 
 
 def _host(call: Call) -> dict[str, Any]:

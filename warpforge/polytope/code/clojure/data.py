@@ -144,6 +144,9 @@ class Lazy:
 
 Function = Callable[..., Any]
 
+# what Python raises when something is used as what it is not
+MISUSES: Final = (TypeError, ValueError, LookupError, ArithmeticError, AttributeError)
+
 
 def is_sequential(value: Any) -> bool:
     return isinstance(value, List | Vector | Lazy)
@@ -172,13 +175,20 @@ def call(function: Any, *args: Any) -> Any:
     if isinstance(function, Map | Set):
         return get(function, *args[:2])
     if isinstance(function, Vector):
-        return function[args[0]]
+        return nth_of(function, *args)
     if not callable(function):
         raise ClojureError(f"{type_name(function)} cannot be called")
     try:
         return function(*args)
-    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError) as error:
+    except MISUSES as error:
         raise ClojureError(explain(error)) from error
+
+
+def nth_of(vector: Vector, number: Any = None) -> Any:
+    """A vector that is called. Errors: ClojureError."""
+    if not isinstance(number, int) or not 0 <= number < len(vector):
+        raise ClojureError(f"a vector has no item {number!r}")
+    return vector[number]
 
 
 def explain(error: Exception) -> str:

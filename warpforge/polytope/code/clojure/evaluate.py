@@ -8,6 +8,7 @@ from typing import Any, Final, NoReturn
 from warpforge.polytope.code.clojure.binding import bind
 from warpforge.polytope.code.clojure.core import CORE
 from warpforge.polytope.code.clojure.data import (
+    MISUSES,
     ClojureError,
     Keyword,
     List,
@@ -131,7 +132,7 @@ def _call(form: List, env: Env) -> Any:
         if error.at == (0, 0):
             error.at = form.at
         raise
-    except (IndexError, ValueError) as error:  # a form that lacks something
+    except MISUSES as error:  # a form that lacks something, or a sequence made only now
         raise ClojureError(f"{head!r} is not written so: {explain(error)}", at=form.at) from error
 
 
