@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from warpforge.cli.app import Common, Group, pass_common, refuse_argument, to_json
+from warpforge.cli.files import STDIN, read_document
 from warpforge.errors import Missing
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def _given(name: str | None, data: str | None, file: str | None, *, stdin: bool,
     if data is not None:
         assert name is not None
         return {name: data}
-    content = sys.stdin.buffer.read() if file in (None, "-") else Path(str(file)).read_bytes()
+    content = read_document(file or STDIN)
     return _read(name, content, "standard input" if stdin else str(file), raw=raw)
 
 

@@ -14,7 +14,7 @@ from warpforge.polytope.library import Library
 from warpforge.polytope.mounts import Facts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.primitives import CONTAINER, run_container, run_primitive
-from warpforge.polytope.read import default_id
+from warpforge.polytope.read_steps import default_id
 from warpforge.polytope.references import parse_code
 from warpforge.polytope.resolve import Frame, Resolver
 from warpforge.polytope.runner import Runner

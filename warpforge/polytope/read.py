@@ -10,40 +10,30 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from warpforge.polytope.issues import SCAFFOLD, Issue, Level, refuse
+from warpforge.polytope.issues import Issue, refuse
 from warpforge.polytope.nouns import (
-    CONDITIONS,
-    After,
     Include,
     Module,
     On,
     Parameter,
     Places,
     PolytopeFile,
-    Step,
     Template,
     Trigger,
     Value,
     Way,
 )
+from warpforge.polytope.read_steps import StepReader
+from warpforge.polytope.reading import Members, spell_scalar
 from warpforge.polytope.text.document import Document, load_document
 from warpforge.polytope.types.language import is_type
-
-ID: Final = re.compile(r"[a-z0-9_-]+")
-REFERENCE: Final = re.compile(r"[^\s!{}]+(?:![^\s!{}]+)?|![^\s!{}]+")
 
 _FILE: Final = frozenset(("modules", "templates", "triggers", "tools", "include", "instructions", "mcp", "info"))
 _MODULE: Final = frozenset(
     ("id", "name", "info", "default?", "default", "api-version", "params", "inputs", "module", "args", "parameters",
      "code", "steps", "run", "run-steps", "await", "tool")
 )  # fmt: skip
-_STEP: Final = frozenset(
-    ("id", "name", "info", "module", "tool", "template", "code", "call", "args", "params", "parameters", "run-when",
-     "after", "after-condition")
-)  # fmt: skip
 _PARAMETER: Final = frozenset(("id", "type", "info", "name", "default"))
-
-Members = dict[str, Value]
 
 
 def load_file(data: bytes, path: str) -> tuple[PolytopeFile, tuple[Issue, ...]]:
@@ -68,11 +58,7 @@ def load_strict(data: bytes, path: str) -> PolytopeFile:
     return file
 
 
-class _Reader:
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._issues: list[Issue] = []
-
+class _Reader(StepReader):
     def file(self) -> tuple[PolytopeFile, tuple[Issue, ...]]:
         value = self._document.value
         if value is None:
@@ -100,67 +86,6 @@ class _Reader:
         )
         self._twice(file)
         return file, tuple(self._issues)
-
-    # what everything is made of
-
-    def _say(self, way: Way, message: str, level: Level = "error") -> None:
-        self._issues.append(Issue(self._document.place(way), message, level=level))
-
-    def _unknown(self, members: Members, known: frozenset[str], way: Way) -> None:
-        for key in members:
-            if key not in known:
-                self._say((*way, key), f"the key {key!r} is not known here", "warning")
-
-    def _text(self, members: Members, key: str, way: Way) -> str:
-        value = members.get(key)
-        if isinstance(value, dict | list):
-            self._say((*way, key), f"{key} is a text")
-            return ""
-        return "" if value is None else spell_scalar(value)
-
-    def _map(self, value: Value, way: Way, what: str) -> Members:
-        if value is None:
-            return {}
-        if isinstance(value, dict):
-            return value
-        self._say(way, f"{what}: a map was expected")
-        return {}
-
-    def _list(self, value: Value, way: Way, what: str) -> list[Value]:
-        if value is None:
-            return []
-        if isinstance(value, list):
-            return value
-        self._say(way, f"{what}: a list was expected")
-        return []
-
-    def _names(self, value: Value, way: Way) -> tuple[str, ...]:
-        values = value if isinstance(value, list) else [] if value is None else [value]
-        return tuple(spell_scalar(_step_of(item)) for item in values)
-
-    def _specs(self, file: Members, key: str) -> Iterator[tuple[Members, Way, str]]:
-        """Specs, their ways and ids, of a list or of a map by id."""
-        value = file.get(key)
-        if isinstance(value, dict):
-            for name, spec in value.items():
-                yield self._map(spec, (key, name), name), (key, name), self._id(name, (key, name))
-            return
-        for number, spec in enumerate(self._list(value, (key,), key)):
-            way = (key, number)
-            members = self._map(spec, way, f"{key}[{number}]")
-            name = self._text(members, "id" if "id" in members else "name", way)
-            if not name:
-                self._say(way, "id is missing")
-            else:
-                yield members, way, self._id(name, way)
-
-    def _id(self, name: str, way: Way) -> str:
-        if not ID.fullmatch(name):
-            if "{{" in name or "{=" in name:
-                self._issues.append(Issue(self._document.place(way), f"the id {name!r} is a placeholder", SCAFFOLD))
-            else:
-                self._say(way, f"the id {name!r} is not made of a-z, 0-9, _ and -", "warning")
-        return name
 
     def _twice(self, file: PolytopeFile) -> None:
         seen: set[str] = set()
@@ -216,12 +141,6 @@ class _Reader:
             way=(*way, key),
         )
 
-    def _reference(self, spec: Members, key: str, way: Way) -> str:
-        text = self._text(spec, key, way)
-        if text and not REFERENCE.fullmatch(text):
-            self._say((*way, key), f"{text!r} is no reference to a module")
-        return text
-
     def _parameters(self, spec: Members, way: Way) -> tuple[Parameter, ...]:
         key = "inputs" if "inputs" in spec else "params"
         value, at = spec.get(key), (*way, key)
@@ -249,68 +168,6 @@ class _Reader:
         return Parameter(
             name, kind, self._text(value, "info", way), self._text(value, "name", way), self._document.place(way)
         )
-
-    # steps
-
-    def _steps(self, value: Value, way: Way) -> tuple[Step, ...]:
-        if isinstance(value, str | dict):  # one step, written without a list
-            value = [value]
-        made: list[Step] = []
-        taken: set[str] = set()
-        for number, inner in enumerate(self._list(value, way, "run")):
-            if inner is not None:
-                made.append(self._step(inner, (*way, number), taken))
-        return tuple(made)
-
-    def _step(self, value: Value, way: Way, taken: set[str]) -> Step:
-        place = self._document.place(way)
-        if not isinstance(value, dict):
-            text = spell_scalar(value) if not isinstance(value, list) else ""
-            if text.startswith(("pt.", "#pt-")):
-                return Step(id=_free("code", taken), code=text, place=place, way=way)
-            if not REFERENCE.fullmatch(text):
-                self._say(way, f"{value!r} is no step: a module, or a map with module, template or code"[:200])
-            return Step(id=_free(default_id(text), taken), call=text, place=place, way=way)
-        self._unknown(value, _STEP, way)
-        called = [key for key in ("module", "tool", "template", "code", "call") if value.get(key) is not None]
-        if len(called) != 1:
-            self._say(way, "a step has one of module, tool, template and code")
-        what = called[0] if called else ""
-        text = self._text(value, what, way) if what else ""
-        name = self._text(value, "id" if "id" in value else "name", way)
-        if name and name in taken:
-            self._say(way, f"the step {name} is there twice")
-        if name:
-            taken.add(name)
-        key = next((key for key in ("args", "parameters", "params") if key in value), "args")
-        return Step(
-            id=name or _free("code" if what == "code" else default_id(text), taken),
-            call=text if what in ("module", "tool", "call") else "",
-            template=text if what == "template" else "",
-            code=text if what == "code" else "",
-            args=self._map(value.get(key), (*way, key), key),
-            after=self._after(value, way),
-            place=place,
-            way=(*way, key),
-        )
-
-    def _after(self, step: Members, way: Way) -> tuple[After, ...]:
-        condition = step.get("after-condition")
-        after, at = step.get("after"), (*way, "after")
-        when = step.get("run-when")
-        if isinstance(when, dict):
-            after, condition, at = when.get("after"), when.get("after-condition", condition), (*way, "run-when")
-        elif when is not None:
-            after, at = when, (*way, "run-when")
-        made = []
-        for item in after if isinstance(after, list) else [] if after is None else [after]:
-            own = item.get("condition", item.get("after-condition", condition)) if isinstance(item, dict) else condition
-            if own not in (None, *CONDITIONS):
-                self._say(at, f"{own!r} is no condition: success, always or failed")
-                own = None
-            name = spell_scalar(_step_of(item))
-            made.append(After(name, own or "success"))
-        return tuple(made)
 
     # triggers and includes
 
@@ -365,33 +222,6 @@ class _Reader:
 def is_repository(text: str) -> bool:
     """``gh:owner/name``, and what git clones."""
     return bool(re.match(r"(?:gh|gl|github|gitlab):|[a-z+]+://|git@", text))
-
-
-def default_id(reference: str) -> str:
-    """The id of a step that names none: that of what it calls."""
-    head, _, sub = reference.partition("!")
-    return sub or head.partition(":")[0].partition("@")[0].rstrip("/").rpartition("/")[2] or "step"
-
-
-def spell_scalar(value: Value) -> str:
-    """As it would be written."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)
-
-
-def _step_of(value: Value) -> Value:
-    """``{step: x}``, or ``x``."""
-    return value.get("step", value.get("after")) if isinstance(value, dict) else value
-
-
-def _free(name: str, taken: set[str]) -> str:
-    found, number = name, 1
-    while found in taken:
-        number += 1
-        found = f"{name}-{number}"
-    taken.add(found)
-    return found
 
 
 def _declares(params: Members) -> bool:

@@ -16,7 +16,7 @@ from warpforge.polytope.code.evaluator import Code
 from warpforge.polytope.expand import Call, Leaf, Level, expand
 from warpforge.polytope.issues import REFERENCE, Issue, not_there, refuse
 from warpforge.polytope.nouns import After, Module, Place, Step, Template, Value, Way
-from warpforge.polytope.read import default_id
+from warpforge.polytope.read_steps import default_id
 from warpforge.polytope.references import outputs_named, parse_code
 from warpforge.polytope.resolve import Frame, Resolver
 

@@ -1,11 +1,12 @@
-"""Sequences. What may be endless is lazy; the rest is made at once."""
+"""Sequences that are made at once, and what is made of sequences."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
+from warpforge.polytope.code.clojure.core_lazy import drop, filter_all, map_all, take_while
 from warpforge.polytope.code.clojure.core_numbers import order, truth
 from warpforge.polytope.code.clojure.data import (
     ClojureError,
@@ -27,154 +28,6 @@ class Reduced:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-
-
-def _lazy(make: Callable[..., Iterator[Any]]) -> Callable[..., Lazy]:
-    return lambda *values: Lazy(make(*values))
-
-
-def _map(function: Any, *collections: Any) -> Iterator[Any]:
-    for values in zip(*map(items, collections), strict=False):
-        yield call(function, *values)
-
-
-def _map_indexed(function: Any, collection: Any) -> Iterator[Any]:
-    for number, value in enumerate(items(collection)):
-        yield call(function, number, value)
-
-
-def _filter(test: Any, collection: Any) -> Iterator[Any]:
-    return (value for value in items(collection) if truth(call(test, value)))
-
-
-def _remove(test: Any, collection: Any) -> Iterator[Any]:
-    return (value for value in items(collection) if not truth(call(test, value)))
-
-
-def _keep(function: Any, collection: Any) -> Iterator[Any]:
-    return (made for value in items(collection) if (made := call(function, value)) is not None)
-
-
-def _keep_indexed(function: Any, collection: Any) -> Iterator[Any]:
-    found = (call(function, number, value) for number, value in enumerate(items(collection)))
-    return (made for made in found if made is not None)
-
-
-def _concat(*collections: Any) -> Iterator[Any]:
-    return (value for collection in collections for value in items(collection))
-
-
-def _mapcat(function: Any, *collections: Any) -> Iterator[Any]:
-    return (value for made in _map(function, *collections) for value in items(made))
-
-
-def _range(*bounds: Any) -> Iterator[Any]:
-    if not bounds:
-        return itertools.count()
-    if all(isinstance(bound, int) for bound in bounds):
-        return iter(range(*bounds))
-    start, end, step = (0, bounds[0], 1) if len(bounds) == 1 else (*bounds, 1)[:3]
-    return itertools.takewhile(lambda value: value < end if step > 0 else value > end, itertools.count(start, step))
-
-
-def _repeat(*values: Any) -> Iterator[Any]:
-    return itertools.repeat(values[0]) if len(values) == 1 else itertools.repeat(values[1], values[0])
-
-
-def _repeatedly(*values: Any) -> Iterator[Any]:
-    times: Any = itertools.count() if len(values) == 1 else range(values[0])
-    return (call(values[-1]) for _ in times)
-
-
-def _iterate(function: Any, value: Any) -> Iterator[Any]:
-    while True:
-        yield value
-        value = call(function, value)
-
-
-def _take(count: int, collection: Any) -> Iterator[Any]:
-    return itertools.islice(items(collection), max(count, 0))
-
-
-def _drop(count: int, collection: Any) -> Iterator[Any]:
-    return itertools.islice(items(collection), max(count, 0), None)
-
-
-def _take_while(test: Any, collection: Any) -> Iterator[Any]:
-    return itertools.takewhile(lambda value: truth(call(test, value)), items(collection))
-
-
-def _drop_while(test: Any, collection: Any) -> Iterator[Any]:
-    return itertools.dropwhile(lambda value: truth(call(test, value)), items(collection))
-
-
-def _interpose(between: Any, collection: Any) -> Iterator[Any]:
-    for number, value in enumerate(items(collection)):
-        if number:
-            yield between
-        yield value
-
-
-def _interleave(*collections: Any) -> Iterator[Any]:
-    return (value for values in zip(*map(items, collections), strict=False) for value in values)
-
-
-def _distinct(collection: Any) -> Iterator[Any]:
-    seen: set[Any] = set()
-    for value in items(collection):
-        if value not in seen:
-            seen.add(value)
-            yield value
-
-
-def _flatten(collection: Any) -> Iterator[Any]:
-    for value in items(collection) if not isinstance(collection, str) else ():
-        if isinstance(value, Vector | List | Lazy):
-            yield from _flatten(value)
-        else:
-            yield value
-
-
-def _partition(count: int, *rest: Any) -> Iterator[Any]:
-    step = rest[0] if len(rest) > 1 else count
-    values = list(items(rest[-1]))
-    for start in range(0, len(values) - count + 1, step):
-        yield List(values[start : start + count])
-
-
-def _partition_all(count: int, *rest: Any) -> Iterator[Any]:
-    step = rest[0] if len(rest) > 1 else count
-    values = list(items(rest[-1]))
-    return (List(values[start : start + count]) for start in range(0, len(values), step))
-
-
-def _partition_by(function: Any, collection: Any) -> Iterator[Any]:
-    for _, group in itertools.groupby(items(collection), lambda value: call(function, value)):
-        yield List(group)
-
-
-def _cycle(collection: Any) -> Iterator[Any]:
-    return itertools.cycle(list(items(collection)))
-
-
-def _reductions(function: Any, *rest: Any) -> Iterator[Any]:
-    values = iter(items(rest[-1]))
-    total = rest[0] if len(rest) > 1 else next(values)
-    yield total
-    for value in values:
-        total = call(function, total, value)
-        yield total
-
-
-def _tree(branches: Any, children: Any, root: Any) -> Iterator[Any]:
-    yield root
-    if truth(call(branches, root)):
-        for child in items(call(children, root)):
-            yield from _tree(branches, children, child)
-
-
-def _later(make: Any) -> Iterator[Any]:
-    yield from items(call(make))
 
 
 def seq(value: Any) -> Any:
@@ -284,7 +137,7 @@ def _split_at(count: int, collection: Any) -> Vector:
 
 def _split_with(test: Any, collection: Any) -> Vector:
     values = list(items(collection))
-    head = list(_take_while(test, List(values)))
+    head = list(take_while(test, List(values)))
     return Vector((List(head), List(values[len(head) :])))
 
 
@@ -327,40 +180,13 @@ def _index_of(collection: Any, wanted: Any) -> int:
 
 
 NAMES: Final[dict[str, Any]] = {
-    "map": _lazy(_map),
-    "mapv": lambda *values: Vector(_map(*values)),
-    "map-indexed": _lazy(_map_indexed),
-    "filter": _lazy(_filter),
-    "filterv": lambda *values: Vector(_filter(*values)),
-    "remove": _lazy(_remove),
-    "keep": _lazy(_keep),
-    "keep-indexed": _lazy(_keep_indexed),
-    "concat": _lazy(_concat),
-    "mapcat": _lazy(_mapcat),
-    "range": _lazy(_range),
-    "repeat": _lazy(_repeat),
-    "repeatedly": _lazy(_repeatedly),
-    "iterate": _lazy(_iterate),
-    "cycle": _lazy(_cycle),
-    "take": _lazy(_take),
-    "drop": _lazy(_drop),
-    "take-while": _lazy(_take_while),
-    "drop-while": _lazy(_drop_while),
+    "mapv": lambda *values: Vector(map_all(*values)),
+    "filterv": lambda *values: Vector(filter_all(*values)),
     "take-last": lambda number, collection: List(list(items(collection))[-number:] if number > 0 else ()),
     "drop-last": lambda *values: List(list(items(values[-1]))[: -(values[0] if len(values) > 1 else 1) or None]),
     "take-nth": lambda number, collection: List(list(items(collection))[::number]),
     "butlast": lambda collection: List(list(items(collection))[:-1]) or None,
-    "interpose": _lazy(_interpose),
-    "interleave": _lazy(_interleave),
-    "distinct": _lazy(_distinct),
     "dedupe": lambda collection: List(key for key, _ in itertools.groupby(items(collection))),
-    "flatten": _lazy(_flatten),
-    "partition": _lazy(_partition),
-    "partition-all": _lazy(_partition_all),
-    "partition-by": _lazy(_partition_by),
-    "reductions": _lazy(_reductions),
-    "tree-seq": _lazy(_tree),
-    "__lazy": _lazy(_later),
     "seq": seq,
     "not-empty": lambda collection: collection if seq(collection) is not None else None,
     "empty?": lambda collection: seq(collection) is None,
@@ -371,10 +197,10 @@ NAMES: Final[dict[str, Any]] = {
     "last": last,
     "peek": lambda collection: last(collection) if isinstance(collection, Vector) else first(collection),
     "pop": lambda collection: Vector(collection[:-1]) if isinstance(collection, Vector) else List(collection[1:]),
-    "rest": lambda collection: Lazy(_drop(1, collection)),
-    "next": lambda collection: seq(Lazy(_drop(1, collection))),
-    "nthrest": lambda collection, number: Lazy(_drop(number, collection)),
-    "nthnext": lambda collection, number: seq(Lazy(_drop(number, collection))),
+    "rest": lambda collection: Lazy(drop(1, collection)),
+    "next": lambda collection: seq(Lazy(drop(1, collection))),
+    "nthrest": lambda collection, number: Lazy(drop(number, collection)),
+    "nthnext": lambda collection, number: seq(Lazy(drop(number, collection))),
     "nth": nth,
     "count": count,
     "cons": lambda value, collection: Lazy(itertools.chain((value,), items(collection))),

@@ -23,36 +23,11 @@ from warpforge.polytope.code.clojure.data import (
     explain,
     items,
 )
+from warpforge.polytope.code.clojure.env import Env, Recur
 from warpforge.polytope.code.clojure.macros import MACROS
 from warpforge.polytope.code.clojure.reader import read_forms
 
 _CONSTRUCTORS: Final = frozenset(("Exception", "RuntimeException", "Throwable", "Error", "js/Error"))
-
-
-class Recur:
-    """What ``recur`` gives its loop."""
-
-    __slots__ = ("values",)
-
-    def __init__(self, values: list[Any]) -> None:
-        self.values = values
-
-
-class Env:
-    """Names and their values, and the names around them."""
-
-    __slots__ = ("names", "outer")
-
-    def __init__(self, names: dict[str, Any], outer: Env | None = None) -> None:
-        self.names = names
-        self.outer = outer
-
-    def around(self, name: str) -> Env | None:
-        """The nearest that knows the name."""
-        env: Env | None = self
-        while env is not None and name not in env.names:
-            env = env.outer
-        return env
 
 
 def read_code(text: str) -> list[Any]:
