@@ -12,7 +12,7 @@ from support.workshop import Workshop, workshop
 from warpforge.engine.events import Event, Reporter, StepFinished, StepOutput
 from warpforge.errors import Invalid, Missing, WarpforgeError
 from warpforge.model.atoms import WareId
-from warpforge.polytope.dockerfile.image import Surroundings, build_image
+from warpforge.polytope.dockerfile.image import Ground, build_image
 from warpforge.polytope.mounts import Facts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.spec import HostSource, Source
@@ -76,11 +76,11 @@ def build(shop: Workshop, **more: Value) -> tuple[WareId, dict[str, Value]]:
         assert isinstance(source, HostSource)
         return source.path
 
-    around = Surroundings(Facts(base=str(shop.root)), shop.find_image, name_image, source_path, lambda line: None)
+    ground = Ground(Facts(base=str(shop.root)), shop.find_image, name_image, source_path, lambda line: None)
     named = {key.replace("_", "-"): value for key, value in more.items()}
     sources: Value = [{"source": {"type": "host", "path": "context"}, "path": "/"}]
     HEARD.hits.clear()
-    result = build_image(shop.engine, {"tags": ["mine:1"], "sources": sources, **named}, around)
+    result = build_image(shop.engine, {"tags": ["mine:1"], "sources": sources, **named}, ground)
     return WareId("oci", str(result["digest"]).removeprefix("sha256:")), result
 
 

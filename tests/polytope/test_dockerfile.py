@@ -27,7 +27,7 @@ EOF
 \tRAW
 FROM scratch
 COPY --from=build --chmod=755 /a /b /c/
-FROM 1 AS last
+FROM --platform=$BUILDPLATFORM 1 AS last
 """
 
 

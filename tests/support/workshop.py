@@ -26,7 +26,7 @@ class Workshop(NamedTuple):
     engine: Engine
     known: dict[str, WareId]
 
-    def find_image(self, name: str, platform: str = "") -> WareId:
+    def find_image(self, name: str) -> WareId:
         if name not in self.known:
             raise Missing("missing", f"there is no image {name}", image=name)
         return self.known[name]

@@ -19,6 +19,8 @@ LAZY: Final[dict[str, tuple[str, str]]] = {
     "logs": ("warpforge.cli.pt_logs:logs", "Show what the steps and containers of jobs said."),
     "ps": ("warpforge.cli.pt_ps:ps", "List the jobs that run here, their steps, containers and services."),
     "run": ("warpforge.cli.pt_run:run", "Run modules and templates as a job."),
+    "export": ("warpforge.cli.pt_plan:export", "Write the steps of a job as a plot."),
+    "plan": ("warpforge.cli.pt_plan:plan", "Tell which steps of a job are formulas, and why others are not."),
     "secrets": ("warpforge.cli.pt_stored:secrets", "Set and list secrets, encrypted at rest."),
     "serve": ("warpforge.cli.pt_serve:serve", "Start templates by schedules and by what happens in the repository."),
     "services": ("warpforge.cli.pt_ps:services", "The services of the jobs that run here."),

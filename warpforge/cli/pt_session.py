@@ -17,7 +17,9 @@ from warpforge.polytope.events import Hear
 from warpforge.polytope.expand import Call
 from warpforge.polytope.job import Boxes, Job, Parts
 from warpforge.polytope.journal import Journal
-from warpforge.polytope.nouns import Template
+from warpforge.polytope.nouns import Template, Value
+from warpforge.polytope.runner import Runner
+from warpforge.polytope.spec import ContainerSpec
 from warpforge.polytope.steps import JobStep
 from warpforge.polytope.summary import JobSummary
 from warpforge.polytope.work import Person
@@ -46,18 +48,20 @@ class Session:
         self._lock = threading.RLock()
         self._engine: Engine | None = None
         from warpforge.polytope.code.evaluator import Evaluator
+        from warpforge.polytope.relay import Relay
+
+        self.relay = Relay()
 
         self.evaluator = self._opened.enter_context(Evaluator())
 
     def engine(self) -> Engine:
         """Made when it is first needed. Errors: ``workspace-missing``, ``store``."""
         from warpforge.engine.engine import Engine
-        from warpforge.engine.events import Reporter
 
         with self._lock:
             if self._engine is None:
                 stack = find_stack(Path(self.directory), self.common.settings.home)
-                self._engine = self._opened.enter_context(Engine(stack, Reporter(), self.common.options()))
+                self._engine = self._opened.enter_context(Engine(stack, self.relay, self.common.options()))
             return self._engine
 
     def make_job(
@@ -83,8 +87,9 @@ class Session:
             self.evaluator,
             cwd=str(settings.cwd),
             home=str(settings.home or ""),
+            formulas=_Formulas(self),
         )
-        project = Surroundings(self.directory, self._stores, self.engine)
+        project = Surroundings(self.directory, self._stores, self.engine, self.relay)
         parts = Parts(author, project, journal, self._boxes, person, listen(summary), self._routes)
         return Job(parts, summary)
 
@@ -112,6 +117,25 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._opened.close()
+
+
+class _Formulas:
+    """Carries out containers that are pure functions, by the engine, which is made when there is one."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def run(self, spec: ContainerSpec, runner: Runner) -> Value:
+        from warpforge.polytope.datasets import Datasets
+        from warpforge.polytope.formulas import Formulas
+        from warpforge.polytope.library import repository_of
+        from warpforge.polytope.pinned import Pinned
+
+        session = self._session
+        engine, directory = session.engine(), session.directory
+        root = repository_of(os.path.join(directory, "polytope.yml")) or directory
+        pinned = Pinned(engine, Path(directory))
+        return Formulas(engine, session.relay, pinned, Datasets(engine.store), root).run(spec, runner)
 
 
 class _Closing:

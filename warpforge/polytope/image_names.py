@@ -73,7 +73,37 @@ class ImageNames:
         ware = self._name(f"{_named(reference)}@{digest}")
         return self._lock.put(text, digest, _platform(), ware)
 
+    def pinned(self, text: str) -> WareId | None:
+        """What a name is for ever: by its own digest, a catalog or the lock file, else None. Nothing is fetched.
+
+        A digest that is an index's is given as it is. Errors: ``invalid-argument``, ``catalog-invalid``.
+        """
+        from warpforge.engine.images import REGISTRY, parse_called
+        from warpforge.mirror.reference import parse_reference
+
+        called = parse_called(text, self._base)
+        if called.kind != REGISTRY:
+            return None
+        reference = parse_reference(called.what)
+        if (named := self._catalogued(reference)) is not None:
+            return named
+        locked = self._lock.images.get(text)
+        if locked is not None and _platform() in locked.wares:
+            return locked.wares[_platform()]
+        digest = locked.digest if locked is not None else reference.digest
+        return WareId("oci", digest.removeprefix("sha256:")) if digest else None
+
+    def call(self, text: str, ware: WareId) -> None:
+        """A tag means this image, which is here, until its registry is asked. Errors: ``invalid-argument``."""
+        from warpforge.mirror.reference import parse_reference
+
+        self._note_tag(parse_reference(text), f"sha256:{ware.hash}")
+
     def _in_catalog(self, reference: Reference) -> WareId | None:
+        ware = self._catalogued(reference)
+        return None if ware is None else self._bring(ware, reference)
+
+    def _catalogued(self, reference: Reference) -> WareId | None:
         from warpforge.pack.image import Platform
 
         if reference.digest:
@@ -86,7 +116,7 @@ class ImageNames:
                 return None  # such a name no module can have
             ware = self._engine.pinner.find(ref)
             if ware is not None and ware.packtype == "oci":
-                return self._bring(ware, reference)
+                return ware
         return None
 
     def _locked(self, text: str, reference: Reference) -> WareId | None:
@@ -111,10 +141,13 @@ class ImageNames:
     def _ask(self, reference: Reference) -> WareId:
         digest = self._digest(reference)
         ware = self._keep(f"{_named(reference)}@{digest}")
+        self._note_tag(reference, digest)
+        return ware
+
+    def _note_tag(self, reference: Reference, digest: str) -> None:
         notes = self._notes()
         notes[str(reference)] = digest
         self._write_notes(notes)
-        return ware
 
     def _digest(self, reference: Reference) -> str:
         from warpforge.engine.images import REGISTRY, Called

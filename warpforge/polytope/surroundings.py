@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from warpforge.errors import Missing, Unable
+from warpforge.errors import Missing
 from warpforge.model.atoms import Ingest
 from warpforge.polytope.library import repository_of
 from warpforge.polytope.nouns import Value
+from warpforge.polytope.relay import Relay
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import HostSource, RepoSource, Source
 
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
 
 
 class Surroundings:
-    """``engine``: asked for only when a revision of a repository is. Values and secrets are texts at rest; a value that
-    is none is kept as JSON."""
+    """``engine``: asked for only when a revision of a repository is, or an image is built; it tells ``relay``. Values
+    and secrets are texts at rest; a value that is none is kept as JSON."""
 
-    def __init__(self, path: str, stores: Layers, engine: Callable[[], Engine]) -> None:
+    def __init__(self, path: str, stores: Layers, engine: Callable[[], Engine], relay: Relay) -> None:
         self.path = path
         self._stores = stores
         self._engine = engine
+        self._relay = relay
 
     def get_value(self, key: str) -> Value:
         return self._stores.value(key)
@@ -64,7 +66,22 @@ class Surroundings:
         raise Missing("missing", "only files of this host and of repositories can be used here")
 
     def build_image(self, args: Mapping[str, Value], runner: Runner) -> dict[str, Value]:
-        raise Unable("sandbox-unavailable", "images cannot be built here")
+        from warpforge.polytope.dockerfile.image import Ground, build_image
+        from warpforge.polytope.image_names import ImageNames
+        from warpforge.polytope.lockfile import NAME, LockFile
+        from warpforge.polytope.mounts import Facts
+
+        engine, directory = self._engine(), Path(self.path)
+        names = ImageNames(engine, LockFile(directory / NAME), directory)
+        ground = Ground(
+            Facts(base=self.path, cwd=self.path, root=self._repository()),
+            names.find,
+            names.call,
+            self.source_path,
+            lambda line: runner.log("info", line),
+        )
+        with self._relay.to(runner):
+            return build_image(engine, args, ground)
 
     def _repository(self) -> str:
         return repository_of(os.path.join(self.path, "polytope.yml")) or self.path

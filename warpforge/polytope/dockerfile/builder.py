@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import msgspec
 from msgspec import UNSET
 
+from warpforge.errors import Unable
 from warpforge.model.atoms import FilterMap, Literal, Pipe, SandboxPort, WareId
 from warpforge.model.formula import Exec, GatherDirective
 from warpforge.model.plot import Plot, PlotInput, PlotOutput, Protoformula, Step
@@ -40,7 +41,7 @@ class Building(NamedTuple):
 
     context: Files
     build_args: Mapping[str, str]
-    find_image: Callable[[str, str], WareId]
+    find_image: Callable[[str], WareId]
     log: Callable[[str], None]
     network: bool = True
 
@@ -84,8 +85,16 @@ class Builder:
             return msgspec.structs.replace(self._done[earlier], arguments={})
         if base == SCRATCH:
             return State(None)
-        ware = self._building.find_image(base, platform)
+        ware = self._find(base, platform)
         return State(ware, self._said(ware))
+
+    def _find(self, base: str, platform: str) -> WareId:
+        from warpforge.pack.image import Platform
+
+        here = str(Platform.here())
+        if platform not in ("", here):
+            raise Unable("sandbox-unavailable", f"FROM {base}: stages run on this machine, {here}, not {platform}")
+        return self._building.find_image(base)
 
     def _said(self, ware: WareId) -> dict[str, Any]:
         from warpforge.pack.image import read_start
@@ -168,7 +177,7 @@ class Builder:
             return self._building.context
         origin = fill(origin, state.variables(), self._file.name, one.line)
         earlier = self._file.earlier(origin, at)
-        ware = self._done[earlier].ware if earlier is not None else self._building.find_image(origin, "")
+        ware = self._done[earlier].ware if earlier is not None else self._building.find_image(origin)
         return self._trees.tree(ware, origin)
 
     def _refuse_unpacking(self, sources: list[str], one: Instruction) -> None:

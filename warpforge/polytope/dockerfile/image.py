@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
 
 
-class Surroundings(NamedTuple):
-    """``find_image``: what a name means, and for which platform ("": this machine's); ``name_image``: a tag means this
-    from now on; ``source_path``: where a source is on this host; ``log``: hears of each instruction."""
+class Ground(NamedTuple):
+    """``find_image``: what a name means; ``name_image``: a tag means this from now on; ``source_path``: where a source
+    is on this host; ``log``: hears of each instruction."""
 
     facts: Facts
-    find_image: Callable[[str, str], WareId]
+    find_image: Callable[[str], WareId]
     name_image: Callable[[str, WareId], None]
     source_path: Callable[[Source], str]
     log: Callable[[str], None]
@@ -44,28 +44,28 @@ class Wanted(NamedTuple):
     network: bool
 
 
-def build_image(engine: Engine, args: Mapping[str, Value], around: Surroundings) -> dict[str, Value]:
+def build_image(engine: Engine, args: Mapping[str, Value], ground: Ground) -> dict[str, Value]:
     """Build; ImageBuildResult: ``{digest, metadata: {ware, tags}}``.
 
     Errors: ``invalid-argument``, ``missing``, and as ``Builder.build``.
     """
-    wanted = _take(args, around.facts)
+    wanted = _take(args, ground.facts)
     files = read_files(
         {
-            place: source.data.encode() if isinstance(source, StringSource) else around.source_path(source)
+            place: source.data.encode() if isinstance(source, StringSource) else ground.source_path(source)
             for place, source in wanted.sources.items()
         },
         "the build's context",
     )
     text, name = _read_dockerfile(files, wanted)
     file = parse_dockerfile(text, name, wanted.build_args)
-    building = Building(leave_out(files), wanted.build_args, around.find_image, around.log, wanted.network)
+    building = Building(leave_out(files), wanted.build_args, ground.find_image, ground.log, wanted.network)
     with engine.store.use():
         ware = Builder(engine, file, building).build(
             wanted.target, wanted.labels, wanted.tags[0] if wanted.tags else ""
         )
         for tag in wanted.tags:
-            around.name_image(tag, ware)
+            ground.name_image(tag, ware)
     return {"digest": f"sha256:{ware.hash}", "metadata": {"ware": str(ware), "tags": list(wanted.tags)}}
 
 

@@ -86,7 +86,7 @@ class Dockerfile(NamedTuple):
 
 def parse_dockerfile(text: str, name: str, build_args: Mapping[str, str]) -> Dockerfile:
     """Errors: ``serialization`` with the line."""
-    arguments: dict[str, str] = {}
+    arguments = _platform_arguments()
     stages: list[Stage] = []
     waiting: list[Instruction] = []
 
@@ -110,6 +110,15 @@ def parse_dockerfile(text: str, name: str, build_args: Mapping[str, str]) -> Doc
     if not stages:
         raise refuse(name, 1, "there is no FROM")
     return Dockerfile(name, arguments, tuple(stages))
+
+
+def _platform_arguments() -> dict[str, str]:
+    """The ARGs that every build has: this machine builds for itself."""
+    from warpforge.pack.image import Platform
+
+    here = Platform.here()
+    parts = {"PLATFORM": str(here), "OS": here.os, "ARCH": here.architecture, "VARIANT": here.variant}
+    return {f"{side}{name}": value for side in ("BUILD", "TARGET") for name, value in parts.items()}
 
 
 def _read_from(line: Line, name: str, arguments: Mapping[str, str]) -> Stage:
