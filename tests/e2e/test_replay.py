@@ -158,3 +158,12 @@ def test_verdicts_are_kept_here_and_published_when_told_to(released: World) -> N
     page = released.path(f"pages/{LIB}/_releases/v1.html").read_text()
     assert "reproduced</span>" in page and "reproduced, unsigned</span>" in page  # seen here, and as it is published
     assert f"/{APP}/_releases/v1.html" in page  # who takes it
+
+
+def test_where_one_replay_fails_another_may_make_it(released: World) -> None:
+    lib = WareId.parse(ware(released, LIB, "lib"))
+    publish(released, {"lib": lib}, library("exit 3"), "a.org/a")
+    forget(released, str(lib))
+    released.write("user.wf", plot({"use": script("cat /x/lib", inputs={"/x": f"ware:{lib}"})}))
+    done = released.run("run", "-r", "user.wf")
+    assert "the replay of a.org/a:v1 failed" in done.err and "use | one" in done.err

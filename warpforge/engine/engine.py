@@ -248,21 +248,13 @@ class Engine:
         return self.pinner.pinned[ref]
 
     def replay(self, plot: Plot, where: Where, then: Mapping[CatalogRef, WareId]) -> PlotResults:
-        """Run a plot of a catalog. ``then``: what references stood for, where that is not what they stand for now.
-
-        When it fails, what still ran of it is stopped, and another may be run after it.
-        """
+        """Run a plot of a catalog. ``then``: what references stood for, where that is not what they stand for now."""
         with self.store.use(), self._chronicle.plot(where) as told:
             if self._options.offline and not then:
                 from warpforge.engine.offline import check_plot_offline
 
                 check_plot_offline(self, plot, where, self._options.jobs, remake=self._options.remake)
-            try:
-                results = self._run(plot, where, then)
-            except WarpforgeError:
-                if not self._stuck:
-                    self.__dict__.pop("_cancel", None)
-                raise
+            results = self._run(plot, where, then)
             told.append(results)
         return results
 

@@ -92,8 +92,9 @@ class PlotRun:
         try:
             self._loop(plan, where)
         except BaseException:
-            self._cancel()
-            self._workers.drain(PATIENCE)
+            if self._workers.running:  # else nothing is to be stopped: what others run goes on, and what comes after
+                self._cancel()
+                self._workers.drain(PATIENCE)
             raise
         if self._failures:
             order = {path: number for number, path in enumerate(plan.steps)}
