@@ -8,10 +8,9 @@ The last two steps hold the lock of the catalog's writers; whoever finds it upda
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -27,15 +26,15 @@ from warpforge.catalog.clone import (
     is_shallow,
     read_origin,
 )
-from warpforge.catalog.edit import STAGING, writing
+from warpforge.catalog.edit import writing
 from warpforge.catalog.examine import examine
+from warpforge.catalog.ours import Ours, tree_of, walk
 from warpforge.catalog.succession import GONE, REWRITTEN, Step, succession
-from warpforge.catalog.tree import MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, Catalog
+from warpforge.catalog.tree import Catalog
 from warpforge.engine.checkout import Checkout, check_out
-from warpforge.errors import Failed, Invalid, Unable, WarpforgeError, store_error
+from warpforge.errors import Failed, Invalid, Unable, store_error
 from warpforge.fsx.atomic import exchange, fsync_dir, make_dirs, rename_noreplace
 from warpforge.fsx.git import Bare
-from warpforge.fsx.links import link_file
 from warpforge.fsx.linux import syncfs
 from warpforge.mirror.git import GitRemote
 from warpforge.model.atoms import WareId
@@ -54,7 +53,6 @@ UPDATED: Final = "updated"
 INSTALLED: Final = "installed"
 LARGEST: Final = 1 << 30  # bytes of a fetch
 TOLD: Final = 20  # of many things in one error
-_DOCUMENTS: Final = (f"{RELEASES_DIR[1:]}/", f"{REPLAYS_DIR[1:]}/")
 
 
 class Update(NamedTuple):
@@ -151,7 +149,7 @@ class Updater:
             with writing(catalog):
                 if read_origin(catalog.path, asking) != origin:
                     return None
-                steps = self._accept(catalog, fresh, _tree_of(bare, base_of(bare, origin)))
+                steps = self._accept(catalog, fresh, tree_of(bare, base_of(bare, origin)))
                 build_git(fresh.path / GIT, bare, origin._replace(commit=commit), catalog.path / GIT)
                 syncfs(work)
                 exchange(fresh.path, catalog.path)
@@ -196,9 +194,9 @@ class Updater:
 
     def _accept(self, catalog: Catalog, fresh: _Fresh, had: dict[str, str] | None) -> tuple[Step, ...]:
         """What we have and the repository does not is carried along, or it is a reason to refuse."""
-        other = [path for path in _walk(catalog.path) if not _same_file(catalog.path / path, fresh.path / path)]
-        fresh.modules.update(module for path in other if (module := _module_of(path)))
-        changed = [] if self._force or had is None else [*_changed_here(catalog.path, fresh, had, other)]
+        ours = Ours(catalog.path, fresh.path, fresh.files, had)
+        fresh.modules.update(module for path in ours.differing if (module := _module_of(path)))
+        changed = [] if self._force else [*ours.changed()]
         if changed:
             raise Failed(
                 "already-exists",
@@ -208,8 +206,7 @@ class Updater:
                 catalog=catalog.name,
                 paths="\n".join(changed[:TOLD]),
             )
-        if had is not None:
-            _carry(catalog.path, fresh, had, other)
+        ours.carry()
         steps = tuple(succession(catalog, Catalog(fresh.path), sorted(fresh.modules)))
         taken = [step for step in steps if step.kind in (GONE, REWRITTEN)]
         if taken and not self._force:
@@ -247,7 +244,7 @@ class _Fresh:
     def check_out(self, bare: Bare, old: Path | None, limits: Limits) -> None:
         found: Checkout = check_out(bare, self.commit, self.path, old, limits)
         self.files = found.files
-        gone = [path for path in _walk(old) if path not in found.files] if old else []
+        gone = [path for path in walk(old) if path not in found.files] if old else []
         self.modules = {module for path in (*found.touched, *gone) if (module := _module_of(path))}
 
 
@@ -270,82 +267,6 @@ def _find_branch(remote: GitRemote, wanted: str, work: Path) -> tuple[str, str]:
         what = f"no branch {name!r} (any more)" if name else "no branch that its HEAD is: name one with --branch"
         raise Unable("git", f"{remote.name} has {what}; it has: {known}", reason="ref", ref=name, address=remote.name)
     return name, branches[name]
-
-
-def _tree_of(bare: Bare, commit: str) -> dict[str, str] | None:
-    """The id of every file in a commit; None when the commit cannot be read any more."""
-    try:
-        said = bare.run("ls-tree", "-r", "-z", "--full-tree", commit) if commit else b""
-    except WarpforgeError:
-        return None
-    if not commit:
-        return None
-    rows = (row.partition(b"\t") for row in said.split(b"\0") if row)
-    return {os.fsdecode(path): head.split()[2].decode() for head, _, path in rows}
-
-
-def _changed_here(old: Path, fresh: _Fresh, had: dict[str, str], other: Sequence[str]) -> Iterator[str]:
-    """Files that somebody changed here and that the repository has otherwise."""
-    for path in other:
-        if path in had:
-            is_ours = _oid(old / path, len(had[path])) != had[path]
-        else:
-            is_ours = path in fresh.files or any(parent in fresh.files for parent in _parents(path))
-        if is_ours and not _alike(old / path, fresh.path / path):
-            yield path
-
-
-def _carry(old: Path, fresh: _Fresh, had: dict[str, str], other: Sequence[str]) -> None:
-    """What only we have: catalog pages, mirrors, modules of our own. Raises OSError."""
-    for path in other:
-        module, _, rest = path.partition("/_")
-        is_stale = rest.startswith(_DOCUMENTS) and f"{module}/{MODULE_FILE}" in fresh.files
-        if path not in had and path not in fresh.files and not is_stale:
-            with suppress(FileExistsError, NotADirectoryError):
-                (fresh.path / path).parent.mkdir(parents=True, exist_ok=True)
-                link_file(old / path, fresh.path / path)
-
-
-def _walk(top: Path) -> Iterator[str]:
-    """Every file and symlink of a catalog, but for what is git's and what a writer stages."""
-    for directory, names, files in os.walk(top):
-        below = os.path.relpath(directory, top)
-        if below == ".":
-            names[:] = [name for name in names if name not in (GIT, STAGING)]
-            files = [name for name in files if name != GIT]
-        links = [name for name in names if os.path.islink(os.path.join(directory, name))]
-        yield from (name if below == "." else f"{below}/{name}" for name in (*files, *links))
-
-
-def _parents(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
-
-
-def _oid(path: Path, width: int) -> str:
-    """The id that git gives a file's content."""
-    try:
-        data = os.fsencode(os.readlink(path)) if path.is_symlink() else path.read_bytes()
-    except OSError:
-        return ""
-    made = hashlib.sha256() if width == 64 else hashlib.sha1(usedforsecurity=False)
-    made.update(b"blob %d\0" % len(data))
-    made.update(data)
-    return made.hexdigest()
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samestat(os.lstat(one), os.lstat(other))
-    except OSError:
-        return False
-
-
-def _alike(one: Path, other: Path) -> bool:
-    try:
-        return one.read_bytes() == other.read_bytes()
-    except OSError:
-        return False
 
 
 def _listed(things: Sequence[str]) -> str:
