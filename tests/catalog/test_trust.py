@@ -517,4 +517,4 @@ def test_the_form_of_what_is_remembered(site: Site) -> None:
     seen = json.loads((site.internal / "seen" / "test.json").read_bytes())["seen.v1"]
     assert seen["version"] == 1 and seen["signers"] == [str(ALICE.public)]
     (site.internal / "seen" / "test.json").write_text("torn")
-    assert refused(site)[0] == "serialization"
+    assert refused(site) == ("catalog-invalid", "form")

@@ -26,7 +26,7 @@ def history(snapshots: Snapshots, head: Snapshot | None = None) -> Iterator[Snap
 def find_root(text: str, snapshots: Snapshots, head: Snapshot | None = None) -> Snapshot | None:
     """The newest snapshot with this root, or whose root or own id begins so. Errors: as ``history``; ``invalid``."""
     if len(text) < SHORTEST or not text.isalnum():
-        raise Invalid("invalid-argument", f"{text!r} is no root: see `catalog log`; its first {SHORTEST} characters do")
+        raise Invalid("invalid-argument", f"{text!r} is no root, nor {SHORTEST} characters of one: see `catalog log`")
     found = [one for one in history(snapshots, head) if one.root.startswith(text) or one.id == text]
     if len({one.root for one in found}) > 1:
         raise Invalid("invalid-argument", f"more than one root begins with {text}: say more of it")

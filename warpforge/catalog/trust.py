@@ -108,9 +108,15 @@ def save_trusts(path: Path, trusts: Mapping[str, Trust]) -> None:
 
 
 def load_seen(path: Path) -> Seen | None:
-    """What was seen, if anything was. Errors: ``catalog-invalid`` (form), ``serialization``, ``io``."""
+    """What was seen, if anything was. Errors: ``catalog-invalid`` (form), ``io``."""
     data = read_file(os.fspath(path))
-    return None if data is None else read_capsule(data, str(path), _SEEN, Seen)
+    if data is None:
+        return None
+    try:
+        return read_capsule(data, str(path), _SEEN, Seen)
+    except Invalid as error:
+        advice = f"begin anew with `catalog verify -n {path.stem} --allow-rollback`"
+        raise Invalid("catalog-invalid", f"{error.message}; {advice}", reason="form", path=path) from None
 
 
 def save_seen(path: Path, seen: Seen) -> None:

@@ -12,6 +12,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument, to_json
 from warpforge.cli.cmd_ware import FILTERS, opened
+from warpforge.cli.conduct import ALLOW_HAZARD
 from warpforge.errors import Failed, Missing
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--workdir", metavar="DIR", help="oci: where its process starts.")
 @click.option("--user", metavar="USER[:GROUP]", help="oci: who its process is.")
 @click.option("--label", multiple=True, metavar="K=V", help="oci: a label.")
+@ALLOW_HAZARD
 @pass_common
 def export(common: Common, /, what: str, goal: str, form: str, filters: str, **options: Any) -> None:
     """Make something for other tools of a ware's tree. DEST must not exist; for tar and oci - is standard output.
@@ -56,7 +58,7 @@ def export(common: Common, /, what: str, goal: str, form: str, filters: str, **o
     if form == "dir" and options["compress"]:
         refuse_argument("--compress is for --as tar and --as oci")
     with opened(common) as engine, engine.store.use():
-        (ware,) = wares_of([what], engine.lookup)
+        (ware,) = wares_of([what], engine.lookup, lambda: engine.allowed_hazards)
         if form == "dir":
             _export_dir(engine, ware, goal, filters)
         elif form == "tar":

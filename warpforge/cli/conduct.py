@@ -43,18 +43,30 @@ def conducted(command: F) -> F:
             callback=_tell,
             help="Where a secret comes from: NAME=env:VARIABLE, NAME=file:PATH, NAME=cmd:COMMAND.",
         ),
-        click.option(
-            "--allow-hazard",
-            multiple=True,
-            metavar="MODULE:RELEASE",
-            expose_value=False,
-            callback=_allow,
-            help="Use a release although it is marked as hazardous.",
-        ),
+        ALLOW_HAZARD,
     ]
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _allow(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
+    for value in values:
+        module, _, release = value.partition(":")
+        if not module or not release or ":" in release:
+            raise click.BadParameter(f"{value!r}: MODULE:RELEASE is wanted", context, parameter)
+    if values:
+        _conduct(context)["hazards"] = values
+
+
+ALLOW_HAZARD: Final = click.option(
+    "--allow-hazard",
+    multiple=True,
+    metavar="MODULE:RELEASE",
+    expose_value=False,
+    callback=_allow,
+    help="Use a release although it is marked as hazardous.",
+)
 
 
 def _conduct(context: click.Context) -> dict[str, Any]:
@@ -81,15 +93,6 @@ def _limit(context: click.Context, parameter: click.Parameter, values: tuple[str
         except Invalid as error:
             raise click.BadParameter(error.message, context, parameter) from None
     _conduct(context)["limits"] = found
-
-
-def _allow(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:
-    for value in values:
-        module, _, release = value.partition(":")
-        if not module or not release or ":" in release:
-            raise click.BadParameter(f"{value!r}: MODULE:RELEASE is wanted", context, parameter)
-    if values:
-        _conduct(context)["hazards"] = values
 
 
 def _tell(context: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> None:

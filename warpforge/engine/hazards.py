@@ -6,7 +6,7 @@ the stack holds ``{"hazards.v1": ["MODULE:RELEASE", ...]}``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from warpforge.catalog.capsule import read_capsule
@@ -38,6 +38,14 @@ def allowed_hazards(stack: Stack, said: Iterable[str]) -> frozenset[str]:
         if data is not None:
             found.update(read_capsule(data, str(path), "hazards.v1", list[str]))
     return frozenset(found)
+
+
+def refuse_hazards(pins: Iterable[Pin], allowed: Callable[[], frozenset[str]]) -> None:
+    """Errors: ``catalog-invalid`` (hazard) when any of these is hazardous and not allowed; as ``allowed``."""
+    found = hazards_of(pins)
+    refused = {name: text for name, text in found.items() if name not in allowed()}
+    if refused:
+        raise refusal(refused)
 
 
 def refusal(hazards: Mapping[str, str]) -> Invalid:

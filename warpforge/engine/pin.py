@@ -86,14 +86,11 @@ class Pinner:
         marked = [pin for pin in pins if pin.release.hazard is not None]
         if not marked:
             return
-        from warpforge.engine.hazards import hazards_of, refusal
+        from warpforge.engine.hazards import hazards_of, refuse_hazards
 
-        found = hazards_of(marked)
-        self.hazards.update(found)
+        self.hazards.update(hazards_of(marked))
         if self._allowed is not None:
-            refused = {name: text for name, text in found.items() if name not in self._allowed()}
-            if refused:
-                raise refusal(refused)
+            refuse_hazards(marked, self._allowed)
 
     def belong(self, module: str, wares: Iterable[WareId]) -> None:
         """A module's plot takes these by their ids: its mirrors may have them."""

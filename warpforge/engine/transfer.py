@@ -154,16 +154,22 @@ def outer_form(store: Store, ware: WareId, packed: BinaryIO) -> Iterator[tuple[B
             os.unlink(path)
 
 
-def wares_of(texts: Iterable[str], lookup: Lookup) -> list[WareId]:
+def wares_of(texts: Iterable[str], lookup: Lookup, allowed: Callable[[], frozenset[str]] | None = None) -> list[WareId]:
     """The wares that people name: WareIds, and references module:release:item.
 
-    Errors: ``wareid-invalid``, ``catalog-name``, ``catalog-missing-entry`` naming all that are missing.
+    ``allowed``: where they are used, hazardous releases that may be.
+
+    Errors: ``wareid-invalid``, ``catalog-name``, ``catalog-missing-entry`` naming all that are missing;
+    ``catalog-invalid`` (hazard).
     """
+    from warpforge.engine.hazards import refuse_hazards
     from warpforge.model.atoms import CatalogRef
 
     texts = [*texts]
     refs = {text: CatalogRef.parse(text) for text in texts if text.count(":") == 2}
     pins = lookup.pin(refs.values())
+    if allowed is not None:
+        refuse_hazards(pins.values(), allowed)
     return [*dict.fromkeys(pins[refs[text]].ware if text in refs else WareId.parse(text) for text in texts)]
 
 
