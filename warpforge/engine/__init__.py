@@ -8,8 +8,8 @@ to its RunRecord; the **Engine** composes them. A **job** is one formula to exec
 Names: to **release** is to publish what a module gives, with its plot as the replay; a **replayer** builds releases
 again and has a **verdict** for each item; to **remake** a ware is to run a replay because nobody has it; a **bundle**
 is what plots name, copied into a workspace; a **capsule** is a module with all that it is built from, in one file;
-a **hazard** is a release that its publisher warns of;
-**provenance** is what is known of where a ware comes from.
+a **hazard** is a release that its publisher warns of; **provenance** is what is known of where a ware comes from;
+an **attester** gathers what documents alone say of how a release was made, for other tools.
 
 Knowing: a **phase** is a part of executing a step; the **chronicle** of a command leaves the record of its
 steps in the run log; **history** is the run log read once. From it a **forecast** tells what a run would do, the

@@ -22,7 +22,8 @@ NOBODY_SAYS: Final = "NOASSERTION"
 LICENSE: Final = "license"  # in a release's metadata: an SPDX licence expression
 PURL: Final = "purl"  # in a release's metadata: a package URL (https://github.com/package-url/purl-spec)
 _FIXED: Final = 1262304000  # the time of every file that is packed
-_EXPRESSION: Final = re.compile(r"[A-Za-z0-9.+:() -]{1,200}")
+_TERM: Final = r"\(*[A-Za-z0-9.:-]{1,80}\+?\)*"
+_EXPRESSION: Final = re.compile(rf"{_TERM}(?: (?:AND|OR|WITH) {_TERM}){{0,40}}")
 _DOCUMENT: Final = "SPDXRef-DOCUMENT"
 
 
@@ -119,7 +120,7 @@ def _package(
 
 
 def _license(said: str) -> str:
-    return said if _EXPRESSION.fullmatch(said) else NOBODY_SAYS
+    return said if _EXPRESSION.fullmatch(said) and said.count("(") == said.count(")") else NOBODY_SAYS
 
 
 def _relationships(facts: Facts, ids: dict[WareId, str]) -> Iterator[dict[str, str]]:
