@@ -181,11 +181,13 @@ def test_a_page_that_somebody_spoiled_comes_back_without_the_state(pages: Pages)
 def test_what_has_gone_goes_from_the_pages(pages: Pages) -> None:
     pages.publish()
     shutil.rmtree(pages.catalog.path / "evil.org")
+    shutil.rmtree(pages.catalog.path / APP)
     with edit(pages.catalog, LIB) as module:
         releases = {name: cid for name, cid in module.module.releases.items() if name != "v1.10"}
         module.module = type(module.module)(LIB, releases, {})
     pages.publish()
     assert not (pages.out / "evil.org").exists() and not (pages.out / "_domains" / "evil.org.html").exists()
+    assert not (pages.out / APP).exists() and (pages.out / LIB / "index.html").exists()
     assert not (pages.out / LIB / "_releases" / "v1.10.html").exists()
     assert "evil" not in pages.read("_search.js")
 

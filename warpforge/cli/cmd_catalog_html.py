@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -19,6 +19,7 @@ from warpforge.errors import Invalid, Unable
 
 if TYPE_CHECKING:
     from warpforge.catalog.html.publish import Published
+    from warpforge.catalog.keys import PublicKey
     from warpforge.catalog.tree import Catalog
     from warpforge.workspace.find import Stack
 
@@ -55,7 +56,7 @@ def generate_html(
     """
     stack = here(common)
     catalog = chosen_catalog(context, stack, name, make=False)
-    _, published = _publish(common, stack, catalog, output, url_prefix, download_url, jobs)
+    _, published = _publish(common, stack, catalog, _Asked(output, url_prefix, download_url, jobs))
     _raise_faults(published)
 
 
@@ -83,7 +84,7 @@ def serve(
 
     stack = here(common)
     catalog = chosen_catalog(context, stack, name, make=False)
-    directory, published = _publish(common, stack, catalog, output, url_prefix, download_url, jobs)
+    directory, published = _publish(common, stack, catalog, _Asked(output, url_prefix, download_url, jobs))
     for fault in published.faults[:SHOWN]:
         common.note(printable(fault))
     with PageServer("127.0.0.1", port, directory, lambda line: _say(common, line)) as server:
@@ -96,36 +97,32 @@ def serve(
             pass  # that is how it ends
 
 
-def _publish(
-    common: Common,
-    stack: Stack,
-    catalog: Catalog,
-    output: str | None,
-    url_prefix: str | None,
-    download_url: str | None,
-    jobs: int | None,
-) -> tuple[Path, Published]:
+class _Asked(NamedTuple):
+    """What both commands are told."""
+
+    output: str | None
+    url_prefix: str | None
+    download_url: str | None
+    jobs: int | None
+
+
+def _publish(common: Common, stack: Stack, catalog: Catalog, asked: _Asked) -> tuple[Path, Published]:
+    """Write the pages and say so: the directory, and what was written."""
     from warpforge.catalog.html.publish import Publisher
     from warpforge.catalog.html.site import Site
-    from warpforge.catalog.snapshot import Snapshots
-    from warpforge.engine.catalogs import find_believer, open_catalog, trusts
+    from warpforge.engine.catalogs import open_catalog
     from warpforge.engine.verdicts import PLACE
     from warpforge.fsx.spread import spread
     from warpforge.mirror.protocol import ca_path, shown
 
-    directory = Path(os.path.abspath(common.settings.cwd / output)) if output else catalog.path / "_html"
-    if not output and directory.is_symlink():  # a catalog that came from elsewhere must not say where we write
-        raise Unable("io", f"{directory} is a link: name the directory that you mean with --output", path=directory)
-    trust = trusts(stack.root).get(catalog.name)
-    whose = (tuple(trust.public_keys()), trust.threshold) if trust else ((), 1)
-    site = Site(catalog.name, url_prefix or None, download_url or "", shown, ca_path, *whose)
+    directory = _directory(common, catalog, asked.output)
+    whose = _trusted(common, stack, catalog)
+    site = Site(catalog.name, asked.url_prefix or None, asked.download_url or "", shown, ca_path, *whose)
     internals = dict.fromkeys(workspace.internal for workspace in stack)
     state = stack.root.internal / "pages" / f"{blake2b(os.fsencode(directory), digest_size=12).hexdigest()}.json"
     opened = partial(open_catalog, stack, catalog.path)
-    if (believer := find_believer(stack, catalog.path, common.note)) is not None:
-        believer.believe(Snapshots(catalog.path))  # what cannot be believed at all has no pages
     publisher = Publisher(site, opened, directory, [internal / PLACE for internal in internals], state)
-    count = jobs or len(os.sched_getaffinity(0))
+    count = asked.jobs or len(os.sched_getaffinity(0))
 
     def several(function: Callable[[Any], Any], chunks: Any) -> Iterator[Any]:
         return spread(function, chunks, jobs=count, least=MANY)
@@ -140,6 +137,30 @@ def _publish(
         if common.verbose:
             common.note(f"{published.pages} pages, {published.written} of them written")
     return directory, published
+
+
+def _directory(common: Common, catalog: Catalog, output: str | None) -> Path:
+    if output:
+        return Path(os.path.abspath(common.settings.cwd / output))
+    directory = catalog.path / "_html"
+    if directory.is_symlink():  # a catalog that came from elsewhere must not say where we write
+        raise Unable("io", f"{directory} is a link: name the directory that you mean with --output", path=directory)
+    return directory
+
+
+def _trusted(common: Common, stack: Stack, catalog: Catalog) -> tuple[tuple[PublicKey, ...], int]:
+    """Whose signatures count, and how many are needed; a catalog that cannot be believed at all has no pages."""
+    from warpforge.catalog.snapshot import Snapshots
+    from warpforge.catalog.trust import Trust, load_seen
+    from warpforge.engine.catalogs import find_believer
+
+    believer = find_believer(stack, catalog.path, common.note)
+    if believer is None:
+        return (), 1
+    believer.believe(Snapshots(catalog.path))
+    seen = load_seen(believer.seen)
+    now = Trust(seen.keys, seen.threshold) if seen else believer.trust  # keys change, snapshot by snapshot
+    return tuple(now.public_keys()), now.threshold
 
 
 def _raise_faults(published: Published) -> None:

@@ -46,7 +46,7 @@ class Site(NamedTuple):
         if page == target and mark:
             return f"#{quote(fragment)}"
         if self.prefix is not None:
-            lead = self.prefix.rstrip("/") + "/"
+            lead = quote(self.prefix.rstrip("/"), safe=":/%~+@?=") + "/"
         else:
             lead = "/" if page == ABSENT else "../" * page.count("/")  # whoever serves it knows no depth
         plain = path if _PLAIN.issuperset(path) else quote(path, safe="/+~")

@@ -70,9 +70,10 @@ class Pages:
             with suppress(FileNotFoundError):
                 os.unlink(directory / "index.html")
             remove_tree(-100, os.fspath(directory / RELEASES), missing_ok=True)
-            while directory != self._top:
-                os.rmdir(directory)
-                directory = directory.parent
+            with suppress(OSError):  # up to one that other pages are in
+                while directory != self._top:
+                    os.rmdir(directory)
+                    directory = directory.parent
 
     def _enter(self, directory: str) -> bool:
         """Make a directory below the top, every part of it a real one; whether it was made."""
