@@ -54,7 +54,7 @@ def catalog(context: click.Context, name: str | None, *, force: bool) -> None:
 @click.option("--branch", "-b", metavar="BRANCH", default="", help="Of the repository; default: its own.")
 @pass_common
 def init(common: Common, name: str, remote: str, branch: str) -> None:
-    """Make a catalog in the root workspace: an empty one, or one that comes from a git repository."""
+    """Make a catalog in the root workspace, empty or from a git repository."""
     if remote:
         from warpforge.cli.cmd_catalog_update import install
 
@@ -73,7 +73,10 @@ def init(common: Common, name: str, remote: str, branch: str) -> None:
 @click.option("--refs", is_flag=True, help="Each catalog with its place and every reference in it.")
 @pass_common
 def ls(common: Common, module: str | None, *, refs: bool) -> None:
-    """List the catalogs of the root workspace, by their names; MODULE lists the references of that one everywhere."""
+    """List the catalogs of the root workspace, or the references of a MODULE.
+
+    MODULE is looked for in the catalogs of every workspace from here up; --refs lists all of these.
+    """
     stack = here(common)
     if not (refs or module or common.json):
         for path in stack.root.catalogs():
@@ -96,7 +99,10 @@ def ls(common: Common, module: str | None, *, refs: bool) -> None:
 @click.pass_context
 @pass_common
 def show(common: Common, context: click.Context, ref: str, name: str | None) -> None:
-    """Show what a module has, as a tree, with wares under --verbose; of a release or an item, all that is known."""
+    """Show what a module has, as a tree; of a release or an item, all there is.
+
+    The tree has the wares, too, under --verbose. Without -n every catalog that is seen from here is looked into.
+    """
     module, _, rest = ref.partition(":")
     release, _, item = rest.partition(":")
     stack = here(common)

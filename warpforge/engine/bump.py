@@ -130,7 +130,11 @@ class Bumper:
         return proposed
 
     def _choose(self, proposed: RefBump, ref: CatalogRef) -> bool:
-        found = self._engine.lookup.find(ref)
+        try:
+            found = self._engine.lookup.find(ref)
+        except WarpforgeError as error:  # catalogs that disagree on it, say: this one is none to propose
+            proposed.passed_over.append(PassedOver(ref.release, error.message))
+            return False
         hazard = _hazard_of(found.release) if found else ""
         if found is None or (hazard and not self._only.get(ref.module)):
             proposed.passed_over.append(PassedOver(ref.release, f"hazard: {hazard}" if hazard else f"no {ref.item}"))
