@@ -206,9 +206,11 @@ def test_python_runs_in_a_box_alone(author: Author, library: Library) -> None:
     runner.files["x", "/tmp/pt-output.json"] = b'{"a": 1}'
     assert run(author, library, runner, "#pt-py\nimport os\n{'a': 1}") == {"a": 1}
     (spec,) = runner.specs.values()
+    assert "python:3.12" in spec.image
+    assert [entry[0] for entry in runner.done] == ["spawn", "started", "exec", "stop"]
     assert [mount.path for mount in spec.mounts] == ["/pt/start.py", "/pt/code.py", "/pt/params.json"]
     with pytest.raises(StepFailed):
-        run(author, library, Recording(exits={"x": 1}), "#pt-py 1")
+        run(author, library, Recording(exits={"python3": 1}), "#pt-py 1")
 
 
 def test_the_start_of_python_code_gives_the_last_value(tmp_path: Path) -> None:

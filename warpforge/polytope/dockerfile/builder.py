@@ -56,7 +56,7 @@ class Builder:
         self._trees = Trees(engine)
         self._done: dict[int, State] = {}
 
-    def build(self, target: str = "", labels: Mapping[str, str] = {}, tag: str = "") -> WareId:
+    def build(self, target: str = "", labels: Mapping[str, str] = {}) -> WareId:
         """The ``oci`` ware of a stage's image, which has one layer.
 
         Errors: ``serialization``, ``missing``, ``invalid``; ``formula-execution-failed`` for a RUN that fails; and
@@ -68,7 +68,7 @@ class Builder:
         state = self._done[stages[-1]]
         if labels:
             state = state.say(Labels={**(state.config.get("Labels") or {}), **labels})
-        return self._trees.image(state, tag)
+        return self._trees.image(state)
 
     def _stage(self, at: int) -> State:
         stage = self._file.stages[at]

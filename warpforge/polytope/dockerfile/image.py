@@ -61,9 +61,7 @@ def build_image(engine: Engine, args: Mapping[str, Value], ground: Ground) -> di
     file = parse_dockerfile(text, name, wanted.build_args)
     building = Building(leave_out(files), wanted.build_args, ground.find_image, ground.log, wanted.network)
     with engine.store.use():
-        ware = Builder(engine, file, building).build(
-            wanted.target, wanted.labels, wanted.tags[0] if wanted.tags else ""
-        )
+        ware = Builder(engine, file, building).build(wanted.target, wanted.labels)
         for tag in wanted.tags:
             ground.name_image(tag, ware)
     return {"digest": f"sha256:{ware.hash}", "metadata": {"ware": str(ware), "tags": list(wanted.tags)}}

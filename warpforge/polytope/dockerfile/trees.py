@@ -16,6 +16,7 @@ from warpforge.polytope.dockerfile.state import State
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
+    from warpforge.pack.image_writer import Making
 
 _TREE: Final = {"setid": "ignore", "dev": "ignore"}
 
@@ -69,21 +70,36 @@ class Trees:
         ):
             return keep_tree(engine.store, lay(entries, added), "ztar", SCAN)
 
-    def image(self, state: State, tag: str) -> WareId:
-        """The image of one layer that a stage has come to, kept. Errors: as ``Exporter.image`` and ``Images.keep``."""
-        from warpforge.engine.export import Exporter
-        from warpforge.engine.images import parse_called
-        from warpforge.pack.filters import SCAN
+    def image(self, state: State) -> WareId:
+        """The image of one layer that a stage has come to, kept; which one that is, is noted.
+
+        Errors: as ``Exporter.image`` and ``Images.keep``.
+        """
+        from blake3 import blake3
+
         from warpforge.pack.image import Platform
         from warpforge.pack.image_writer import Making
 
-        engine = self._engine
+        store = self._engine.store
         ware = state.ware or self._pack(None, {})
         start = tuple(sorted((key, value) for key, value in state.config.items() if value))
-        with tempfile.TemporaryDirectory(dir=engine.store.staging.directory()) as scratch:
+        making = Making(Platform.here(), start, "zstd")
+        note = f"image {blake3(repr((str(ware), making)).encode()).hexdigest()}"
+        known = store.index.ingest_get(note, b"1")
+        if known is None or not store.warehouse.has(known) or store.images.find(known) is None:
+            known = self._make(ware, making)
+            store.index.ingest_put(note, b"1", known)
+        return known
+
+    def _make(self, ware: WareId, making: Making) -> WareId:
+        from warpforge.engine.export import Exporter
+        from warpforge.engine.images import parse_called
+        from warpforge.pack.filters import SCAN
+
+        with tempfile.TemporaryDirectory(dir=self._engine.store.staging.directory()) as scratch:
             layout = os.path.join(scratch, "layout")
-            made = Exporter(engine, io.BytesIO()).image(ware, layout, SCAN, Making(Platform.here(), start, "zstd"), tag)
-            kept, _ = engine.images.keep(parse_called(layout, Path("/")))
+            made = Exporter(self._engine, io.BytesIO()).image(ware, layout, SCAN, making)
+            kept, _ = self._engine.images.keep(parse_called(layout, Path("/")))
         if kept != made:
             raise Failed("ware-mismatch", f"the image {made} was kept as {kept}", expected=made, actual=kept)
         return kept
