@@ -46,6 +46,12 @@ def test_a_sound_catalog_has_no_faults(world: World, catalog: Catalog) -> None:
     assert world.run("catalog", "check").out == "test: 1 modules, 0 errors, 0 warnings\n"
 
 
+def test_wares_that_no_mirror_has_are_counted(world: World, catalog: Catalog) -> None:
+    assert world.run("--json", "catalog", "check").one("catalogcheck")["unmirrored"] == 0
+    (catalog.path / "a.org/x/_mirrors.json").unlink()
+    assert world.run("--json", "catalog", "check").one("catalogcheck")["unmirrored"] == 1
+
+
 def change(name: str, **members: Any) -> Callable[[Path], None]:
     def deed(module: Path) -> None:
         (path,) = module.glob(name)

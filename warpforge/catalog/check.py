@@ -63,6 +63,15 @@ class Examined(NamedTuple):
     faults: list[Fault]
     rewritten: int = 0
 
+    @property
+    def unmirrored(self) -> dict[CatalogRef, WareId]:
+        """What no mirror is known for: nobody else can have it, unless a replay makes it."""
+        return {
+            ref: ware
+            for ref, ware in self.wares.items()
+            if ware not in self.mirrored and ware.packtype not in self.packtypes
+        }
+
 
 def check_module(catalog: Path, module: str, *, rewrite: bool = False) -> Examined:
     """One module. ``rewrite``: files that say the right thing in another form are written again, canonically.
@@ -85,8 +94,8 @@ def check_among(
         for ref, path in one.names.items():
             if ref not in refs and not known(ref):
                 yield Fault(WARNING, path, "missing", f"no catalog here has {ref}")
-        for ref, ware in one.wares.items():
-            if ware not in one.mirrored and ware.packtype not in one.packtypes and not has(ware):
+        for ref, ware in one.unmirrored.items():
+            if not has(ware):
                 path = f"{one.module}/{RELEASES_DIR}/{ref.release}.json"
                 yield Fault(WARNING, path, "ware", f"{ref}: {ware} is not here, and no mirror is known for it")
 

@@ -62,8 +62,11 @@ def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, job
     rewritten = sum(one.rewritten for one in examined)
     errors = sum(fault.level == ERROR for fault in faults)
     summary = f"{len(modules)} modules, {errors} errors, {len(faults) - errors} warnings"
+    if unmirrored := len({ware for one in examined for ware in one.unmirrored.values()}):
+        summary += f", {unmirrored} wares without a mirror"
     if common.json:
         counts = {"modules": len(modules), "errors": errors, "warnings": len(faults) - errors, "rewritten": rewritten}
+        counts["unmirrored"] = unmirrored
         print(to_json({"catalogcheck": {"name": catalog.name, "path": str(catalog.path), **counts}}))
     else:
         common.result(printable(f"{catalog.name}: {summary}" + (f", {rewritten} rewritten" if rewrite else "")))
