@@ -75,11 +75,11 @@ def _with_person(made: BoxSpec, spec: ContainerSpec, image: Image, ids: Ids | No
     if user == HOST_USER:
         uid, gid = os.getuid(), os.getgid()
         if uid:
-            return replace(made, uid=uid, gid=gid)
+            return replace(made, uid=uid, gid=gid, pretending=True)
         user = "0"
     made = replace(made, user=user.encode())
     if ids is None:
-        return made
+        return replace(made, pretending=True)
     tops = [os.fsencode(path.strip("/")) for path in fresh]
     mine = [owned for owned in image.owned if any(_is_below(owned.path, top) for top in tops)]
     return replace(made, ids=ids, capabilities=CAPABILITIES, owned=_plain(image.owned), owned_mounts=_plain(mine))

@@ -25,8 +25,8 @@ class Runc(Backend):
                 reason="userinfo",
             )
 
-    def make_filters(self) -> tuple[bytes, bytes]:
+    def make_filters(self, *, pretending: bool) -> tuple[bytes, bytes]:
         import json
 
         machine = os.uname().machine
-        return json.dumps(make_profile(machine)).encode(), make_filter(machine, RUNTIME_NEEDS)
+        return json.dumps(make_profile(machine, pretending=pretending)).encode(), make_filter(machine, RUNTIME_NEEDS)

@@ -92,6 +92,17 @@ _NUMBERS: Final = {
     "openat2": (437, 437),
     "mknod": (133, -1),
     "mknodat": (259, 33),
+    "chown": (92, -1),
+    "fchown": (93, 55),
+    "lchown": (94, -1),
+    "fchownat": (260, 54),
+    "setuid": (105, 146),
+    "setgid": (106, 144),
+    "setreuid": (113, 145),
+    "setregid": (114, 143),
+    "setgroups": (116, 159),
+    "setresuid": (117, 147),
+    "setresgid": (119, 149),
 }
 
 _REFUSED: Final = (
@@ -105,6 +116,11 @@ _REFUSED: Final = (
 )
 # Their arguments lie in memory where a filter cannot look; programs fall back to clone and openat.
 _UNKNOWN: Final = ("clone3", "openat2")
+# In a container of one uid these are said to have been done: most servers that begin as root ask for no more.
+_PRETENDED: Final = (
+    *("chown", "fchown", "lchown", "fchownat", "setuid", "setgid", "setreuid", "setregid"),
+    *("setgroups", "setresuid", "setresgid"),
+)
 # What an OCI runtime itself has to do before the action begins; all else can be refused to it from the start.
 RUNTIME_NEEDS: Final = frozenset(
     (
@@ -135,9 +151,10 @@ class Rule(NamedTuple):
 
 
 @lru_cache
-def make_rules() -> tuple[Rule, ...]:
-    """The whole table."""
-    rules = [Rule(name, EPERM) for name in _REFUSED.split()]
+def make_rules(*, pretending: bool = False) -> tuple[Rule, ...]:
+    """The whole table; ``pretending``: with changes of owner and uid that are said to have been done, and were not."""
+    rules = [Rule(name, 0) for name in _PRETENDED] if pretending else []
+    rules += [Rule(name, EPERM) for name in _REFUSED.split()]
     rules += [Rule(name, ENOSYS) for name in _UNKNOWN]
     rules += [Rule(name, EPERM, _bits(0, _CLONE_NEWUSER)) for name in ("clone", "unshare")]
     rules.append(Rule("socket", EAFNOSUPPORT, kept=(0, _FAMILIES)))
@@ -166,8 +183,8 @@ _Instruction = tuple[int, int, int, int]  # code, jump if true, jump if false, o
 
 
 @lru_cache
-def make_filter(machine: str, without: frozenset[str] = frozenset()) -> bytes:
-    """The program for one machine (as ``os.uname().machine``), without the rules for some calls.
+def make_filter(machine: str, without: frozenset[str] = frozenset(), *, pretending: bool = False) -> bytes:
+    """The program for one machine (as ``os.uname().machine``), without the rules for some calls; as ``make_rules``.
 
     Raises LookupError for an unknown machine.
     """
@@ -178,7 +195,7 @@ def make_filter(machine: str, without: frozenset[str] = frozenset()) -> bytes:
     program.append(_load(_NR))
     if machine == "x86_64":
         program += [(_JGE, 0, 1, _X32), _errno(ENOSYS)]
-    for rule in make_rules():
+    for rule in make_rules(pretending=pretending):
         number = _NUMBERS[rule.name][column]
         if number >= 0 and rule.name not in without:
             body = _assemble(rule)
@@ -216,7 +233,7 @@ def _errno(number: int) -> _Instruction:
 
 
 @lru_cache
-def make_profile(machine: str) -> dict[str, Any]:
+def make_profile(machine: str, *, pretending: bool = False) -> dict[str, Any]:
     """The table as an OCI runtime takes it (``linux.seccomp``). Raises LookupError for an unknown machine.
 
     libseccomp compares whole arguments, so every match is a masked one; it kills what comes by another ABI.
@@ -226,7 +243,7 @@ def make_profile(machine: str) -> dict[str, Any]:
     return {
         "defaultAction": "SCMP_ACT_ALLOW",
         "architectures": [f"SCMP_ARCH_{machine.upper()}"],
-        "syscalls": [entry for rule in make_rules() for entry in _entries(rule)],
+        "syscalls": [entry for rule in make_rules(pretending=pretending) for entry in _entries(rule)],
     }
 
 

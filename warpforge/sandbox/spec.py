@@ -56,6 +56,7 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     unless ``drop_layers``.
     ``ids``: the uids that the box has, if more than one; ``capabilities``: what its uid 0 may do with them.
     ``owned``: path, uid and gid of what does not belong to uid 0 in a new layer; ``owned_mounts``: likewise in mounts.
+    ``pretending``: what needs more uids than there are is said to have been done.
     ``user``: the action's, as images name it (NAME or UID, perhaps with :GROUP or :GID), in the place of uid and gid.
     ``umask``, ``cpus`` (none: as we may) and ``aslr`` are what the action's process begins with.
     """
@@ -87,6 +88,7 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     owned: tuple[tuple[bytes, int, int], ...] = ()
     owned_mounts: tuple[tuple[bytes, int, int], ...] = ()
     user: bytes = b""
+    pretending: bool = False
     umask: int = 0o022
     cpus: tuple[int, ...] = ()
     aslr: bool = True
