@@ -198,7 +198,7 @@ def test_a_new_volume_begins_as_the_image_or_its_source(job: YardJob, tmp_path: 
     assert job.run("cat index.html /seeded/f", mounts=mounts)[1] == ["hello", "seed"]
 
 
-def test_what_it_leaves_becomes_a_version_of_a_dataset(job: YardJob) -> None:
+def test_what_it_leaves_becomes_a_version_of_a_dataset(yard: Yard, job: YardJob) -> None:
     sink = (Sink("/out", "data"),)
     for number in (1, 2):
         container = job.boxes.spawn(job.spec(f"mkdir /out; echo {number} > /out/f", datasets=sink))
@@ -209,7 +209,7 @@ def test_what_it_leaves_becomes_a_version_of_a_dataset(job: YardJob) -> None:
     with pytest.raises(Missing, match="left nothing"):
         job.boxes.store_dataset(container, "/other", "data")
     kept = {str(ware) for _, ware in job.engine.store.kept.pins()}
-    assert {str(version.ware) for version in Datasets(job.engine.store).versions("data")} == kept
+    assert {str(version.ware) for version in Datasets(yard.path / "project", job.engine.store).versions("data")} == kept
 
 
 def test_one_of_many_uids_becomes_whom_it_likes(job: YardJob) -> None:

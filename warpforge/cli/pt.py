@@ -13,9 +13,11 @@ from warpforge.cli.main import call, leave
 LAZY: Final[dict[str, tuple[str, str]]] = {
     "call": ("warpforge.cli.pt_call:call", "Call a tool, and wait until it has done what it promises."),
     "check": ("warpforge.cli.pt_check:check", "Say everything that is wrong with polytope files."),
+    "dataset": ("warpforge.cli.pt_volume:dataset", "List the datasets that containers left."),
     "debug": ("warpforge.cli.pt_debug:debug", "Look into the installation."),
     "include": ("warpforge.cli.pt_include:include", "Make another file's modules and tools usable here."),
     "list-services": ("warpforge.cli.pt_ps:list_services", "List the services that run here, and their addresses."),
+    "lock": ("warpforge.cli.pt_lock:lock", "Write down which digest each image's name means."),
     "logs": ("warpforge.cli.pt_logs:logs", "Show what the steps and containers of jobs said."),
     "ps": ("warpforge.cli.pt_ps:ps", "List the jobs that run here, their steps, containers and services."),
     "run": ("warpforge.cli.pt_run:run", "Run modules and templates as a job."),
@@ -27,6 +29,7 @@ LAZY: Final[dict[str, tuple[str, str]]] = {
     "show": ("warpforge.cli.pt_show:show", "Show modules: parameters, defaults, what they expand to."),
     "stop": ("warpforge.cli.pt_stop:stop", "Stop a service, a container, a step, or a job."),
     "tools": ("warpforge.cli.pt_tools:tools", "List and show what can be run here."),
+    "volume": ("warpforge.cli.pt_volume:volume", "List and remove the volumes of this project."),
     "values": ("warpforge.cli.pt_stored:values", "Set and list the values that modules refer to."),
 }
 ALIASES: Final[dict[str, str]] = {"secret": "secrets", "value": "values"}

@@ -31,7 +31,7 @@ from warpforge.polytope.running import Running
 from warpforge.polytope.scaling import Scaler
 from warpforge.polytope.services import Services, not_ready
 from warpforge.polytope.spec import ContainerSpec, Service
-from warpforge.polytope.volumes import Volumes
+from warpforge.polytope.volumes import Volumes, volumes_of
 from warpforge.sandbox import visit
 from warpforge.sandbox.berth import Resident
 from warpforge.sandbox.ids import find_ids
@@ -76,8 +76,8 @@ class JobBoxes:
         self._ground = Ground(engine.box, self._network, self._work, self._discarder.discard, grace)
         self._services = Services(self._network, hear)
         self._references = ImageNames(engine, LockFile(directory / NAME), directory, self._stay.need)
-        self._datasets = Datasets(engine.store)
-        volumes = Volumes(engine.store.internal / "volumes", self._work / "volumes", self._discarder.discard)
+        self._datasets = Datasets(directory, engine.store)
+        volumes = Volumes(volumes_of(directory), self._work / "volumes", self._discarder.discard)
         self._mounting = Mounting(engine, volumes, self._datasets, self._stay.need)
         self._scaler = Scaler(self._services.retarget)
 

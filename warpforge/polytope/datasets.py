@@ -1,12 +1,14 @@
 """Datasets: trees that containers left, kept as wares; each has versions, numbered from 1.
 
-    datasets/ID.json    {"dataset.v1": {"versions": [{"number": N, "ware": WAREID, "stored": SECONDS}]}}
+    .warpforge/datasets/ID.json    {"dataset.v1": {"versions": [{"number": N, "ware": WAREID, "stored": SECONDS}]}}
 
-A pin ``dataset.ID.N`` in the store keeps each ware from being collected.
+The files lie beside the polytope file. A pin ``dataset.PROJECT.ID.N`` in the store (which several projects may share:
+PROJECT is a digest of the directory) keeps each ware from being collected.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -19,6 +21,7 @@ from warpforge.errors import Invalid, Missing, Unable
 from warpforge.fsx.atomic import make_dirs, write_atomic
 from warpforge.fsx.locks import Lock
 from warpforge.model.atoms import WareId
+from warpforge.workspace.find import INTERNAL
 
 if TYPE_CHECKING:
     from warpforge.store.store import Store
@@ -36,11 +39,12 @@ class Version(NamedTuple):
 
 
 class Datasets:
-    """Those of a workspace."""
+    """Those of a project; ``directory``: of its polytope file."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, directory: Path, store: Store) -> None:
         self._store = store
-        self._directory = store.internal / "datasets"
+        self._directory = directory / INTERNAL / "datasets"
+        self._project = hashlib.sha256(os.fsencode(os.path.realpath(directory))).hexdigest()[:12]
 
     def add(self, name: str, ware: WareId) -> int:
         """The next version; its number. Errors: ``invalid-argument``, ``store``."""
@@ -49,7 +53,7 @@ class Datasets:
         with Lock(f"{path}.lock"):
             versions = self.versions(name)
             number = versions[-1].number + 1 if versions else 1
-            self._store.kept.pin(ware, f"dataset.{name}.{number}")
+            self._store.kept.pin(ware, f"dataset.{self._project}.{name}.{number}")
             versions.append(Version(number, ware, int(time.time())))
             listed = [{"number": one.number, "ware": str(one.ware), "stored": one.stored} for one in versions]
             text = json.dumps({_CAPSULE: {"versions": listed}}, indent="\t") + "\n"

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 class Discarder:
-    """``network``: one that is there anyway; else one is made when it is needed. ``scratch``: a directory of ours on
-    the same file system."""
+    """``network``: one that is there anyway; else one is made when it is needed. ``scratch``: a directory of
+    ours."""
 
     def __init__(self, backend: Backend, ids: Ids | None, scratch: Path, network: Network | None = None) -> None:
         self._backend = backend
@@ -39,7 +39,7 @@ class Discarder:
             remove_tree(-100, os.fsencode(path))
         if not os.path.lexists(path) or self._ids is None or self._backend.owner is not None:
             return
-        work = self._scratch / f"discard-{os.urandom(6).hex()}"
+        work = path.with_name(f".discard-{os.urandom(6).hex()}")  # on the same file system
         with suppress(OSError, WarpforgeError):
             work.mkdir(mode=0o700)
             path.rename(work / "u0")

@@ -1,10 +1,10 @@
 """Volumes: directories that containers write to and that outlive them.
 
-    volumes/ID/data        a project's: stays until it is removed
-    volumes/ID/lock        held by whoever makes or removes it
+    .warpforge/volumes/ID/data        a project's: stays until it is removed
+    .warpforge/volumes/ID/lock        held by whoever makes or removes it
 
-A job's volumes lie in the staging directory of its process, and go with it. Under root everything in a volume belongs
-to the uids behind the boxes, and the directories around it are root's alone.
+They lie beside the polytope file. A job's volumes lie in the staging directory of its process, and go with it. Under
+root everything in a volume belongs to the uids behind the boxes, and the directories around it are root's alone.
 """
 
 from __future__ import annotations
@@ -20,10 +20,16 @@ from warpforge.errors import Failed, Invalid, Missing
 from warpforge.fsx.atomic import make_dirs
 from warpforge.fsx.locks import Lock
 from warpforge.polytope.spec import VolumeSource
+from warpforge.workspace.find import INTERNAL
 
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DATA: Final = "data"
 Fill = Callable[[Path], None]  # gives a new volume's directory, which is empty, its first content
+
+
+def volumes_of(directory: Path) -> Path:
+    """Where a project's volumes lie; ``directory``: of its polytope file."""
+    return directory / INTERNAL / "volumes"
 
 
 class Volume(NamedTuple):

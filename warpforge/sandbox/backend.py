@@ -132,7 +132,7 @@ class Backend:
         """Raise Unable sandbox-unavailable for what this back-end cannot do."""
 
     def make_filters(self, *, pretending: bool) -> tuple[bytes, bytes]:
-        """The seccomp rules (``seccomp.make_rules``) in the back-end's form, and a program for the back-end itself, which may be empty."""
+        """The rules of ``seccomp`` in our form, and a program for the back-end itself, which may be empty."""
         raise NotImplementedError
 
     def _make_group(self, spec: BoxSpec) -> Group:
