@@ -152,7 +152,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
 
 
 def test_a_formula_runs_once(shop: Workshop) -> None:
-    datasets = Datasets(shop.engine.store)
+    datasets = Datasets(shop.root, shop.engine.store)
     formulas = Formulas(shop.engine, RELAY, Known(shop), datasets, str(shop.root))
     (shop.root / "src").mkdir()
     (shop.root / "src" / "a").write_text("one\n")
@@ -194,7 +194,7 @@ def test_a_formula_runs_once(shop: Workshop) -> None:
 
 
 def test_a_formula_that_fails_and_one_that_is_none(shop: Workshop) -> None:
-    formulas = Formulas(shop.engine, RELAY, Known(shop), Datasets(shop.engine.store), str(shop.root))
+    formulas = Formulas(shop.engine, RELAY, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
     with pytest.raises(StepFailed, match="nonzero exit code") as failed:
         formulas.run(make(str(shop.root), cmd="sh -c 'exit 7'"), Recording())
     assert failed.value.data == {"exit-code": 7}

@@ -116,7 +116,9 @@ def opened(common: Common, file: str | None, plot: str) -> Iterator[Opened]:
         cwd = str(settings.cwd)
         resolver = Resolver(library, evaluator, open_stores(common, library), cwd=cwd, is_dry=True)
         pinned = Pinned(engine, Path(library.directory))
-        world = World(resolver, cwd, str(settings.home or ""), plot, pinned.name, find_dataset(engine))
+        world = World(
+            resolver, cwd, str(settings.home or ""), plot, pinned.name, find_dataset(engine, Path(library.directory))
+        )
         yield Opened(library, world, pinned)
 
 

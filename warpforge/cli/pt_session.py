@@ -135,7 +135,7 @@ class _Formulas:
         engine, directory = session.engine(), session.directory
         root = repository_of(os.path.join(directory, "polytope.yml")) or directory
         pinned = Pinned(engine, Path(directory))
-        return Formulas(engine, session.relay, pinned, Datasets(engine.store), root).run(spec, runner)
+        return Formulas(engine, session.relay, pinned, Datasets(Path(directory), engine.store), root).run(spec, runner)
 
 
 class _Closing:

@@ -51,9 +51,9 @@ class Pinned:
         return Ingest("oci", f"{reference.repository}@sha256:{ware.hash}")
 
 
-def find_dataset(engine: Engine) -> Callable[[DatasetSource], WareId | None]:
-    """What versions of datasets are here."""
-    datasets = Datasets(engine.store)
+def find_dataset(engine: Engine, directory: Path) -> Callable[[DatasetSource], WareId | None]:
+    """What versions of a project's datasets are here; ``directory``: of its polytope file."""
+    datasets = Datasets(directory, engine.store)
 
     def find(source: DatasetSource) -> WareId | None:
         try:
