@@ -21,6 +21,7 @@ from warpforge.polytope.spec import (
     EnvVar,
     HostSource,
     Mount,
+    Resources,
     Restart,
     Scaling,
     Sink,
@@ -221,6 +222,13 @@ def test_one_of_many_uids_becomes_whom_it_likes(job: YardJob) -> None:
     assert job.run(script)[1] == ["0", "101 102", "101 102"]
     assert job.run("id; touch /srv/mine", user="web") == (0, ["uid=101(web) gid=102(web) groups=200(more)"])
     assert job.run("id -u; id -g", user="web:root")[1] == ["101", "0"]
+
+
+def test_it_has_no_more_than_its_resources(job: YardJob) -> None:
+    limits = Resources(cpu_limit=0.5, memory_limit=16 << 20)
+    assert job.run("nproc", resources=limits) == (0, ["1"])
+    status, _ = job.run("head -c 40m /dev/zero | tail -c 30m | wc -c", resources=limits)
+    assert status == 137
 
 
 def test_an_id_that_is_taken_has_a_number_appended(job: YardJob) -> None:

@@ -63,6 +63,9 @@ def examine(stack: Stack, options: Options, *, offline: bool) -> Iterator[Check]
             yield _namespaces()
     else:
         yield _overlays(next(check.name for check in boxes if check.state == OK))
+        from warpforge.engine.health_of_jobs import examine_jobs
+
+        yield from examine_jobs()
     yield from _limits()
     yield from _store(stack)
     yield _git()

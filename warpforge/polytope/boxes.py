@@ -99,6 +99,8 @@ class JobBoxes:
                 )
             running = Running(_renamed(spec, self._containers), self._hear)
             self._containers[running.id] = running
+            if self.trouble and len(self._containers) == 1:
+                self._hear(ContainerSaid(running.id, f"pt: {self.trouble}"))
         threading.Thread(target=self._start, args=(running,), name=f"spawn {running.id}", daemon=True).start()
         return running.id
 
@@ -219,6 +221,7 @@ class JobBoxes:
 
     def _start(self, running: Running) -> None:
         try:
+            running.pulling()
             make_box = self._prepare(running)
             running.begin(make_box)
         except WarpforgeError as error:

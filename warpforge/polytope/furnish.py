@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
@@ -56,6 +58,7 @@ def furnish(
             hostname=hostname.encode(),
             rlimits=((_CORE, 0, 0), (_NOFILE, OPEN_FILES, OPEN_FILES)),
             memory_limit=spec.resources.memory_limit,
+            cpus=choose_cpus(spec.resources.cpu_limit, hostname, sorted(os.sched_getaffinity(0))),
         )
     except ValueError as error:
         raise Invalid("invalid", f"container {spec.id}: {error}") from error
@@ -67,6 +70,15 @@ def make_command(spec: ContainerSpec, config: ImageConfig) -> tuple[str, ...]:
     if spec.entrypoint is not None:
         return (*spec.entrypoint, *(spec.cmd or ()))
     return (*config.entrypoint, *(config.cmd if spec.cmd is None else spec.cmd))
+
+
+def choose_cpus(limit: float, name: str, there: Sequence[int]) -> tuple[int, ...]:
+    """So many of the machine's CPUs, rounded up; other ones for other names. Empty: all."""
+    count = math.ceil(limit)
+    if not 0 < count < len(there):
+        return ()
+    first = zlib.crc32(name.encode()) % len(there)
+    return tuple(sorted(([*there] * 2)[first : first + count]))
 
 
 def _with_person(made: BoxSpec, spec: ContainerSpec, image: Image, ids: Ids | None, fresh: Sequence[str]) -> BoxSpec:

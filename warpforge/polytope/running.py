@@ -51,6 +51,10 @@ class Running:
         """Whether it has ended for good."""
         return self._state in ("exited", "failed")
 
+    def pulling(self) -> None:
+        """Its image is looked for."""
+        self._tell("pulling")
+
     def begin(self, make_box: MakeBox) -> None:
         """Start its boxes. Errors: ``sandbox-unavailable``."""
         self._make_box = make_box
