@@ -47,6 +47,34 @@ def test_check_says_all_and_where(world: World) -> None:
     assert (world.pt("check", "/").exit, world.pt("check", "none.yml").exit) == (3, 3)
 
 
+SLIPS = """\
+modules:
+- {id: a, code: pt.js 1, params: [{id: port, type: int}]}
+- {id: b, module: a, args: {port: pt.param prot, mode: pt.parm x}}
+templates:
+- {id: t, run: [{module: a, args: {port: 1, por: 2}}], params: [{id: p, type: [default, int, x]}]}
+triggers:
+- {id: n, on: [{schedule: 61 * * * *}, {events: [pr-created, git-moon], when: pt.js (}], template: gone}
+"""
+
+
+def test_check_warns_of_slips_and_reads_triggers(world: World) -> None:
+    world.write("polytope.yml", SLIPS)
+    found = world.pt("--json", "check").all("issue")
+    assert [
+        (issue["line"], issue["level"], issue["message"].partition(": ")[2] or issue["message"]) for issue in found
+    ] == [
+        (3, "error", "port is required: int"),
+        (3, "warning", "it is null unless it is given all the same"),
+        (3, "warning", "it stays text"),
+        (3, "warning", "there is no parameter mode"),
+        (5, "error", "p a whole number was expected, not 'x'"),
+        (7, "error", "the minute must be from 0 to 59, not '61'"),
+        (7, "error", "line 1: SyntaxError: unexpected token in expression: ')'"),
+        (7, "error", "there is no module or template gone"),
+    ]
+
+
 def test_the_example_of_the_documentation_is_right(world: World) -> None:
     text = (Path(__file__).parents[2] / "docs" / "polytope.md").read_text()
     world.write("polytope.yml", text.split("```yaml\n")[1].split("```")[0])

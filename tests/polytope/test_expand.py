@@ -184,7 +184,8 @@ def test_arguments_are_held_against_parameters_with_all_faults_and_their_places(
     issues = getattr(refused.value, "findings", ())
     assert [(issue.place.line, issue.message) for issue in issues] == [
         (5, "web: port a whole number was expected, not 'x'"),
-        (3 + 1, "web: password is required: str"),
+        (4, "web: password is required: str"),
+        (6, "web: there is no parameter pasword: did you mean password?"),
     ]
     leaf = world.write(LAYERS).expand("web", {"password": "p", "pasword": "y"})
     assert [issue.message for issue in leaf.warnings] == ["web: there is no parameter pasword: did you mean password?"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from warpforge.errors import Failed, Invalid, WarpforgeError
@@ -12,13 +13,15 @@ from warpforge.polytope.expand import Call, expand
 from warpforge.polytope.issues import CODE, REFERENCE, SCAFFOLD, TYPE, Issue, spell
 from warpforge.polytope.library import Library
 from warpforge.polytope.marks import Unknown
-from warpforge.polytope.nouns import Module, Parameter, Place, PolytopeFile, Template, Value, Way
-from warpforge.polytope.references import parse_code
+from warpforge.polytope.nouns import Module, Parameter, Place, PolytopeFile, Template, Trigger, Value, Way
+from warpforge.polytope.references import Reference, parse_code, parse_reference, split_text
 from warpforge.polytope.resolve import Resolver
 from warpforge.polytope.steps import begin, plan_steps
 from warpforge.polytope.text.document import PLACEHOLDER
+from warpforge.polytope.triggers import check_triggers
 from warpforge.polytope.types.language import is_required, parse_type
 
+_ALMOST = re.compile(r"\s*(?:#pt-|pt\.)(?!(?:js|clj|py|host)\b)[a-z]+\s+\S+\s*")
 _COMPILE = "try { new Function(params.text) } catch (e) { new Function('return (' + params.text + ')') } null"
 
 
@@ -41,6 +44,8 @@ def check_library(library: Library, evaluator: Evaluator, *, cwd: str) -> list[I
             issues += _check_code(noun, file, evaluator)
             issues += _check_reference(noun, file, library)
             issues += _check_run(noun, file, resolver)
+        for trigger in file.triggers:
+            issues += _check_trigger(trigger, file, resolver)
     issues += _twice(library)
     order = {file.path: number for number, file in enumerate(library.files)}
     return sorted(
@@ -50,12 +55,7 @@ def check_library(library: Library, evaluator: Evaluator, *, cwd: str) -> list[I
 
 def _check_reference(noun: Module | Template, file: PolytopeFile, library: Library) -> list[Issue]:
     """Also of a module whose arguments fail before anybody asks what it extends."""
-    if isinstance(noun, Module) and noun.module:
-        try:
-            library.find(noun.module, file, place=noun.place)
-        except WarpforgeError as error:
-            return issues_of(error, noun.place)
-    return []
+    return _missing(noun.module, file, library, noun.place) if isinstance(noun, Module) else []
 
 
 def _check_run(noun: Module | Template, file: PolytopeFile, resolver: Resolver) -> list[Issue]:
@@ -96,15 +96,51 @@ def issues_of(error: WarpforgeError, place: Place) -> list[Issue]:
     return [Issue(place, error.message.removeprefix(f"{spell(place)}: "), reason)]
 
 
+def _check_trigger(trigger: Trigger, file: PolytopeFile, resolver: Resolver) -> Iterator[Issue]:
+    try:
+        yield from (Issue(trigger.place, warning, level="warning") for warning in check_triggers([trigger]))
+    except WarpforgeError as error:
+        yield from issues_of(error, trigger.place)
+    for on in trigger.on:
+        if on.when and (message := _syntax(parse_code(on.when) or Code("clj", on.when), resolver.evaluator)):
+            yield Issue(trigger.place, message, CODE)
+    if isinstance(trigger.template, Template):
+        for step in trigger.template.run:
+            yield from _missing(step.template or step.call, file, resolver.library, step.place)
+    elif not parse_code(trigger.template):
+        yield from _missing(trigger.template, file, resolver.library, trigger.place)
+
+
+def _missing(reference: str, file: PolytopeFile, library: Library, place: Place) -> list[Issue]:
+    try:
+        if reference:
+            library.find(reference, file, place=place)
+    except WarpforgeError as error:
+        return issues_of(error, place)
+    return []
+
+
 def _check_code(noun: Module | Template, file: PolytopeFile, evaluator: Evaluator) -> Iterator[Issue]:
     for value, way, place in _written(noun):
         for text, inner in _with_ways(value, way):
             where = file.places.find(inner) if inner else place
             if (match := PLACEHOLDER.search(text)) and match[0].startswith("{="):
                 yield Issue(where, f"{match[0]} is a placeholder that nobody filled in", SCAFFOLD, "warning")
+            yield from _check_names(text, noun, where)
             code = parse_code(text, where)
             if code and (message := _syntax(code, evaluator)):
                 yield Issue(where, message, CODE)
+
+
+def _check_names(text: str, noun: Module | Template, place: Place) -> Iterator[Issue]:
+    """What is spelled like a reference and is none, and parameters that nobody declared."""
+    whole = parse_reference(text)
+    for part in [whole] if whole else split_text(text):
+        if isinstance(part, Reference) and part.kind == "param" and all(part.name != param.id for param in noun.params):
+            message = f"{noun.id} declares no parameter {part.name}: it is null unless it is given all the same"
+            yield Issue(place, message, REFERENCE, "warning")
+    if not whole and (match := _ALMOST.fullmatch(text)):
+        yield Issue(place, f"{match[0].strip()} is no reference: it stays text", REFERENCE, "warning")
 
 
 def _written(noun: Module | Template) -> Iterator[tuple[Value, Way, Place]]:
@@ -139,8 +175,8 @@ def _syntax(code: Code, evaluator: Evaluator) -> str:
         test = Code("js", _COMPILE)
         try:
             evaluator.evaluate(test, Scope({"text": code.text}))
-        except Failed as error:
-            return error.message
+        except Failed as error:  # new Function puts two lines before the text
+            return re.sub(r"line (\d+)", lambda found: f"line {max(1, int(found[1]) - 2)}", error.message)
     return ""
 
 

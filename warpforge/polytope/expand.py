@@ -145,6 +145,7 @@ def bind(
     params: dict[str, Value] = {}
     issues: list[Issue] = []
     frame = Frame(file, params)
+    told = len(warnings)
     is_lenient = call.file is not None and call.file.is_builtin
     for parameter in noun.params:
         check = _Checked(parameter, frame, resolver)
@@ -161,12 +162,12 @@ def bind(
             params[name] = value
             warnings.append(Issue(_place(call, (name,)), _not_declared(noun, name, declared), TYPE, "warning"))
     if issues:
-        refuse("invalid-argument", issues)
+        refuse("invalid-argument", [*issues, *warnings[told:]])
     return params
 
 
 def _not_declared(noun: Module | Template, name: str, declared: list[str]) -> str:
-    near = get_close_matches(name, declared, 1)
+    near = get_close_matches(name, declared, 1, 0.7)
     return f"{noun.id}: there is no parameter {name}" + (f": did you mean {near[0]}?" if near else "")
 
 

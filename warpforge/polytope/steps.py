@@ -26,6 +26,7 @@ class JobStep(msgspec.Struct, frozen=True, kw_only=True):
 
     Either ``call`` or ``code`` (with its prefix); ``args`` as written, in the scope ``frame``; ``way`` leads to them.
     ``names``: the ids of the steps beside it, as its author wrote them -> ids of the job.
+    ``warnings``: what there is to say about the call of the template that it is the first step of.
     """
 
     id: str
@@ -37,6 +38,7 @@ class JobStep(msgspec.Struct, frozen=True, kw_only=True):
     names: dict[str, tuple[str, ...]] = {}
     place: Place = Place()
     way: Way = ()
+    warnings: tuple[Issue, ...] = ()
 
 
 def plan_steps(sequence: Sequence[Sequence[Call]], resolver: Resolver) -> list[JobStep]:
@@ -68,10 +70,13 @@ def begin(step: JobStep, resolver: Resolver) -> Leaf:
             code=code,
             variables=resolver.variables(step.frame),
             base=resolver.base(file),
+            warnings=step.warnings,
         )
     args = resolver.resolve(step.args, step.frame, step.way)
     assert isinstance(args, dict)
-    return expand(Call(reference=step.call, args=args, file=step.frame.file, place=step.place, way=step.way), resolver)
+    call = Call(reference=step.call, args=args, file=step.frame.file, place=step.place, way=step.way)
+    leaf = expand(call, resolver)
+    return msgspec.structs.replace(leaf, warnings=(*step.warnings, *leaf.warnings)) if step.warnings else leaf
 
 
 class _Job:
@@ -128,6 +133,9 @@ class _Job:
             names[step.id] = self._add_step(step, leaf.frame, edges, prefix, is_single=is_single)
         self._running.pop()
         self._connect(template, names, at)
+        if leaf.warnings and at < len(self.steps):
+            told = (*leaf.warnings, *self.steps[at].warnings)
+            self.steps[at] = msgspec.structs.replace(self.steps[at], warnings=told)
         wanted = template.waits_for or tuple(names)
         return tuple(dict.fromkeys(own for name in wanted for own in names.get(name, ())))
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from warpforge.errors import Invalid
+from warpforge.polytope.cron import parse_schedule
 from warpforge.polytope.nouns import Value
 
 # (value -> value), raising Wrong; ``is_exact``: nothing is to be converted
@@ -18,13 +20,6 @@ _SECONDS: Final = {
 }  # fmt: skip
 _FACTORS: Final = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
-_FIELDS: Final = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_NAMES: Final = {
-    name: number
-    for names, start in (("jan feb mar apr may jun jul aug sep oct nov dec", 1), ("sun mon tue wed thu fri sat", 0))
-    for number, name in enumerate(names.split(), start)
-}
-_CRON_PART: Final = re.compile(r"(?:\*|(\w+)(?:-(\w+))?)(?:/([0-9]+))?")
 
 
 class Wrong(Exception):
@@ -47,27 +42,6 @@ def parse_size(value: str | int) -> int:
     unit = match[2] or ""
     base = 1024 if unit.endswith("i") else 1000
     return int(float(match[1]) * base ** _FACTORS[unit.removesuffix("i").lower()])
-
-
-def check_cron(text: str) -> None:
-    """Five fields: minute, hour, day, month, weekday. Errors: Wrong."""
-    fields = text.split()
-    if len(fields) != 5:
-        raise Wrong(f"{text!r} is no schedule: five fields (minute hour day month weekday)")
-    for field, (least, most) in zip(fields, _FIELDS, strict=True):
-        for part in field.lower().split(","):
-            match = _CRON_PART.fullmatch(part)
-            numbers = [_cron_number(word, text) for word in match.groups()[:2] if word] if match else []
-            if not match or match[3] == "0" or not all(least <= number <= most for number in numbers):
-                raise Wrong(f"{text!r} is no schedule: {part!r} is not between {least} and {most}")
-
-
-def _cron_number(word: str, text: str) -> int:
-    if word in _NAMES:
-        return _NAMES[word]
-    if not word.isdigit():
-        raise Wrong(f"{text!r} is no schedule: {word!r}")
-    return int(word)
 
 
 def kind_of(value: Value) -> str:
@@ -136,8 +110,13 @@ def _matching(pattern: str, what: str) -> Taker:
 
 
 def _by(parse: Callable[[Any], object]) -> Taker:
+    """Text that somebody else reads later: here it is only tried."""
+
     def take(value: Value, *, is_exact: bool) -> Value:
-        parse(_str(value, is_exact=False))
+        try:
+            parse(_str(value, is_exact=False))
+        except Invalid as error:
+            raise Wrong(error.message) from error
         return value
 
     return take
@@ -179,5 +158,5 @@ BASICS: Final[dict[str, Taker]] = {
     "dataset-sink": _text_or_map,
     "duration": _by(parse_duration),
     "data-size": _by(parse_size),
-    "cron": _by(check_cron),
+    "cron": _by(parse_schedule),
 }
