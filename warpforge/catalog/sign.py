@@ -18,9 +18,10 @@ from warpforge.fsx.linux import syncfs
 from warpforge.model.layout import layout
 
 from . import trie
-from .check import ERROR, check_module
+from .check import ERROR
 from .edit import writing
 from .envelope import Envelope, dump_envelope, load_envelope
+from .examine import examine
 from .keys import PrivateKey
 from .snapshot import HEAD, LOG, PAYLOAD_TYPE, Snapshot, Snapshots, load_snapshot, make_entry, node_file
 from .succession import GONE, REWRITTEN, succession
@@ -64,6 +65,7 @@ def sign(
     force: bool = False,
     now: float | None = None,
     after: Trust | None = None,
+    jobs: int = 1,
     check_past: Callable[[Snapshot, Snapshots], object] | None = None,
 ) -> Signed:
     """Sign what stands there: a new snapshot, or one more signature of the newest when nothing has changed.
@@ -79,7 +81,7 @@ def sign(
         if before is not None and check_past is not None:
             check_past(before, snapshots)
         nodes: dict[str, Node] = {}
-        root = tree_of(catalog, nodes, snapshots, before.root if before else None)
+        root = tree_of(catalog, nodes, snapshots, before.root if before else None, jobs=jobs)
         moved = list(changes(before.root if before else None, root, _reader(nodes, snapshots)))
         if before is not None and not force:
             _refuse_moved(catalog, moved, Catalog(catalog.path, PastView(snapshots, before)))
@@ -114,14 +116,17 @@ def read_head(snapshots: Snapshots) -> tuple[Snapshot, Envelope] | tuple[None, N
     return load_snapshot(envelope.payload, name), envelope
 
 
-def tree_of(catalog: Catalog, nodes: dict[str, Node], snapshots: Snapshots, before: str | None = None) -> str:
+def tree_of(
+    catalog: Catalog, nodes: dict[str, Node], snapshots: Snapshots, before: str | None = None, *, jobs: int = 1
+) -> str:
     """The root of a catalog as it stands; ``nodes`` gets every node.
 
-    Modules that are not as in the snapshot ``before`` are looked at whole. Errors: ``catalog-invalid`` (check).
+    Modules that are not as in the snapshot ``before`` are looked at whole, by so many processes at most.
+    Errors: ``catalog-invalid`` (check).
     """
     known = dict(trie.every(snapshots.node(before), snapshots.node)) if before else {}
     entries: dict[str, str] = {}
-    faults: list[str] = []
+    changed: list[str] = []
     for module in catalog.modules():
         noun = catalog.module(module)
         if noun is None:
@@ -130,11 +135,13 @@ def tree_of(catalog: Catalog, nodes: dict[str, Node], snapshots: Snapshots, befo
         entries[module] = trie.node_id(entry)
         nodes[entries[module]] = entry
         if known.get(module) != entries[module]:
-            faults += [str(fault) for fault in check_module(catalog.path, module).faults if fault.level == ERROR]
+            changed.append(module)
+    examined = examine(catalog.path, changed, jobs)
+    faults = [str(fault) for one in examined for fault in one.faults if fault.level == ERROR]
     if faults:
         raise Invalid(
             "catalog-invalid",
-            f"catalog {catalog.name} is not sound, so it is not signed:" + "".join(f"\n  {one}" for one in faults),
+            f"catalog {catalog.name} is not sound:" + "".join(f"\n  {one}" for one in faults),
             reason="check",
             path=catalog.path,
             errors=len(faults),
@@ -145,13 +152,13 @@ def tree_of(catalog: Catalog, nodes: dict[str, Node], snapshots: Snapshots, befo
     return root
 
 
-def check_tree(catalog: Catalog, snapshot: Snapshot, snapshots: Snapshots) -> None:
+def check_tree(catalog: Catalog, snapshot: Snapshot, snapshots: Snapshots, *, jobs: int = 1) -> None:
     """That all of a catalog is as a snapshot says.
 
     Errors: ``catalog-invalid`` (hash, naming every release that is not; check).
     """
     nodes: dict[str, Node] = {}
-    root = tree_of(catalog, nodes, snapshots)
+    root = tree_of(catalog, nodes, snapshots, jobs=jobs)
     if root == snapshot.root:
         return
     moved = [*changes(snapshot.root, root, _reader(nodes, snapshots))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -72,6 +73,7 @@ def sign(
         valid=valid or None,
         renew=renew,
         after=after,
+        jobs=len(os.sched_getaffinity(0)),
         force=is_forced(context, force=force),
         check_past=believer.check_past if believer else None,
     )
@@ -116,7 +118,7 @@ def verify(
             path=catalog.path,
         )
     if not shallow:
-        check_tree(catalog, head, snapshots)
+        check_tree(catalog, head, snapshots, jobs=len(os.sched_getaffinity(0)))
     _show(common, head, envelope, ())
     if believer is None:
         common.note(
