@@ -28,7 +28,7 @@ from support.signed import ALICE, ONE, PLOT, TWO, Site, X, Y
 from support.world import World
 
 from warpforge.catalog.edit import add_item, edit, init_catalog
-from warpforge.catalog.sign import sign
+from warpforge.catalog.sign import Terms, sign
 from warpforge.catalog.tree import Catalog
 from warpforge.errors import Invalid
 from warpforge.model.atoms import CatalogRef, WareId
@@ -191,7 +191,7 @@ def test_K06_and_K11_replays_of_what_was_repointed_or_is_gone(box_world: World) 
     add_item(catalog, lib, made["two"], force=True)
     with pytest.raises(Invalid, match=r"a\.org/lib:v1 changed"):
         sign(catalog, [ALICE])
-    sign(catalog, [ALICE], force=True)
+    sign(catalog, [ALICE], Terms(force=True))
     done = box_world.run("--json", "replay", str(app))
     assert done.one("verdict")["verdict"] == "same"
     told = [log["Msg"] for log in done.all("log") if "conflict" in log["Msg"]]

@@ -14,7 +14,7 @@ from warpforge.catalog.edit import add_item, edit, init_catalog
 from warpforge.catalog.envelope import Envelope, dump_envelope
 from warpforge.catalog.keys import PrivateKey
 from warpforge.catalog.lookup import Pin
-from warpforge.catalog.sign import Signed, sign
+from warpforge.catalog.sign import Signed, Terms, sign
 from warpforge.catalog.snapshot import HEAD, PAYLOAD_TYPE, Snapshot, Snapshots
 from warpforge.catalog.tree import Catalog
 from warpforge.catalog.trust import Trust, save_trusts
@@ -56,7 +56,7 @@ class Site:
         return site
 
     def sign(self, *keys: PrivateKey, **how: Any) -> Signed:
-        return sign(self.catalog, keys or (ALICE,), **how)
+        return sign(self.catalog, keys or (ALICE,), Terms(**how))
 
     def trust(self, trust: Trust) -> None:
         save_trusts(self.internal / "config" / "trust.json", {"test": trust})

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec import UNSET
 
@@ -30,7 +30,7 @@ from .trie import Node
 from .trust import Trust
 from .view import PastView
 
-MANY = 64  # nodes from which on one sync of the whole file system is cheaper than one for each
+MANY: Final = 64  # nodes from which on one sync of the whole file system is cheaper than one for each
 
 
 class ReleaseChange(NamedTuple):
@@ -56,23 +56,35 @@ class Signed(NamedTuple):
     is_new: bool
 
 
+class Terms(NamedTuple):
+    """How a snapshot is to be.
+
+    ``valid``: seconds until it should be renewed. ``renew``: a new one even if nothing has changed. ``force``: also
+    when what releases said was changed or removed. ``after``: who must sign from now on, if that changes; those who
+    must until then and these have to sign this one. ``now``: seconds since 1970.
+    """
+
+    valid: float | None = None
+    renew: bool = False
+    force: bool = False
+    after: Trust | None = None
+    now: float | None = None
+
+
+_USUAL: Final = Terms()
+
+
 def sign(
     catalog: Catalog,
     keys: Sequence[PrivateKey],
+    terms: Terms = _USUAL,
     *,
-    valid: float | None = None,
-    renew: bool = False,
-    force: bool = False,
-    now: float | None = None,
-    after: Trust | None = None,
     jobs: int = 1,
     check_past: Callable[[Snapshot, Snapshots], object] | None = None,
 ) -> Signed:
     """Sign what stands there: a new snapshot, or one more signature of the newest when nothing has changed.
 
-    ``after``: who must sign from now on, if that changes; those who must until then and these have to sign this one.
-    ``valid``: seconds until it should be renewed. ``renew``: a new one even if nothing has changed. ``force``: also
-    when what releases said was changed or removed. ``check_past`` looks at the newest snapshot first.
+    ``jobs``: processes at most. ``check_past`` looks at the newest snapshot first.
     Errors: ``catalog-invalid`` (check: what is wrong with modules; conflict: releases that were changed), ``store``.
     """
     with writing(catalog):
@@ -83,27 +95,32 @@ def sign(
         nodes: dict[str, Node] = {}
         root = tree_of(catalog, nodes, snapshots, before.root if before else None, jobs=jobs)
         moved = list(changes(before.root if before else None, root, _reader(nodes, snapshots)))
-        if before is not None and not force:
+        if before is not None and not terms.force:
             _refuse_moved(catalog, moved, Catalog(catalog.path, PastView(snapshots, before)))
-        if before is not None and envelope is not None and before.root == root and not renew and after is None:
-            signed = _signed(envelope, keys)
-            _put_head(snapshots, before, signed)
-            return Signed(before, signed, [], is_new=False)
-        made = int(time.time() if now is None else now)
-        snapshot = Snapshot(
-            catalog=before.catalog if before else catalog.name,
-            version=before.version + 1 if before else 1,
-            time=made,
-            root=root,
-            previous=before.id if before else "",
-            expires=UNSET if valid is None else made + int(valid),
-            keys=UNSET if after is None else after.keys,
-            threshold=UNSET if after is None else after.threshold,
-        )
-        signed = _signed(Envelope(PAYLOAD_TYPE, snapshot.payload()), keys)
+        is_new = before is None or before.root != root or terms.renew or terms.after is not None
+        snapshot = before if before is not None and not is_new else _follow(before, catalog.name, root, terms)
+        if is_new or envelope is None:
+            envelope = Envelope(PAYLOAD_TYPE, snapshot.payload())
+        for key in keys:
+            envelope = envelope.signed(key)
         _put_nodes(snapshots, nodes)
-        _put_head(snapshots, snapshot, signed)
-        return Signed(snapshot, signed, moved, is_new=True)
+        _put_head(snapshots, snapshot, envelope)
+        return Signed(snapshot, envelope, moved, is_new)
+
+
+def _follow(before: Snapshot | None, name: str, root: str, terms: Terms) -> Snapshot:
+    """The snapshot after another, or the first one."""
+    made = int(time.time() if terms.now is None else terms.now)
+    return Snapshot(
+        catalog=before.catalog if before else name,
+        version=before.version + 1 if before else 1,
+        time=made,
+        root=root,
+        previous=before.id if before else "",
+        expires=UNSET if terms.valid is None else made + int(terms.valid),
+        keys=UNSET if terms.after is None else terms.after.keys,
+        threshold=UNSET if terms.after is None else terms.after.threshold,
+    )
 
 
 def read_head(snapshots: Snapshots) -> tuple[Snapshot, Envelope] | tuple[None, None]:
@@ -207,12 +224,6 @@ def _takes_back(catalog: Catalog, change: ReleaseChange, past: Catalog) -> bool:
         return True  # nobody can tell any more
     steps = succession(past, catalog, [change.module])
     return any(step.release == change.release and step.kind in (GONE, REWRITTEN) for step in steps)
-
-
-def _signed(envelope: Envelope, keys: Sequence[PrivateKey]) -> Envelope:
-    for key in keys:
-        envelope = envelope.signed(key)
-    return envelope
 
 
 def _reader(nodes: dict[str, Node], snapshots: Snapshots) -> trie.Read:

@@ -56,6 +56,7 @@ def sign(
     now then asks for signatures of the next.
     """
     from warpforge.catalog.keys import load_private, load_public
+    from warpforge.catalog.sign import Terms
     from warpforge.catalog.sign import sign as sign_
     from warpforge.catalog.trust import Trust
     from warpforge.engine.catalogs import find_believer
@@ -67,16 +68,9 @@ def sign(
     after = Trust(tuple(str(load_public(key)) for key in next_keys), next_threshold) if next_keys else None
     if after is not None:
         after.check(catalog.name)
-    done = sign_(
-        catalog,
-        private,
-        valid=valid or None,
-        renew=renew,
-        after=after,
-        jobs=len(os.sched_getaffinity(0)),
-        force=is_forced(context, force=force),
-        check_past=believer.check_past if believer else None,
-    )
+    terms = Terms(valid or None, renew, is_forced(context, force=force), after)
+    check_past = believer.check_past if believer else None
+    done = sign_(catalog, private, terms, jobs=len(os.sched_getaffinity(0)), check_past=check_past)
     _show(common, done.snapshot, done.envelope, done.changes)
     count = len(done.envelope.signatures)
     what = f"version {done.snapshot.version}" if done.is_new else f"version {done.snapshot.version}, as it was,"
