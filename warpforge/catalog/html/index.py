@@ -10,7 +10,7 @@ from typing import Final
 from warpforge.model.verdict import SAME
 from warpforge.picture.markup import text
 
-from .parts import badge, frame, grouped, moment, name_of, number, way, word_badge
+from .parts import badge, frame, grouped, moment, name_of, number, rows, way, word_badge
 from .site import ABSENT, INDEX, SEARCH, Site, domain_page, module_page, release_page
 from .standing import Standing
 from .survey import Survey
@@ -115,7 +115,7 @@ def _domains(surveys: Sequence[Survey]) -> list[tuple[str, list[Survey]]]:
 
 
 def _modules(site: Site, page: str, surveys: Iterable[Survey]) -> str:
-    return f"<ul class='modules'>{''.join(_row(site, page, one) for one in surveys)}</ul>"
+    return rows("modules", [_row(site, page, one) for one in surveys])
 
 
 def _row(site: Site, page: str, one: Survey) -> str:

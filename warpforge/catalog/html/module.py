@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from warpforge.picture.markup import text
 
 from .facts import ModuleFacts, ReleaseFacts
-from .parts import copied, crumbs, frame, hazard_note, linked, listed, metadata, name_of, number, release_badges
+from .parts import copied, crumbs, frame, hazard_note, linked, listed, metadata, name_of, number, release_badges, rows
 from .site import Site, module_page, release_page
 from .survey import described
 
@@ -30,7 +30,7 @@ def _body(site: Site, page: str, module: ModuleFacts, about: str) -> Iterator[st
     yield '<div class="columns"><div>'
     yield f"<h2>Releases <span class='dim count'>{len(module.releases)}</span></h2>"
     if module.releases:
-        yield f"<ul class='releases'>{''.join(_row(site, page, one) for one in module.releases)}</ul>"
+        yield rows("releases", [_row(site, page, one) for one in module.releases])
     else:
         yield '<p class="empty">Nothing of this module has been released.</p>'
     yield "</div><aside>"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from warpforge import __version__
@@ -23,6 +23,7 @@ MARK: Final = (
     '<g fill="none" stroke="currentColor" stroke-width="1.8" stroke-linejoin="round">'
     '<path d="M12 2 21 7v10l-9 5-9-5V7z"/><path d="M3 7l9 5 9-5M12 12v10"/></g></svg>'
 )
+LONG: Final = 200  # rows of a list that a browser draws at once
 VERDICT_WORDS: Final = {
     "same": ("good", "reproduced"),
     "differs": ("bad", "differs"),
@@ -160,6 +161,11 @@ def linked(address: str) -> str:
     if address.startswith(("https://", "http://")) and address.isprintable() and " " not in address:
         return f'<a href="{words}" rel="nofollow noopener noreferrer">{words}</a>'
     return words
+
+
+def rows(kind: str, items: Sequence[str]) -> str:
+    """A list in a frame; a browser draws of a long one only what is seen."""
+    return f"<ul class='{kind}{' many' if len(items) > LONG else ''}'>{''.join(items)}</ul>"
 
 
 def uses_list(site: Site, page: str, uses: Iterable[Use]) -> str:
