@@ -25,6 +25,7 @@ from warpforge.model.slsa import provenance
 from warpforge.model.spdx import bill, bill_statement
 
 ZTAR = WareId.parse("ztar:CirUPyZjdVayH6rPYcf63sBhTF3gVnfKeE7DeW1JPYjK")
+FROZEN = WareId.parse("ztar:DirUPyZjdVayH6rPYcf63sBhTF3gVnfKeE7DeW1JPYjK")
 TAR = WareId.parse("tar:6k2fLQ7RVwyE61k1wjAnwTRVYARpk68dNtMDf4bWzW4rv6nT6JPh7ewuUDTLH6ocQn")
 GIT = WareId.parse("git:8e76b8d1d8673bca32c5c634578dc01d60166002")
 OCI = WareId.parse("oci:" + "ab" * 32)
@@ -38,7 +39,8 @@ def make_facts() -> Facts:
     release = Release("v1", items, {"replay": plot_id(PLOT), "license": "MIT"})
     library = Release("v1", {"lib": TAR}, {"license": "not a licence; at all", "purl": "pkg:generic/lib@1"})
     step = StepRun("make", "zM5K3formula", RECORD)
-    own = Build("a.org/app", release, PLOT, (step, StepRun("later", "")), (Taken("catalog:a.org/lib:v1:lib", TAR),))
+    takes = (Taken("catalog:a.org/lib:v1:lib", TAR), Taken(f"ware:{FROZEN}", FROZEN))
+    own = Build("a.org/app", release, PLOT, (step, StepRun("later", "")), takes)
     return Facts((own, Build("a.org/lib", library)), items, "0.0", {"ztar": "cd" * 32})
 
 
