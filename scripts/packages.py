@@ -88,15 +88,15 @@ def is_whole(path: Path, download: Download) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == download.sha256
 
 
-def fetch(target: Path, *downloads: Download) -> dict[Download, Path]:
+def fetch(target: Path, *downloads: Download, tries: int = TRIES) -> dict[Download, Path]:
     """The downloads as files below ``target``, from there or through pip. Raises RuntimeError when that fails."""
     target.mkdir(parents=True, exist_ok=True)
-    return {download: _fetch(download, target) for download in downloads}
+    return {download: _fetch(download, target, tries) for download in downloads}
 
 
-def _fetch(download: Download, target: Path) -> Path:
+def _fetch(download: Download, target: Path, tries: int) -> Path:
     path = target / download.file
-    for number in range(TRIES):
+    for number in range(tries):
         if is_whole(path, download):
             return path
         time.sleep(3 * number)
