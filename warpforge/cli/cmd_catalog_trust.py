@@ -98,6 +98,10 @@ def remove(
     _, trusts = _read(common)
     known = [PublicKey.parse(key) for key in trusts[catalog].keys] if catalog in trusts else []
     gone = {str(_meant(key, known)) for key in keys} if keys else {str(key) for key in known}
+    if keys and gone == {str(key) for key in known}:
+        refuse_argument(
+            f"no key would be left: add others first, or say --all to believe catalog {catalog} as it stands"
+        )
     _change(common, catalog, threshold, None, remove=gone)
 
 
@@ -159,6 +163,8 @@ def _change(
     save_trusts(root.config(TRUST_FILE), trusts)
     needs = f"needs {new.threshold} of {len(keys)} keys" if keys else "is believed as it stands"
     common.note(printable(f"catalog {catalog} {needs}"))
+    if keys and not (root.catalogs_dir / catalog).is_dir():
+        common.note(printable(f"there is no catalog {catalog} yet; once there is one, it must be signed so"))
 
 
 def _meant(text: str, known: list[PublicKey]) -> PublicKey:
