@@ -149,6 +149,18 @@ def test_any_text_is_read_or_refused_with_its_place(text: str, end: str) -> None
         assert int(error.details["line"]) >= 1
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [(b'{"a": "\\ud800"}', "a.json"), (b'a: "\\ud800"', "a.yml"), (b'{:a "\\ud800"}', "a.edn")],
+)
+def test_half_a_character_is_refused(text: bytes, name: str) -> None:
+    with pytest.raises(Invalid, match="half a character"):
+        load_document(text, name)
+    whole = text.replace(b"ud800", b"ud83d\\ude00")
+    if not name.endswith(".yml"):
+        assert load_document(whole, name).value == {"a": "\U0001f600"}
+
+
 def test_a_step_is_what_it_calls() -> None:
     file, _ = load_file(
         b"templates: [{id: t, run: [a, 'polytope/x!y', polytope/redis, a, {module: o/p@1:z/w}]}]", "/t.yml"

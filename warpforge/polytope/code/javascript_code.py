@@ -85,6 +85,8 @@ def run(text: str, params: Mapping[str, Any], variables: Mapping[str, Any], call
         raise _fault(str(error)) from error
     except UnicodeDecodeError as error:
         raise Fault("the value holds text that is no Unicode") from error
+    except ValueError as error:  # what Python will not spell
+        raise Fault("the value holds a number that is larger than 64 bits") from error
 
 
 def _asker(call: Call) -> Callable[[str, str], str]:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from warpforge.polytope.code import clojure_code, confine, javascript_code, wire
 from warpforge.polytope.code.faults import Fault
+from warpforge.polytope.code.vetting import vet
 
 _STACK: Final = 128 << 20
 
@@ -62,7 +63,7 @@ _bounds = _Bounds()
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
     run = javascript_code.run if request["language"] == "js" else clojure_code.run
     try:
-        return {"value": run(request["text"], request["params"], request["variables"], _call)}
+        return {"value": vet(run(request["text"], request["params"], request["variables"], _call))}
     except Fault as fault:
         return {"error": fault.to_serial()}
     except MemoryError:
@@ -75,10 +76,7 @@ def _answer(request: dict[str, Any]) -> dict[str, Any]:
 
 def _call(name: str, args: list[Any]) -> Any:
     """Ask the host, and wait. Errors: Fault."""
-    try:
-        wire.send(_OUT, {"call": name, "args": args})
-    except (TypeError, ValueError) as error:
-        raise Fault(f"pt/{name}: {error}") from error
+    wire.send(_OUT, {"call": name, "args": vet(args)})
     answer = wire.receive(_IN)
     _bounds.restart()
     if "error" in answer:

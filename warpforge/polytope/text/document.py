@@ -80,6 +80,21 @@ def find_placeholder(text: str) -> tuple[str, int, int] | None:
     return None
 
 
+def _refuse_surrogates(document: Document) -> Document:
+    """Halves of characters, which escapes can spell."""
+    waiting: list[tuple[Value, Way]] = [(document.value, ())]
+    while waiting:
+        value, way = waiting.pop()
+        if isinstance(value, dict | list):
+            parts = value.items() if isinstance(value, dict) else enumerate(value)
+            waiting += [(inner, (*way, key)) for key, inner in parts]
+            waiting += [(key, (*way, key)) for key in value] if isinstance(value, dict) else []
+        elif isinstance(value, str) and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            place = document.place(way)
+            fail(document.name, "text that is no Unicode: half a character", place.line, place.column)
+    return document
+
+
 def load_document(data: bytes, name: str) -> Document:
     """Read a text by the end of its name: .yml, .yaml, .json or .edn.
 
@@ -90,13 +105,13 @@ def load_document(data: bytes, name: str) -> Document:
         if name.endswith(".edn"):
             from warpforge.polytope.text.edn import read_edn
 
-            return read_edn(text, name)
+            return _refuse_surrogates(read_edn(text, name))
         if name.endswith(".json"):
             from warpforge.polytope.text.json import read_json
 
-            return read_json(text, name)
+            return _refuse_surrogates(read_json(text, name))
         read_yaml = _yaml_reader()
-        return read_yaml(text, name)
+        return _refuse_surrogates(read_yaml(text, name))
     except Invalid as error:
         if error.reason == PARSE and (found := find_placeholder(text)):
             refuse_placeholder(name, *found, because=error.message)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from warpforge.errors import Invalid
 from warpforge.polytope.cron import parse_schedule
+from warpforge.polytope.marks import SecretText
 from warpforge.polytope.nouns import Value
 
 # (value -> value), raising Wrong; ``is_exact``: nothing is to be converted
@@ -45,6 +46,8 @@ def parse_size(value: str | int) -> int:
 
 
 def kind_of(value: Value) -> str:
+    if isinstance(value, SecretText):
+        return "what is a secret"
     if isinstance(value, str):
         return repr(value) if len(value) < 80 else f"the text {value[:60]!r}..."
     if isinstance(value, dict | list):

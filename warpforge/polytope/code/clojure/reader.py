@@ -150,7 +150,7 @@ class Reader:
                 raise self._fail("the text here is never closed", start)
             self._at = end + 1
             if self.text[end] == '"':
-                return "".join(out)
+                return _whole("".join(out))
             out.append(self._escape())
 
     def _escape(self) -> str:
@@ -278,6 +278,13 @@ class Reader:
         made.at = self.place(start)
         made.span = (start, self._at)
         return made
+
+
+def _whole(text: str) -> str:
+    """Two halves of a character, as Java's escapes spell it, are one."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 _SPECIAL: Final[dict[str, Callable[[Reader, int, int], Any]]] = {
