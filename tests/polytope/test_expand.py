@@ -11,7 +11,7 @@ import pytest
 from warpforge.errors import Failed, Invalid, Missing, WarpforgeError
 from warpforge.polytope.code.evaluator import Evaluator
 from warpforge.polytope.expand import Call, Leaf, expand
-from warpforge.polytope.library import Library, find_file, find_highest
+from warpforge.polytope.library import Library, find_file, find_highest, scoped
 from warpforge.polytope.marks import MASK, SecretText, Unknown, masked
 from warpforge.polytope.nouns import After, Value
 from warpforge.polytope.resolve import Frame, Resolver
@@ -199,6 +199,10 @@ def test_the_scope_of_a_bare_id_is_the_file_that_says_it(world: World) -> None:
     world.write("modules: [{id: theirs, module: helper}, {id: helper, code: pt.js 'sub'}]", "sub/polytope.yml")
     leaf = world.expand("mine")
     assert leaf.code and leaf.code.text == "'sub'" and leaf.file.path.endswith("sub/polytope.yml")
+    assert (leaf.code.place.path, leaf.code.place.line) == (leaf.file.path, 1)
+    again = world.expand(scoped("helper", leaf.file))  # as code of that file calls it
+    assert again.file.path == leaf.file.path
+    assert [scoped(reference, leaf.file) for reference in ("polytope/node", "dir/x")] == ["polytope/node", "dir/x"]
     source: Value = {"type": "string", "data": "_format_version: '3.0'"}
     assert [
         level.file.is_builtin for level in world.expand("polytope/kong!simple", {"config-file": source}).levels

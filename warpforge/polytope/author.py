@@ -8,9 +8,10 @@ from typing import Protocol
 
 from warpforge.polytope.api import Api
 from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
+from warpforge.polytope.code.host import Host
 from warpforge.polytope.container import make_container
 from warpforge.polytope.expand import Call, Leaf, expand
-from warpforge.polytope.library import Library
+from warpforge.polytope.library import Library, scoped
 from warpforge.polytope.mounts import Facts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.primitives import CONTAINER, run_container, run_primitive
@@ -96,7 +97,7 @@ class Author:
             nested = Api(
                 runner, facts, frame.params, lambda text: evaluate(parse_code(text) or Code("clj", text), runner)
             )
-            return self._evaluator.evaluate(code, Scope(frame.params, variables), nested)
+            return self._evaluator.evaluate(code, Scope(frame.params, variables), _InScope(nested, frame))
 
         return Work(lambda runner: evaluate(code, runner))
 
@@ -109,6 +110,19 @@ class Author:
             step=step,
             secrets=frozenset(resolver.secrets),
         )
+
+
+class _InScope:
+    """A bare id that code calls means what it means in the code's own file."""
+
+    def __init__(self, host: Host, frame: Frame) -> None:
+        self._host = host
+        self._file = frame.file
+
+    def call(self, name: str, args: list[Value]) -> Value:
+        if name in ("call-module", "call-tool", "spawn-step") and args and isinstance(args[0], str):
+            args = [scoped(args[0], self._file), *args[1:]]
+        return self._host.call(name, args)
 
 
 class _Stores:

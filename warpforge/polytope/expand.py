@@ -100,7 +100,8 @@ def _leaf(levels: list[Level], resolver: Resolver, warnings: list[Issue]) -> Lea
     noun = last.noun
     code = None
     if isinstance(noun, Module) and noun.code:
-        code = parse_code(noun.code, noun.place) or Code("clj", noun.code, noun.place)
+        place = last.file.places.find((*noun.way[:-1], "code")) if noun.way else noun.place
+        code = parse_code(noun.code, place) or Code("clj", noun.code, place)
     is_primitive = isinstance(noun, Module) and not noun.code
     return Leaf(
         levels=tuple(levels),

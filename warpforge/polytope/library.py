@@ -177,10 +177,15 @@ class Library:
     # references
 
     def find(self, reference: str, scope: PolytopeFile | None = None, *, place: Place = NOWHERE) -> Found:
-        """What a reference means in a file (the root, when none is given). Errors: ``missing``."""
+        """What a reference means in a file (the root, when none is given).
+
+        ``/path/polytope.yml!id`` means the id in that file. Errors: ``missing``.
+        """
         head, _, sub = reference.partition("!")
         if builtin := _BUILTIN.fullmatch(head):
             return _of_file(load_builtin(builtin[1]), builtin[1], sub, reference)
+        if head in self._files:
+            scope, head = self._files[head], ""
         scope = scope or self.root
         name = sub if sub and (not head or _BARE.fullmatch(head)) else head
         for file in self._visible(scope):
@@ -238,6 +243,14 @@ class Library:
         elif self.root is None:
             message += ": there is no polytope.yml here"
         return not_there([Issue(place, message, REFERENCE)])
+
+
+def scoped(reference: str, file: PolytopeFile | None) -> str:
+    """A bare id as it can be handed to whoever stands in another file: ``/path/polytope.yml!id``."""
+    bare = _BARE.fullmatch(reference.removeprefix("!"))
+    if file is None or file.is_builtin or not bare:
+        return reference
+    return f"{file.path}!{bare[0]}"
 
 
 def noun_of(file: PolytopeFile, name: str) -> Module | Template | None:

@@ -60,9 +60,10 @@ def plan_steps(sequence: Sequence[Sequence[Call]], resolver: Resolver) -> list[J
 def begin(step: JobStep, resolver: Resolver) -> Leaf:
     """What a step runs, now that those before it have ended. Errors: as ``expand``."""
     if step.code:
-        code = parse_code(step.code, step.place) or Code("clj", step.code, step.place)
         file = step.frame.file
         assert file is not None
+        place = file.places.find((*step.way[:-1], "code")) if step.way else step.place
+        code = parse_code(step.code, place) or Code("clj", step.code, place)
         noun = Module(id=step.id, code=step.code, place=step.place)
         return Leaf(
             levels=(Level(step.id, noun, file, step.frame.params),),
