@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from warpforge.errors import Failed, Missing
 from warpforge.polytope.nouns import Value
+from warpforge.polytope.read_steps import default_id
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import ContainerSpec, HostSource, RepoSource, Service, Source
 from warpforge.polytope.web import Web
@@ -170,7 +171,7 @@ class Recording(Runner):
 
     def spawn_step(self, reference: str, args: Mapping[str, Value]) -> str:
         self.done.append(("step", reference))
-        return reference.rpartition("/")[2]
+        return default_id(reference)
 
     def output(self, step: str) -> Value:
         return self.outputs.get(step)
