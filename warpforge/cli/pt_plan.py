@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from warpforge.model.plot import Plot
     from warpforge.polytope.expand import Call
     from warpforge.polytope.library import Library
+    from warpforge.polytope.nouns import Value
     from warpforge.polytope.pinned import Pinned
     from warpforge.polytope.planning import Planned, World
 
@@ -126,6 +127,8 @@ def _jobs(library: Library, refs: Sequence[str]) -> Iterator[tuple[str, list[lis
     """What was asked for as one job, or everything of the file by its name."""
     from warpforge.polytope.argv import parse_calls
     from warpforge.polytope.expand import Call
+    from warpforge.polytope.marks import Unknown
+    from warpforge.polytope.showing import is_open
 
     if refs:
         yield "", parse_calls(refs)
@@ -134,7 +137,8 @@ def _jobs(library: Library, refs: Sequence[str]) -> Iterator[tuple[str, list[lis
     if root is None:
         refuse_argument("there is no polytope.yml here nor above: say what to plan, as in `pt plan polytope/postgres`")
     for noun in root.templates or root.modules:
-        yield noun.id, [[Call(reference=noun.id, file=root, place=noun.place)]]
+        args: dict[str, Value] = {one.id: Unknown(f"pt.param {one.id}") for one in noun.params if is_open(one)}
+        yield noun.id, [[Call(reference=noun.id, args=args, file=root, place=noun.place)]]
 
 
 def _plan(calls: list[list[Call]], world: World, name: str) -> list[Planned]:

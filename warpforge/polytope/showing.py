@@ -53,7 +53,7 @@ def describe(reference: str, library: Library, evaluator: Evaluator, *, cwd: str
         "issues": [],
     }
     resolver = Resolver(library, evaluator, NoStores(), cwd=cwd, is_dry=True)
-    args: dict[str, Value] = {param.id: Unknown(f"pt.param {param.id}") for param in noun.params if _is_open(param)}
+    args: dict[str, Value] = {param.id: Unknown(f"pt.param {param.id}") for param in noun.params if is_open(param)}
     call = Call(reference=reference, args=args)
     try:
         leaf = expand(call, resolver)
@@ -67,7 +67,7 @@ def describe(reference: str, library: Library, evaluator: Evaluator, *, cwd: str
     return shown
 
 
-def _is_open(parameter: Parameter) -> bool:
+def is_open(parameter: Parameter) -> bool:
     """Whether a call must say what it is."""
     try:
         return is_required(parse_type(parameter.type))
