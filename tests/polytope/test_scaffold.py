@@ -64,6 +64,7 @@ def test_a_template_is_filled_in_and_called(tmp_path: Path) -> None:
     text = (made / "polytope.yml").read_text()
     assert "# ours" in text and "# all of them" in text and "# the page" in text
     assert text.count("my-api") == 3
+    assert text.startswith(FILE.partition("tools:")[0].rstrip("\n")) and "\n      - tool: web  # the page\n" in text
     scaffold(made, action(tmp_path, add_to_tools=calls, on_conflict="skip"))
     assert (made / "polytope.yml").read_text() == text
 

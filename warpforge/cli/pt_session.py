@@ -89,7 +89,7 @@ class Session:
             home=str(settings.home or ""),
             formulas=_Formulas(self),
         )
-        project = Surroundings(self.directory, self._stores, self.engine, self.relay)
+        project = Surroundings(self.directory, self._stores, self.engine, self.relay, self.library.checkout)
         parts = Parts(author, project, journal, self._boxes, person, listen(summary), self._routes)
         return Job(parts, summary)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ from warpforge.errors import Invalid, Unable
 from warpforge.fsx.atomic import write_atomic
 
 NAMES: Final = ("polytope.yml", "polytope.yaml")
+_LIST: Final = re.compile(r"^( *)[^\s#-][^\n]*:[ ]*\n( *)- ", re.MULTILINE)
 
 
 def add_calls(project: str, directory: str, calls: Sequence[tuple[str, str]]) -> list[str]:
@@ -55,7 +57,10 @@ def _load(path: str) -> tuple[Any, Any]:
     yaml.width = 4096
     try:
         with open(path, "rb") as file:
-            document = yaml.load(file)
+            text = file.read()
+        offset = _dashes(text.decode("utf-8", "replace"))
+        yaml.indent(mapping=2, sequence=offset + 2, offset=offset)
+        document = yaml.load(text)
     except FileNotFoundError:
         document = None
     except YAMLError as error:
@@ -66,6 +71,12 @@ def _load(path: str) -> tuple[Any, Any]:
     if not isinstance(document, dict):
         raise _odd(path, "it is no map")
     return yaml, document
+
+
+def _dashes(text: str) -> int:
+    """How far the dashes of lists stand behind the keys that they belong to."""
+    found = _LIST.search(text)
+    return len(found[2]) - len(found[1]) if found and len(found[2]) >= len(found[1]) else 2
 
 
 def _add_call(document: Any, tool: str, call: str, path: str) -> None:

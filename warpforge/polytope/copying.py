@@ -54,6 +54,8 @@ def copy_template(tree: str, project: str, action: Action) -> Copied:
         if path in there and action.conflict == "skip":
             copied.kept.append(path)
             continue
+        if _content(goal) == data:
+            continue  # as it would be written
         _stay_inside(project, goal)
         with told(goal):
             os.makedirs(os.path.dirname(goal), exist_ok=True)

@@ -148,6 +148,10 @@ class Library:
         self.issues += issues
         return self._keep(file)
 
+    def checkout(self, repo: str) -> str | None:
+        """Where the checkout of a repository is, by whatever spells its name."""
+        return self._repositories.get(_plain_repository(repo))
+
     def _locate(self, file: PolytopeFile, include: Include) -> str | None:
         if include.repo:
             name = _plain_repository(include.repo)

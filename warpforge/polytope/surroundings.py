@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpforge.errors import Missing
-from warpforge.model.atoms import Ingest
+from warpforge.polytope.checkouts import Checkouts
 from warpforge.polytope.library import repository_of
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.relay import Relay
@@ -22,11 +22,19 @@ if TYPE_CHECKING:
 
 
 class Surroundings:
-    """``engine``: asked for only when a revision of a repository is, or an image is built; it tells ``relay``. Values
-    and secrets are texts at rest; a value that is none is kept as JSON."""
+    """``engine``: asked for only when a repository is fetched, or an image is built; it tells ``relay``. ``checkout``:
+    of a repository by its name. Values and secrets are texts at rest; a value that is none is kept as JSON."""
 
-    def __init__(self, path: str, stores: Layers, engine: Callable[[], Engine], relay: Relay) -> None:
+    def __init__(
+        self,
+        path: str,
+        stores: Layers,
+        engine: Callable[[], Engine],
+        relay: Relay,
+        checkout: Callable[[str], str | None],
+    ) -> None:
         self.path = path
+        self._checkouts = Checkouts(checkout, engine)
         self._stores = stores
         self._engine = engine
         self._relay = relay
@@ -44,7 +52,7 @@ class Surroundings:
         self._stores.set_secret(key, value)
 
     def read_repo_file(self, repo: str, path: str) -> str:
-        root = os.path.realpath(repo or self._repository())
+        root = os.path.realpath(self._checkouts.find(repo) if repo else self._repository())
         found = os.path.realpath(os.path.join(root, path.lstrip("/")))
         if os.path.commonpath([root, found]) != root:
             raise Missing("missing", f"{path} leads out of {root}", path=path)
@@ -58,10 +66,10 @@ class Surroundings:
         if isinstance(source, HostSource):
             return source.path
         if isinstance(source, RepoSource):
-            root = source.repo or self._repository()
-            if source.revision:
-                engine = self._engine()
-                root = str(engine.supply.tree(engine.ingester.ingest(Ingest("git", root, source.revision), Path("/"))))
+            if not source.repo and not source.revision:
+                root = self._repository()
+            else:
+                root = self._checkouts.find(source.repo or self._repository(), source.revision)
             return os.path.join(root, source.path.lstrip("/"))
         raise Missing("missing", "only files of this host and of repositories can be used here")
 

@@ -1,0 +1,73 @@
+"""Where repositories are on this host: their checkouts, what a revision of one holds, and those that are fetched.
+
+/path/to/it                 a directory
+owner/name, gh:owner/name   its checkout, if the configuration names one (``repos``), else the one at GitHub
+https://..., git@...:...    fetched with git, by the rules of all git mirrors
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from warpforge.errors import Missing
+from warpforge.model.atoms import Ingest, WareId
+
+if TYPE_CHECKING:
+    from warpforge.engine.engine import Engine
+
+_NAME: Final = re.compile(r"(?:(gh|github|gl|gitlab):)?([\w.-]+/[\w.-]+)")
+_HOSTS: Final = {"gl": "https://gitlab.com", "gitlab": "https://gitlab.com"}
+_GITHUB: Final = "https://github.com"
+
+
+class Checkouts:
+    """``known``: the checkout of a repository by its name, if there is one; ``engine``: asked for what has to be
+    fetched, or is a revision."""
+
+    def __init__(self, known: Callable[[str], str | None], engine: Callable[[], Engine]) -> None:
+        self._known = known
+        self._engine = engine
+
+    def find(self, repo: str, revision: str = "") -> str:
+        """The directory of a repository, to be read only; without a revision a checkout is as it stands.
+
+        Errors: ``missing``, ``git``, ``fetch``, ``store``.
+        """
+        place = repo if repo.startswith("/") else self._known(repo)
+        if place is None:
+            return self._fetched(spell_address(repo), revision or "HEAD")
+        if not os.path.isdir(place):
+            raise Missing("missing", f"there is no repository {place}", path=place)
+        if not revision:
+            return place
+        engine = self._engine()
+        with engine.store.use():
+            return self._tree(engine.ingester.ingest(Ingest("git", place, revision), Path("/")))
+
+    def _fetched(self, address: str, revision: str) -> str:
+        from warpforge.engine.commits import keep_commit
+        from warpforge.mirror.git import GitRemote
+
+        engine = self._engine()
+        remote = GitRemote.named(address, engine.reach.access)
+        with engine.store.use():
+            with engine.store.scratched("names") as work:
+                ware = WareId("git", remote.resolve(revision, work / "git"))
+            if not engine.store.warehouse.has(ware):
+                keep_commit(engine.store, ware, remote, lambda done, total: None, engine.limits)
+            return self._tree(ware)
+
+    def _tree(self, ware: WareId) -> str:
+        return str(self._engine().supply.tree(ware))
+
+
+def spell_address(repo: str) -> str:
+    """Where a repository that is named or addressed can be fetched from."""
+    match = _NAME.fullmatch(repo)
+    if match is None:
+        return repo
+    return f"{_HOSTS.get(match[1] or '', _GITHUB)}/{match[2]}.git"
