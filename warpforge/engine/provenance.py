@@ -164,7 +164,7 @@ class Provenance:
             tuple(dict.fromkeys(self._ingests(ware))),
             tuple(self._engine.store.origins.find(ware)),
             tuple(dict.fromkeys(map(shown, addresses))),
-            tuple(_said(release for _, _, release in named if release.replay is None)),
+            tuple(_said((ref.item, release) for _, ref, release in named if release.replay is None)),
         )
 
     def used_by(self, ware: WareId) -> Iterator[Use]:
@@ -220,9 +220,11 @@ class Provenance:
                     yield f"{origin} ({entry.document})"
 
 
-def _said(releases: Iterable[Release]) -> Iterator[tuple[str, str]]:
-    for release in releases:
-        yield from release.metadata.items()
+def _said(named: Iterable[tuple[str, Release]]) -> Iterator[tuple[str, str]]:
+    """What releases say of themselves and of an item: what ends in the name of another item is about that."""
+    for item, release in named:
+        others = tuple(f".{other}" for other in release.items if other != item)
+        yield from ((key, text) for key, text in release.metadata.items() if not key.endswith(others))
 
 
 def _execution(entry: RunEntry) -> Execution:
