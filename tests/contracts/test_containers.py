@@ -191,6 +191,24 @@ def test_volumes_live_as_long_as_their_scope(yard: Yard, job: YardJob) -> None:
     assert names == ["v", "v-2"]
 
 
+def test_what_is_the_hosts_stays_the_hosts(job: YardJob, tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "f").write_text("host\n")
+    mounts = (Mount("/host", HostSource(str(tmp_path))), Mount("/host/more", StringSource("more")))
+    assert job.run("cd /host; cat f; cat more; stat -c %u f; echo new > g", mounts=mounts)[1] == ["host", "more0"]
+    assert (tmp_path / "g").stat().st_uid == os.geteuid()
+    assert sorted(os.listdir(tmp_path)) == ["f", "g"]
+    with pytest.raises(Missing, match="nothing to mount"):
+        job.run("true", mounts=(Mount("/host", HostSource(str(tmp_path / "none"))),))
+
+
+def test_boxes_scale_with_what_they_use(job: YardJob) -> None:
+    little = Resources(cpu_request=0.02)
+    container = job.boxes.spawn(job.spec("while :; do :; done", scaling=Scaling(1, 2), resources=little))
+    until(lambda: len(job.boxes._get(container).addresses) == 2)
+    job.boxes.stop(container)
+
+
 def test_a_new_volume_begins_as_the_image_or_its_source(job: YardJob, tmp_path: Path) -> None:
     (tmp_path / "seed").mkdir()
     (tmp_path / "seed" / "f").write_text("seed\n")

@@ -142,6 +142,8 @@ class LineTeller:
             case ContainerChanged(state="restarting"):
                 exit = "" if event.exit is None else f"  exit {event.exit}"
                 return f"again {event.container}{exit}"
+            case ContainerChanged(state="pulling", why=why) if why:
+                return f"note  {why}"
             case ContainerChanged(state="failed"):
                 return f"FAIL  {event.container}  {event.why}"
             case JobChanged(state="stopping"):

@@ -33,6 +33,7 @@ LONGEST_PAUSE: Final = 30.0
 LONG: Final = 10.0  # seconds after which a start counts as good: the next pause is the first again
 GRACE: Final = 10.0  # seconds between SIGTERM and SIGKILL
 _SIGTERM: Final = 15
+_LONGEST_HOSTNAME: Final = 63
 
 
 class Ground(NamedTuple):
@@ -72,10 +73,10 @@ class Box:
         self.signal = _SIGTERM
         self.link = ground.network.link()
         self._layers = ground.work / f"box-{self.link.address}"
-        hostname = made.hostname.decode()
+        hostname = made.hostname.decode()[:_LONGEST_HOSTNAME]
         own = make_own_files(self.address, RESOLVER, hostname, {mount.at for mount in made.mounts})
         mounts = sorted((*made.mounts, *own), key=lambda mount: mount.at.split(b"/") if mount.at != b"/" else [])
-        self._made = replace(made, mounts=tuple(mounts), layers=os.fsencode(self._layers))
+        self._made = replace(made, mounts=tuple(mounts), layers=os.fsencode(self._layers), hostname=hostname.encode())
         self._thread = threading.Thread(target=self._live, name=f"box {spec.id}", daemon=True)
 
     def begin(self) -> None:

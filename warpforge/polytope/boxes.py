@@ -99,8 +99,6 @@ class JobBoxes:
                 )
             running = Running(_renamed(spec, self._containers), self._hear)
             self._containers[running.id] = running
-            if self.trouble and len(self._containers) == 1:
-                self._hear(ContainerSaid(running.id, f"pt: {self.trouble}"))
         threading.Thread(target=self._start, args=(running,), name=f"spawn {running.id}", daemon=True).start()
         return running.id
 
@@ -221,7 +219,7 @@ class JobBoxes:
 
     def _start(self, running: Running) -> None:
         try:
-            running.pulling()
+            running.pulling(self.trouble if len(self._containers) == 1 else "")
             make_box = self._prepare(running)
             running.begin(make_box)
         except WarpforgeError as error:

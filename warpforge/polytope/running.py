@@ -51,9 +51,9 @@ class Running:
         """Whether it has ended for good."""
         return self._state in ("exited", "failed")
 
-    def pulling(self) -> None:
-        """Its image is looked for."""
-        self._tell("pulling")
+    def pulling(self, why: str) -> None:
+        """Its image is looked for; ``why`` it will be less than it could be."""
+        self._tell("pulling", why=why)
 
     def begin(self, make_box: MakeBox) -> None:
         """Start its boxes. Errors: ``sandbox-unavailable``."""
