@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -12,7 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sandbox.test_attacks import ALLOWED, OTHERWISE
 from support.containers import Yard, YardJob, free_port, refuses, until, web
+from support.probes import compile_probe
 
 from warpforge.errors import Failed, Invalid, Missing, Unable
 from warpforge.polytope.datasets import Datasets
@@ -247,6 +250,24 @@ def test_it_has_no_more_than_its_resources(job: YardJob) -> None:
     assert job.run("nproc", resources=limits) == (0, ["1"])
     status, _ = job.run("head -c 40m /dev/zero | tail -c 30m | wc -c", resources=limits)
     assert status == 137
+
+
+def test_nothing_gets_out_of_it_though_it_has_many_uids(job: YardJob, tmp_path: Path) -> None:
+    attacks = compile_probe("attacks.c", tmp_path / "attacks", "-static")
+    mounts = (Mount("/attacks", HostSource(str(attacks))), Mount("/in", VolumeSource("attacked")))
+    with socket.socket(socket.AF_UNIX) as listener, socket.create_server(("127.0.0.1", 0)) as server:
+        listener.bind(f"\0{tmp_path}")
+        listener.listen()
+        status, said = job.run(f"exec /attacks {tmp_path} {server.getsockname()[1]} stay", mounts=mounts)
+    tried = {line.split()[0]: int(line.split()[1]) for line in said}
+    assert (status, len(tried) > 50) == (0, True)
+    otherwise = {**OTHERWISE, "setuid": {0}}
+    allowed = {name: {0} for name in ALLOWED}
+    wrong = {name: got for name, got in tried.items() if got not in {**otherwise, **allowed}.get(name, {errno.EPERM})}
+    assert not wrong
+    _, said = job.run(f"ls /proc | grep -c '^[0-9]*$'; kill -0 {os.getpid()} 2>/dev/null || echo no")
+    assert int(said[0]) < 6, "a number of processes"
+    assert said[1:] == ["no"]
 
 
 def test_an_id_that_is_taken_has_a_number_appended(job: YardJob) -> None:
