@@ -118,3 +118,9 @@ def _chromium(url: str, base: str) -> str:
     except FileNotFoundError:
         pytest.fail("chromium is not installed: `make setup` installs it")
     return done.stdout.decode()
+
+
+def read_page(url: str) -> str:
+    """What chromium makes of a page: its document as text."""
+    with tempfile.TemporaryDirectory() as base:
+        return _chromium(url, base)

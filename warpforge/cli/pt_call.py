@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument, to_json
+from warpforge.cli.conduct import conducted
 from warpforge.errors import Failed
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.argument("args", nargs=-1, metavar="[VALUE|NAME=VALUE]...")
 @click.option("-f", "--file", metavar="FILE", help="The polytope file; else the one that belongs to this directory.")
 @click.option("--apart", is_flag=True, help="As a job of its own, also when one runs here.")
+@conducted
 @pass_common
 def call(common: Common, tool: str, args: tuple[str, ...], *, file: str | None, apart: bool) -> None:
     """Call a tool, template or module, and wait until it has done what it promises; its output goes to stdout.

@@ -39,6 +39,8 @@ def show_job(common: Common, job: Recorded) -> None:
     began = datetime.fromtimestamp(summary.created).strftime("%Y-%m-%d %H:%M:%S")
     took = clock((summary.finished or time.time()) - summary.created) if job.is_running or summary.finished else "?"
     common.result(printable(f"{summary.id}  {state}  since {began}, {took}  {summary.run}"))
+    if job.was_killed:
+        return  # what its directory says of its parts is no longer so
     for service in summary.services.values():
         where = "  ".join(address(port) for port in service.ports)
         common.result(printable(f"  service    {service.id:<20} {service.state:<10} {where}"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument
+from warpforge.cli.conduct import conducted
 from warpforge.errors import Failed, Missing
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ ROUTE: Final = "Send requests of code that begin with FROM to TO."
 @click.option("--mcp-port", type=click.IntRange(0, 65535), default=31338, show_default=True, help="Where; 0 for any.")
 @click.option("--route", "routes", multiple=True, metavar="FROM=TO", help=ROUTE)
 @click.option("--local", is_flag=True, hidden=True, help="What is always so here.")
+@conducted
 @pass_common
 def run(
     common: Common,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.conduct import conducted
 
 if TYPE_CHECKING:
     from warpforge.cli.pt_session import Session
@@ -34,6 +35,7 @@ class WallClock:
 @click.command(cls=Command, name="serve")
 @click.option("-f", "--file", metavar="FILE", help="The polytope file; else the one that belongs to this directory.")
 @click.option("--once", is_flag=True, help="Look once, and end with what that begins.")
+@conducted
 @pass_common
 def serve(common: Common, file: str | None, *, once: bool) -> None:
     """Watch schedules and the repository, and start the templates of triggers.

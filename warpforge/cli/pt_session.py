@@ -105,10 +105,9 @@ class Session:
         return [id for name in noun.waits_for for id in steps[0].names.get(name, ())]
 
     def _boxes(self, hear: Hear) -> Boxes:
-        from importlib import import_module
+        from warpforge.polytope.boxes import JobBoxes
 
-        boxes: Boxes = import_module("warpforge.polytope.boxes").JobBoxes(self.engine(), Path(self.directory), hear)
-        return boxes
+        return JobBoxes(self.engine(), Path(self.directory), hear)
 
     def __enter__(self) -> Session:
         return self

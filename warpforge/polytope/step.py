@@ -128,7 +128,9 @@ class StepRunner:
     def fail(self, message: str, data: Value) -> NoReturn:
         shown = json.dumps(data, ensure_ascii=False)[:LONGEST] if data else None
         self.go_on()
-        raise Failed("job-step-failed", message, step=self.id, data=shown)
+        status = data.get("exit-code") if isinstance(data, dict) else None
+        said = message if status is None else f"{message.rstrip('.')} ({status})."
+        raise Failed("job-step-failed", said, step=self.id, data=shown)
 
     def sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

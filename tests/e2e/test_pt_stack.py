@@ -1,0 +1,74 @@
+"""Jobs of real servers in boxes: PostgreSQL, nginx, Python and Node, as root and as an ordinary user."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from support.browser import read_page
+from support.registry import image_registry
+from support.stack import Project, all_files
+from support.world import World
+
+pytestmark = pytest.mark.both
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    base = tmp_path_factory.mktemp("stack")
+    with image_registry(base) as host, socket.create_server(("127.0.0.1", 0)) as taken:
+        yield Project(World(base), host, taken.getsockname()[1])
+
+
+def test_four_services_and_two_dependent_steps(project: Project) -> None:
+    with project.running("stack") as job:
+        job.until(lambda job: job.states("step").get("sql") == "success")
+        job.until(lambda job: [*job.states("service").values()] == ["running"] * 4)
+        assert job.said("look")[0] == "<h1>Hello from a box</h1>" and job.said("look")[-1] == "from node"
+        assert job.said("sql") == ["1"]
+        where = f"host=127.0.0.1 port={project.ports['pg']} user=postgres password=s3cr3t-of-pg dbname=app"
+        with psycopg.connect(where) as connection:
+            assert connection.execute("insert into t default values returning n").fetchone() == (2,)
+        assert "Hello from a box" in read_page(f"http://127.0.0.1:{project.ports['web']}/hello.html")
+        with urllib.request.urlopen(f"http://localhost:{project.ports['js']}/", timeout=30) as answer:
+            assert answer.read() == b"from node"
+        begun = job.order("container", "running")
+        assert job.interrupt() == 130
+        ended = [name for name in job.order("container", "stopping") if name in ("db", "postgres", "nginx", "py", "js")]
+        assert ended == [name for name in reversed(begun) if name in ended] and len(ended) == 4
+        assert set(job.states("step").values()) == {"success", "stopped"}
+    for port in project.ports.values():
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port)).close()
+    _outlives_a_kill(project)
+
+
+def _outlives_a_kill(project: Project) -> None:
+    """What the volume holds is there in the next job, also when pt was killed; nothing of that one is left."""
+    with project.running("db", "sql") as job:
+        job.until(lambda job: job.states("step").get("sql") == "success")
+        assert job.said("sql") == ["3"]
+        job.process.send_signal(signal.SIGKILL)
+        job.process.wait()
+    again = project.world.pt("--json", "run", "--until", "sql", "db", "sql")
+    assert again.exit == 0, str(again)
+    assert [line["text"] for line in again.all("jobline") if line.get("container") == "sql"] == ["4"]
+    assert "killed" in project.world.pt("ps", "-a").out
+    left = [path.name for path in (project.world.root / ".warpforge/tmp").iterdir()]
+    assert left == [], left  # what the killed one had left was swept
+
+
+def test_what_goes_wrong_is_said_and_ends_the_job(project: Project) -> None:
+    died = project.world.pt("run", "dies")
+    assert died.exit == 1 and "nonzero exit code (7)" in died.err
+    taken = project.world.pt("run", "taken")
+    assert taken.exit == 4 and f"pid {os.getpid()}" in taken.err
+    noisy = project.world.pt("run", "noisy")
+    assert noisy.exit == 0 and "it is ***" in noisy.out
+    jobs = project.world.root / ".warpforge/polytope/jobs"
+    assert not [path for path in all_files(jobs) if b"s3cr3t" in path.read_bytes()]
