@@ -227,7 +227,7 @@ class Job:
         """A step has begun to start a container."""
         with self._changed:
             self._spawned.append(container)
-        self.hear(ContainerSpawned(container, step, image))
+            self.hear(ContainerSpawned(container, step, image))
 
     def running(self, step: str) -> None:
         """What a step does is under way."""
