@@ -22,6 +22,7 @@ from warpforge.polytope.mounts import Facts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.purity import list_impurities, make_protoformula
 from warpforge.polytope.relay import Relay
+from warpforge.polytope.runner import Interrupted
 from warpforge.polytope.sources import find_bases
 from warpforge.polytope.spec import ContainerSpec
 
@@ -203,3 +204,20 @@ def test_a_formula_that_fails_and_one_that_is_none(shop: Workshop) -> None:
     assert caught.value.reason == "hermetic"
     with pytest.raises(Missing, match="no dataset nothing"):
         formulas.run(make(mounts=mounted(type="dataset", dataset="nothing")), Recording())
+
+
+class ToldToStop(Recording):
+    """A step that is told to stop as soon as it has said something."""
+
+    def sleep(self, seconds: float) -> None:
+        if self.logs:
+            raise Interrupted
+
+
+def test_a_formula_is_stopped_with_its_step_and_others_run_on(shop: Workshop) -> None:
+    formulas = Formulas(shop.engine, RELAY, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
+    with pytest.raises(Interrupted):
+        formulas.run(make(str(shop.root), cmd="sh -c 'echo begin; sleep 1000'"), ToldToStop())
+    runner = Recording()
+    formulas.run(make(str(shop.root), cmd="echo on"), runner)
+    assert runner.logs == [("info", "on")]

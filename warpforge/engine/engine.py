@@ -372,6 +372,12 @@ class Engine:
 
         return Cancel()
 
+    def stop(self) -> None:
+        """Kill the actions that run now, from any thread; those that begin later run."""
+        stopped: Cancel | None = self.__dict__.pop("_cancel", None)
+        if stopped is not None:
+            stopped.cancel()
+
     def _stop(self) -> None:
         self._cancel.cancel()
 

@@ -50,7 +50,7 @@ class Formulas:
             raise _impure(spec, bases.impurities)
         body = make_protoformula(spec, image, self._images.config(image), bases.bases)
         plot = make_plot({STEP: body})
-        with self._relay.to(runner), self._engine.store.use():
+        with self._relay.to(runner, self._engine.stop), self._engine.store.use():
             try:
                 found = self._engine.replay(plot, Where(Path(self._root, "polytope.yml")), {}).results
             except WarpforgeError as error:

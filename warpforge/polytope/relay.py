@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
 
 from warpforge.engine.events import Event, Reporter, StepFinished, StepOutput
-from warpforge.polytope.runner import Runner
+from warpforge.errors import WarpforgeError
+from warpforge.polytope.runner import Interrupted, Runner
+
+_TURN: Final = 0.1  # seconds between two looks whether the step is to stop
 
 
 class Relay(Reporter):
@@ -20,29 +24,53 @@ class Relay(Reporter):
         self._lock = threading.Lock()
 
     @contextmanager
-    def to(self, runner: Runner) -> Iterator[None]:
-        """What the engine does in here is this step's. Others wait until it has ended."""
+    def to(self, runner: Runner, stop: Callable[[], None]) -> Iterator[None]:
+        """What the engine does in here is this step's; others wait until it has ended. ``stop`` is called when the step
+        is told to stop. Errors: Interrupted, then.
+        """
+        done, is_stopped = threading.Event(), threading.Event()
+
+        def watch() -> None:
+            try:
+                while not done.wait(_TURN):
+                    runner.sleep(0)
+            except Interrupted:
+                is_stopped.set()
+                stop()
+
         with self._lock:
             self._runner, self._rest, self.hit = runner, b"", False
+            watcher = threading.Thread(target=watch, name="watch", daemon=True)
+            watcher.start()
             try:
                 yield
                 self._flush()
+            except WarpforgeError as error:
+                if is_stopped.is_set():
+                    raise Interrupted from error
+                raise
             finally:
+                done.set()
+                watcher.join()
                 self._runner = None
 
     def tell(self, event: Event) -> None:
-        if self._runner is None:
-            return
         if isinstance(event, StepOutput):
             *lines, self._rest = (self._rest + event.data).split(b"\n")
             for line in lines:
-                self._runner.log("info", line.decode("utf-8", "replace"))
+                self._log(line)
         elif isinstance(event, StepFinished):
             self._flush()
             self.hit = event.hit
 
     def _flush(self) -> None:
         """The last line, if it had no end."""
-        if self._rest and self._runner is not None:
-            self._runner.log("info", self._rest.decode("utf-8", "replace"))
+        if self._rest:
+            self._log(self._rest)
         self._rest = b""
+
+    def _log(self, line: bytes) -> None:
+        """Whoever watches hears that the step is told to stop; the engine's threads do not."""
+        if self._runner is not None:
+            with suppress(Interrupted):
+                self._runner.log("info", line.decode("utf-8", "replace"))

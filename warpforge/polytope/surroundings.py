@@ -88,7 +88,7 @@ class Surroundings:
             self.source_path,
             lambda line: runner.log("info", line),
         )
-        with self._relay.to(runner):
+        with self._relay.to(runner, engine.stop):
             return build_image(engine, args, ground)
 
     def _repository(self) -> str:
