@@ -166,6 +166,28 @@ def test_company_and_files_of_a_running_one(job: YardJob) -> None:
         job.boxes.exec(container, ["true"], {})
 
 
+def test_one_that_has_not_begun_can_be_stopped(yard: Yard) -> None:
+    job = yard.open()
+    try:
+        with job.boxes._in_store:
+            container = job.boxes.spawn(job.spec("sleep 60"))
+            job.boxes.stop(container)
+            assert job.states(container)[-1] == "exited"
+        assert job.boxes.await_exited(container) == 0
+    finally:
+        job.close()
+
+
+def test_without_its_network_a_job_still_ends(yard: Yard) -> None:
+    job = yard.open()
+    container = job.boxes.spawn(job.spec("sleep 60"))
+    job.boxes.await_started(container)
+    os.kill(job.boxes._network._keeper.pid, signal.SIGKILL)
+    job.boxes.stop(container)
+    assert job.boxes.await_exited(container) in (137, 143)
+    job.close()
+
+
 def test_it_is_asked_to_end_before_it_is_killed(job: YardJob) -> None:
     kind = job.boxes.spawn(job.spec("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done"))
     deaf = job.boxes.spawn(job.spec("trap '' TERM; echo up; while :; do sleep 0.05; done"))
@@ -222,6 +244,12 @@ def test_a_new_volume_begins_as_the_image_or_its_source(job: YardJob, tmp_path: 
 
 def test_what_it_leaves_becomes_a_version_of_a_dataset(yard: Yard, job: YardJob) -> None:
     sink = (Sink("/out", "data"),)
+    volume = job.boxes.spawn(
+        job.spec("echo v > /v/f", datasets=(Sink("/v", "w"),), mounts=(Mount("/v", VolumeSource()),))
+    )
+    assert job.boxes.await_exited(volume) == 0
+    assert job.boxes.store_dataset(volume, "/v", "w") == 1
+    assert job.run("cat /w", mounts=(Mount("/w", DatasetSource("w", "f")),))[1] == ["v"]
     for number in (1, 2):
         container = job.boxes.spawn(job.spec(f"mkdir /out; echo {number} > /out/f", datasets=sink))
         assert job.boxes.await_exited(container) == 0
@@ -231,7 +259,7 @@ def test_what_it_leaves_becomes_a_version_of_a_dataset(yard: Yard, job: YardJob)
     with pytest.raises(Missing, match="left nothing"):
         job.boxes.store_dataset(container, "/other", "data")
     kept = {str(ware) for _, ware in job.engine.store.kept.pins()}
-    assert {str(version.ware) for version in Datasets(yard.path / "project", job.engine.store).versions("data")} == kept
+    assert {str(version.ware) for version in Datasets(yard.path / "project", job.engine.store).versions("data")} <= kept
 
 
 def test_one_of_many_uids_becomes_whom_it_likes(job: YardJob) -> None:

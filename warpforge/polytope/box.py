@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -124,8 +125,9 @@ class Box:
             trouble = Internal("internal", f"container {self._spec.id}: {error!r}", cause=error)
         finally:
             self._lines.end()
-            self._ground.discard(self._layers)
-            self._ground.network.unlink(self.link)
+            with suppress(WarpforgeError):  # without its network: somebody killed the keeper
+                self._ground.discard(self._layers)
+                self._ground.network.unlink(self.link)
         self._told.ended(status, trouble)
 
     def _run_again_and_again(self) -> int:

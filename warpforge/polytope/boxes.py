@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 READY: Final = 300.0  # seconds that a service may take until it answers
 _PATIENCE: Final = 60.0  # seconds for a garbage collection to end
 _GLANCE: Final = 0.05
+_LITTLE: Final = 1.0
 
 
 class JobBoxes:
@@ -64,6 +65,7 @@ class JobBoxes:
         self._containers: dict[str, Running] = {}
         self._lock = threading.RLock()
         self._in_store = threading.Lock()
+        self._starting: list[threading.Thread] = []
         self._is_closed = False
         engine.store.sweep()
         self._stay = engine.store.use()
@@ -99,7 +101,9 @@ class JobBoxes:
                 )
             running = Running(_renamed(spec, self._containers), self._hear)
             self._containers[running.id] = running
-        threading.Thread(target=self._start, args=(running,), name=f"spawn {running.id}", daemon=True).start()
+        thread = threading.Thread(target=self._start, args=(running,), name=f"spawn {running.id}", daemon=True)
+        self._starting.append(thread)
+        thread.start()
         return running.id
 
     def await_started(self, container: str) -> None:
@@ -198,6 +202,8 @@ class JobBoxes:
         self._scaler.close()
         for running in reversed([*self._containers.values()]):
             running.stop()
+        for thread in self._starting:
+            thread.join(_LITTLE)  # one that fetches an image is not waited for to its end
         self._discarder.discard(self._work)
         self._network.close()
         self._stay.end()
@@ -227,7 +233,9 @@ class JobBoxes:
         except Exception as error:
             running.fail(Internal("internal", f"container {running.id}: {error!r}", cause=error))
         else:
-            self._services.name(running.id, running.addresses[0]) if running.addresses else None
+            if addresses := running.addresses:
+                self._services.name(running.id, addresses[0])
+                self._services.retarget(running.id, addresses)
             if running.spec.scaling.max > running.spec.scaling.min:
                 self._scaler.watch(running)
 

@@ -58,6 +58,8 @@ class Running:
     def begin(self, make_box: MakeBox) -> None:
         """Start its boxes. Errors: ``sandbox-unavailable``."""
         self._make_box = make_box
+        if self._stopping:
+            return
         self._tell("spawning")
         for _ in range(max(1, self.spec.scaling.min)):
             self.grow()
@@ -120,6 +122,8 @@ class Running:
             boxes = [*self._boxes]
         if not self.is_over:
             self._tell("stopping")
+        if not boxes:
+            self._tell("exited", exit=self._status)  # before it began
         threads = [threading.Thread(target=box.stop) for box in boxes]
         for thread in threads:
             thread.start()

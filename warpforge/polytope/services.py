@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from warpforge.errors import Failed, Invalid, Missing
+from warpforge.errors import Failed, Invalid, Missing, Unable
 from warpforge.polytope.events import Exposed, Hear, ServiceChanged
 from warpforge.polytope.ports import listen
 from warpforge.polytope.spec import Ports, Service
@@ -83,11 +83,17 @@ class Services:
         return self._network.carry(protocol, source, [(address, ports.port) for address in boxes])
 
     def _expose(self, service: Service, ports: Ports, boxes: Sequence[str], carried: dict[int, int]) -> Exposed:
-        asked = ports.expose_as or ports.port
         what = f"service {service.id}"
-        for source in listen(asked, ports.protocol, what):
+        try:
+            sources = listen(ports.expose_as or ports.port, ports.protocol, what)
+        except Unable as error:
+            if error.reason != "port-denied" or ports.expose_as:
+                raise
+            sources = listen(0, ports.protocol, what)  # nobody asked for that one: any other will do
+        host_port = sources[0].getsockname()[1]
+        for source in sources:
             carried[self._carry(ports, source, boxes)] = ports.port
-        return Exposed(ports.port, ports.protocol, asked, ports.label, ports.is_internal)
+        return Exposed(ports.port, ports.protocol, host_port, ports.label, ports.is_internal)
 
     def _check(self, container: str, service: Service) -> None:
         """Two of one name, or at one port of the host."""
