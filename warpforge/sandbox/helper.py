@@ -19,26 +19,23 @@ from warpforge.sandbox.cgroup import find_exceeded
 from warpforge.sandbox.command import NotExecutable, check_command, check_sizes
 from warpforge.sandbox.disk import DiskWatch
 from warpforge.sandbox.gather import NotGathered, find_output, read_output
-from warpforge.sandbox.identity import become, make_inner, map_one
+from warpforge.sandbox.identity import become
 from warpforge.sandbox.kernel import (
-    CLONE_NEWNET,
     CLONE_NEWNS,
-    CLONE_NEWUSER,
     MS_PRIVATE,
     MS_REC,
-    PR_SET_DUMPABLE,
     join_session_keyring,
     mount,
-    prctl,
-    setns,
     unmount,
     unshare,
 )
 from warpforge.sandbox.launch import LAUNCHES
 from warpforge.sandbox.mounts import MountFailed, Root
-from warpforge.sandbox.outside import Outside, run_mapper, send_rights
+from warpforge.sandbox.namespaces import join_berth, make_namespaces
+from warpforge.sandbox.outside import send_rights
 from warpforge.sandbox.people import Impossible, find_person
 from warpforge.sandbox.place import Refused
+from warpforge.sandbox.report import EXIT_DENIED, EXIT_MISSING, read_report
 from warpforge.sandbox.sources import bind_sources, open_files
 from warpforge.sandbox.watch import TROUBLE, Watched, start
 from warpforge.sandbox.wire import Order
@@ -49,8 +46,6 @@ if TYPE_CHECKING:
 
     from warpforge.fsx.tree import Content, Entry
 
-EXIT_MISSING = 127  # what a shell says of a command that is not there
-EXIT_DENIED = 126  # and of one that cannot be executed
 _REASON_CODES = {"missing": EXIT_MISSING, "denied": EXIT_DENIED, "format": EXIT_DENIED, "too-long": EXIT_DENIED}
 
 
@@ -174,8 +169,8 @@ class Helper:
         self._step = "user-namespace"
         join_session_keyring()
         if self._berth:
-            _join(*self._berth)
-        _make_namespaces(order)
+            join_berth(*self._berth)
+        make_namespaces(order)
         if order.owner is None:
             self._step = "source"
             sources, self._idmapped = bind_sources(order, opened)
@@ -389,53 +384,6 @@ class Told:
         except OSError as error:
             self._tell(error)
             raise
-
-
-def _join(userns_fd: int, netns_fd: int) -> None:
-    """Enter the namespaces of a berth."""
-    setns(userns_fd, CLONE_NEWUSER)
-    prctl(PR_SET_DUMPABLE, 1)  # or our own maps would not be ours to write
-    setns(netns_fd, CLONE_NEWNET)
-    for fd in (userns_fd, netns_fd):
-        os.close(fd)
-
-
-def _make_namespaces(order: Order) -> None:
-    """A user namespace in which our uid is 0, and a mount namespace of its own."""
-    uid, gid = os.getuid(), os.getgid()
-    mapper = Outside.fork(run_mapper, ()) if order.uids else None
-    unshare(CLONE_NEWUSER | CLONE_NEWNS)
-    if mapper is None:
-        map_one(uid, gid)
-    else:
-        mapper.map(make_inner(order.uids), make_inner(order.gids))
-    mount(None, b"/", None, MS_REC | MS_PRIVATE)
-
-
-class End:
-    """How the action ended, as the watcher reports: ``over`` is a limit, ``reason`` why it never ran."""
-
-    def __init__(self, code: int = -1, signal: int = 0, reason: str = "", text: str = "", over: str = "") -> None:
-        self.code = code
-        self.signal = signal
-        self.reason = reason
-        self.text = text
-        self.over = over
-
-
-def read_report(report: bytes) -> End:
-    """A report as ``launch`` says; an empty one is that of a watcher which was killed."""
-    kind, _, rest = report.decode("utf-8", "surrogateescape").partition(" ")
-    if kind == "exit":
-        return End(code=int(rest))
-    if kind == "signal":
-        return End(code=0, signal=int(rest))
-    if kind == "limit":
-        return End(over=rest)
-    if kind == "exec":
-        reason, _, text = rest.partition(" ")
-        return End(EXIT_MISSING if reason == "missing" else EXIT_DENIED, 0, reason, text)
-    return End(reason="backend", text=rest or "the watcher was killed")
 
 
 def _name(error: OSError) -> bytes:
