@@ -94,6 +94,9 @@ def shown(code: str) -> str:
         ("(name :a/b)", '"b"'),
         ('(pr-str "a\\n" :b)', '"\\"a\\\\n\\" :b"'),
         ("(+ 1 1))", "2"),
+        ("[(dissoc nil :a) (replace {:a 1} [:a :b]) (clojure.walk/keywordize-keys {\"a\" [{\"b\" 1}]})]",
+         "[nil [1 :b] {:a [{:b 1}]}]"),
+        ("[(get \"abc\" 1) (seq \"ab\") (clojure.string/split \"abc\" #\"\")]", '[\\b (\\a \\b) ["a" "b" "c"]]'),
     ],
 )  # fmt: skip
 def test_a_form(code: str, value: str) -> None:

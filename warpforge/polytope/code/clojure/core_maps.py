@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from warpforge.polytope.code.clojure.core_numbers import order
 from warpforge.polytope.code.clojure.core_sequences import conj, first
-from warpforge.polytope.code.clojure.data import ClojureError, List, Map, Set, Vector, call, equal, get, items
+from warpforge.polytope.code.clojure.data import ClojureError, Keyword, List, Map, Set, Vector, call, equal, get, items
 
 
 def assoc(collection: Any, *pairs: Any) -> Any:
@@ -23,7 +23,7 @@ def assoc(collection: Any, *pairs: Any) -> Any:
 
 
 def dissoc(collection: Any, *keys: Any) -> Any:
-    return Map((key, value) for key, value in (collection or {}).items() if key not in keys)
+    return collection and Map((key, value) for key, value in (collection or {}).items() if key not in keys)
 
 
 def _merge(*collections: Any) -> Any:
@@ -92,6 +92,17 @@ def _over(part: Callable[[Any, Any], Any], *, keys: bool) -> Callable[[Any, Any]
     return change
 
 
+def _rekeyed(spell: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """All keys of all maps within, spelled otherwise."""
+
+    def change(value: Any) -> Any:
+        if isinstance(value, Map):
+            return Map((spell(key), change(inner)) for key, inner in value.items())
+        return type(value)(map(change, value)) if isinstance(value, Vector | List | Set) else value
+
+    return change
+
+
 def _intersection(one: Any, *others: Any) -> Set:
     return Set(frozenset(one).intersection(*others))
 
@@ -145,5 +156,7 @@ NAMES: Final[dict[str, Any]] = {
     "clojure.set/rename-keys": lambda collection, names: Map(
         (names.get(key, key), value) for key, value in collection.items()
     ),
+    "clojure.walk/keywordize-keys": _rekeyed(lambda key: Keyword(key) if isinstance(key, str) else key),
+    "clojure.walk/stringify-keys": _rekeyed(lambda key: key.name if isinstance(key, Keyword) else key),
     "distinct?": lambda *values: all(not equal(one, other) for i, one in enumerate(values) for other in values[:i]),
 }

@@ -271,6 +271,7 @@ NAMES: Final[dict[str, Any]] = {
     "complement": lambda function: lambda *values: not truth(call(function, *values)),
     "partial": lambda function, *first: lambda *values: call(function, *first, *values),
     "comp": _comp,
+    "memoize": lambda function: function,  # values never change: only the time would
     "juxt": lambda *functions: lambda *values: Vector(call(function, *values) for function in functions),
     "fnil": lambda function, default: (
         lambda first=None, *values: call(function, default if first is None else first, *values)

@@ -17,6 +17,7 @@ from warpforge.polytope.code.clojure.data import (
     Vector,
     call,
     equal,
+    get,
     items,
 )
 
@@ -179,6 +180,11 @@ def _index_of(collection: Any, wanted: Any) -> int:
     return next((number for number, value in enumerate(items(collection)) if equal(value, wanted)), -1)
 
 
+def _replace(by: Any, collection: Any) -> Any:
+    made = (get(by, value, value) for value in items(collection))
+    return Vector(made) if isinstance(collection, Vector) else List(made)
+
+
 NAMES: Final[dict[str, Any]] = {
     "mapv": lambda *values: Vector(map_all(*values)),
     "filterv": lambda *values: Vector(filter_all(*values)),
@@ -193,6 +199,8 @@ NAMES: Final[dict[str, Any]] = {
     "empty": _empty_like,
     "first": first,
     "second": lambda collection: nth(collection, 1, None),
+    "nfirst": lambda collection: seq(Lazy(drop(1, first(collection)))),
+    "replace": _replace,
     "ffirst": lambda collection: first(first(collection)),
     "last": last,
     "peek": lambda collection: last(collection) if isinstance(collection, Vector) else first(collection),
