@@ -82,6 +82,17 @@ def test_the_example_of_the_documentation_is_right(world: World) -> None:
     assert (checked.exit, checked.err) == (0, "")
 
 
+def test_repositories_are_where_the_configuration_says(world: World) -> None:
+    world.write("polytope.yml", "include: [gh:owner/name]\ntools: {all: {run: [{tool: far}]}}\n")
+    world.write("elsewhere/polytope.yml", "tools: {far: {run: [{code: pt.js 1}]}}\n")
+    assert world.pt("check").exit == 3
+    world.write("c.yaml", "repos: {owner/name: elsewhere}\n")
+    assert world.pt("--config-file", "c.yaml", "check").exit == 0
+    assert world.pt("--config-file", "gone.yaml", "check").exit == 3
+    world.write("c.yaml", "repos: [owner/name]\n")
+    assert world.pt("--config-file", "c.yaml", "check").err.startswith(f"error: {world.root}/c.yaml: repos is a map")
+
+
 def test_show_tells_what_a_module_takes_and_comes_down_to(world: World) -> None:
     world.write("polytope.yml", FILE)
     listed = world.pt("show").out.splitlines()

@@ -31,6 +31,7 @@ class Common:
         self.trace_insecure = False
         self.trace_endpoint = ""
         self.traces: Traces | None = None  # hears events, while a command is traced
+        self.config_file = ""  # of pt: instead of the one in the configuration's directory
         self._settings: Settings | None = None
 
     @property

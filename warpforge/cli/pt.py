@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 import click
 
 from warpforge import __version__
-from warpforge.cli.app import Group
+from warpforge.cli.app import Common, Group
 from warpforge.cli.main import call, leave
 
 LAZY: Final[dict[str, tuple[str, str]]] = {
@@ -37,8 +37,11 @@ ALIASES: Final[dict[str, str]] = {"secret": "secrets", "value": "values"}
 
 @click.group(cls=Group, lazy=LAZY, aliases=ALIASES, name="pt", no_args_is_help=True)
 @click.version_option(__version__, "--version", message="%(version)s")
-def pt() -> None:
+@click.option("--config-file", metavar="FILE", help="The configuration; ~/.config/polytope/config.yaml.")
+@click.pass_obj
+def pt(common: Common, config_file: str | None) -> None:
     """Jobs, modules and services, as polytope files describe them."""
+    common.config_file = config_file or ""
 
 
 def main() -> NoReturn:

@@ -38,12 +38,13 @@ def open_library(common: Common, file: str | None = None, *, highest: bool = Fal
 def _repositories(common: Common) -> dict[str, str]:
     """``repos:`` of the configuration: where checkouts are. Errors: ``serialization``, ``invalid``."""
     home = common.settings.config_home
-    path = home / OWN / "config.yaml" if home else None
-    if path is None or not path.is_file():
+    path = common.settings.cwd / common.config_file if common.config_file else home and home / OWN / "config.yaml"
+    if path is None or not (common.config_file or path.is_file()):
         return {}
+    from warpforge.cli.files import read_document
     from warpforge.polytope.text.document import load_document
 
-    value = load_document(path.read_bytes(), str(path)).value
+    value = load_document(read_document(str(path)), str(path)).value
     repos = value.get("repos") if isinstance(value, dict) else None
     if repos is None:
         return {}
