@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from support.answering import Answering, answering
 
-from warpforge.errors import Invalid, Unable
+from warpforge.errors import Invalid, Missing, Unable
 from warpforge.polytope.web import Web, parse_route
 
 HOOK = "https://hooks.slack.com/services/T0/B0/abc"
@@ -48,6 +48,11 @@ def test_services_of_a_job_are_found_by_name(server: Answering) -> None:
     web = Web(find=lambda host, asked: ("127.0.0.1", port) if (host, asked) == ("api", 8080) else None)
     assert web.request({"url": "http://api:8080/x"})["body"] == "yes"
     assert server.asked[-1][2]["host"] == "api:8080"
+
+    def none(host: str, port: int) -> None:
+        raise Missing("missing", "there is no such service")
+
+    assert "no such service" in str(Web(find=none).request({"url": "http://api:8080/x"})["error"])
 
 
 def test_nobody_there_is_an_answer_that_shows_no_path() -> None:

@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from warpforge import __version__
-from warpforge.errors import Invalid, Unable
+from warpforge.errors import Invalid, Missing, Unable
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.taking import Taking
 
@@ -114,7 +114,10 @@ class Web:
             if rest != call.url and (not rest or prefix.endswith("/") or rest[0] in "/?"):
                 return goal + rest, {"Host": parts.netloc.rpartition("@")[2], **call.headers}
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        found = self._find(parts.hostname or "", port) if self._find else None
+        try:
+            found = self._find(parts.hostname or "", port) if self._find else None
+        except Missing as error:
+            raise Unable("connection", f"{call.host} cannot be reached: {error.message}", host=call.host) from error
         if found is None:
             return call.url, call.headers
         host, number = found
