@@ -211,16 +211,16 @@ SCENES = {
         Scene("store gc", _collecting),
         Scene("store repair", _repairing),
         Scene("catalog add", _adding, done=("already-exists",), catalog=MINE),
+        Scene("ware pin", _pinning),
+        Scene("store reindex", _reindexing),
         Scene("catalog add dir", _adding_more("dir"), done=("already-exists",), catalog=MINE, rare=True),
         Scene("catalog add zip", _adding_more("zip"), done=("already-exists",), catalog=MINE, rare=True),
         Scene("catalog add git", _adding_more("git"), done=("already-exists",), catalog=MINE, rare=True),
         Scene("catalog ingest-git-tags", _tagging, catalog=MINE, rare=True),
-        Scene("catalog release", _releasing, catalog=MINE),
+        Scene("catalog release", _releasing, catalog=MINE, heavy=True),
         Scene("catalog bundle", _bundling, catalog="near/.warpforge/catalog", heavy=True),
         Scene("catalog mirror", _mirroring, far="far", heavy=True),
         Scene("catalog update", _updating, catalog=".warpforge/catalogs/lib", at_once=True, heavy=True),
-        Scene("ware pin", _pinning),
-        Scene("store reindex", _reindexing),
     )
 }
 
