@@ -22,7 +22,11 @@ SECONDS = 600
 RSS_LIMIT = 512  # MiB of the whole process, the interpreter and libFuzzer's tables included
 LONGEST = 1 << 16  # bytes of an input
 PACK = ("central", "collect", "decode", "extract", "fileset", "lazy", "members", "methods", "zip_members", "zstd")
-LAZY = (*(f"pack.{name}" for name in (*PACK, "tar", "zip", "ztar")), "model.jsontext", "model.check", "model.lint")
+LAZY = (
+    *(f"pack.{name}" for name in (*PACK, "tar", "zip", "ztar")),
+    *(f"model.{name}" for name in ("jsontext", "check", "lint")),
+    *(f"polytope.{name}" for name in ("read", "text.yaml", "text.json", "text.edn")),
+)
 
 
 def main(argv: list[str]) -> int:
@@ -58,7 +62,9 @@ def guided(target: str, seconds: int) -> None:
     """libFuzzer with our own changes beside its own; ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["warpforge.pack", "warpforge.model", "warpforge.fsx"]):
+    with atheris.instrument_imports(
+        include=["warpforge.pack", "warpforge.model", "warpforge.fsx", "warpforge.polytope"]
+    ):
         for module in LAZY:  # imported by functions when they are needed: that would be too late
             importlib.import_module(f"warpforge.{module}")
         from support import corpus

@@ -17,7 +17,7 @@ from support.mutation import mend, mutate
 from support.oracles import ORACLES
 from support.strategies import formula_files, plots, releases
 
-ROUNDS = {"tar": 1500, "ztar": 1000, "zip": 2000, "zstd": 5000, "document": 3000}
+ROUNDS = {"tar": 1500, "ztar": 1000, "zip": 2000, "zstd": 5000, "document": 3000, "polytope": 400}
 MEMORY = 256 << 10  # KiB that hostile input may cost at most
 
 

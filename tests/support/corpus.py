@@ -20,6 +20,7 @@ from .forge import ROOT, directory, gnu, hardlink, header, member, pax, symlink,
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 FUZZ = FIXTURES / "fuzz"
+ELSEWHERE = ("document", "polytope")  # their seeds are fixtures of their own
 FILE = member(b"a", b"hello")
 TREE = tar(
     ROOT,
@@ -135,6 +136,7 @@ def seeds() -> dict[str, dict[str, bytes]]:
         "xz": lzma.compress(b"x" * 100),
     }
     found["document"] = {path.name: path.read_bytes() for path in _documents()}
+    found["polytope"] = {path.name: path.read_bytes() for path in sorted((FIXTURES / "polytope").glob("f*/*"))}
     return found
 
 
@@ -147,12 +149,12 @@ def _documents() -> Iterator[Path]:
 def read(target: str) -> dict[str, bytes]:
     """The seeds as they lie in fixtures/, and every input that once found something."""
     found = {path.name: path.read_bytes() for path in sorted((FUZZ / target).glob("*"))}
-    return {**found, **(seeds()["document"] if target == "document" else {})}
+    return {**found, **(seeds()[target] if target in ELSEWHERE else {})}
 
 
 def write(directory: Path = FUZZ) -> None:
     for target, inputs in seeds().items():
-        if target != "document":
+        if target not in ELSEWHERE:
             (directory / target).mkdir(parents=True, exist_ok=True)
             for name, data in inputs.items():
                 (directory / target / name).write_bytes(data)

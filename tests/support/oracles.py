@@ -220,6 +220,27 @@ def document(data: bytes) -> str:
     return "accepted"
 
 
+def polytope(data: bytes) -> str:
+    """A polytope file of any form is refused with its place, or read the same twice; what is said of it has a place."""
+    found = [_polytope(data, f"/x/polytope.{form}") for form in ("yml", "json", "edn")]
+    return "accepted" if "accepted" in found else found[0]
+
+
+def _polytope(data: bytes, name: str) -> str:
+    from warpforge.polytope.issues import Refused
+    from warpforge.polytope.read import load_file
+
+    try:
+        file, issues = load_file(data, name)
+    except Refused as error:
+        assert error.code.removeprefix(PREFIX) in {"serialization", "module-invalid"}
+        assert error.findings[0].place.line >= 1 and error.findings[0].place.column >= 1
+        return f"{error.code.removeprefix(PREFIX)} {error.reason}"
+    assert load_file(data, name) == (file, issues)
+    assert all(issue.place.line >= 1 for issue in issues)
+    return "accepted"
+
+
 def _plain_and_careful(data: bytes) -> None:
     """The quick reader and the careful one: what the first takes, the second takes, too, and reads the same."""
     quick = plaintext.read_plain(data)
@@ -250,4 +271,5 @@ ORACLES: Final[dict[str, Callable[[bytes], str]]] = {
     "zip": lambda data: archive(data, "zip"),
     "zstd": frames,
     "document": document,
+    "polytope": polytope,
 }
