@@ -57,11 +57,14 @@ class Session:
     def engine(self) -> Engine:
         """Made when it is first needed. Errors: ``workspace-missing``, ``store``."""
         from warpforge.engine.engine import Engine
+        from warpforge.store.guid import new_guid
 
         with self._lock:
             if self._engine is None:
                 stack = find_stack(Path(self.directory), self.common.settings.home)
-                self._engine = self._opened.enter_context(Engine(stack, self.relay, self.common.options()))
+                self._engine = self._opened.enter_context(
+                    Engine(stack, self.relay, self.common.options(invocation=new_guid()))
+                )
             return self._engine
 
     def make_job(

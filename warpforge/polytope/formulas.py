@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from warpforge.errors import Invalid, WarpforgeError
 from warpforge.model.atoms import WareId
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
     from warpforge.polytope.datasets import Datasets
     from warpforge.polytope.planning import Images
-
-STEP: Final = "run"
 
 
 class Formulas:
@@ -49,7 +47,7 @@ class Formulas:
         if bases.impurities:
             raise _impure(spec, bases.impurities)
         body = make_protoformula(spec, image, self._images.config(image), bases.bases)
-        plot = make_plot({STEP: body})
+        plot = make_plot({spec.id: body})
         with self._relay.to(runner, self._engine.stop), self._engine.store.use():
             try:
                 found = self._engine.replay(plot, Where(Path(self._root, "polytope.yml")), {}).results
