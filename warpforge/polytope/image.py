@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from warpforge.errors import Unable
 from warpforge.model.atoms import WareId
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
+    from warpforge.fsx.tree import Entry
+
+MOST_COPIED: Final = 64 << 20  # bytes of files
+_READ_BY_ALL: Final = 0o004
 
 
 class ImageConfig(NamedTuple):
@@ -110,4 +114,12 @@ def _read_owned(engine: Engine, ware: WareId) -> tuple[Owned, ...]:
     at_rest, _ = engine.supply.at_rest(ware)
     with engine.supply.packed(ware) as packed:
         entries = Lazy(packed, at_rest, engine.supply.limits_of(ware)).entries()
-        return tuple(Owned(entry.path, entry.uid, entry.gid) for entry in entries if entry.uid or entry.gid)
+        return choose_owned([entry for entry in entries if entry.uid or entry.gid])
+
+
+def choose_owned(entries: Sequence[Entry]) -> tuple[Owned, ...]:
+    """What is given to its owner when a box begins, which copies files. Where that were much, files that everybody may
+    read stay uid 0's: their owner may replace them still, for the directories are given."""
+    if sum(entry.size for entry in entries) > MOST_COPIED:
+        entries = [entry for entry in entries if entry.kind != "f" or not entry.mode & _READ_BY_ALL]
+    return tuple(Owned(entry.path, entry.uid, entry.gid) for entry in entries)

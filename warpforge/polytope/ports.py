@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from warpforge.errors import Unable
+from warpforge.sandbox.addresses import KEEPER
 
 LOOPBACK: Final = ("127.0.0.1", "::1")  # people say localhost, and programs try both
 _TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
@@ -93,9 +94,16 @@ def find_listener(port: int, kind: str) -> str:
             for fd in os.listdir(f"/proc/{pid}/fd"):
                 with suppress(OSError):
                     if os.readlink(f"/proc/{pid}/fd/{fd}") in inodes:
-                        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as name:
-                            return f"{name.read().strip()} (pid {pid})"
+                        return _name(pid)
     return ""
+
+
+def _name(pid: str) -> str:
+    with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as comm, open(f"/proc/{pid}/stat") as stat:
+        name, parent = comm.read().strip(), stat.read().rpartition(")")[2].split()[1]
+    if KEEPER.startswith(name):
+        return f"another job (pt, pid {parent})"
+    return f"{name} (pid {pid})"
 
 
 def _inodes(table: str, port: int) -> Iterator[str]:

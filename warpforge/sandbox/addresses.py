@@ -6,6 +6,7 @@ NETWORK = "10.203.0.0"
 BITS = 16
 MTU = 65520
 TAP = "tap"
+KEEPER = "warpforge-network"  # the process that holds a network, for whoever looks at a list of them
 BRIDGE = "10.203.0.1"  # the keeper's own
 GATEWAY = "10.203.0.2"  # the user-mode stack's, by its own rule
 UPSTREAM = "10.203.0.3"  # its resolver, likewise

@@ -19,7 +19,7 @@ import socket
 import stat
 from typing import Any
 
-from warpforge.sandbox.addresses import BITS, BRIDGE, GATEWAY, MTU, NETWORK, RESOLVER, TAP, UPSTREAM, address_of
+from warpforge.sandbox.addresses import BITS, BRIDGE, GATEWAY, KEEPER, MTU, NETWORK, RESOLVER, TAP, UPSTREAM, address_of
 from warpforge.sandbox.carry import Carrier
 from warpforge.sandbox.identity import become, map_one
 from warpforge.sandbox.kernel import (
@@ -49,7 +49,7 @@ _TUN = "/dev/net/tun"
 
 def main(channel_fd: int) -> None:
     """Make the network, say so, serve until the engine is gone."""
-    rename_process(b"warpforge-network")
+    rename_process(KEEPER.encode())
     channel = socket.socket(fileno=channel_fd)
     config = json.loads(channel.recv(_LONGEST))
     owner = config["owner"]

@@ -1,9 +1,11 @@
-"""When there are more boxes, and when less; which CPUs they get."""
+"""What is decided of boxes before they are made: how many, on which CPUs, whether again, whose their files are."""
 
 from __future__ import annotations
 
+from warpforge.fsx.tree import Entry
 from warpforge.polytope.box import wants_restart
 from warpforge.polytope.furnish import choose_cpus
+from warpforge.polytope.image import MOST_COPIED, choose_owned
 from warpforge.polytope.scaling import CALM, decide
 from warpforge.polytope.spec import Restart
 
@@ -24,6 +26,13 @@ def test_a_limit_is_so_many_cpus() -> None:
             assert len(set(chosen)) == count
             assert set(chosen) <= set(there)
     assert len({choose_cpus(1, name, there) for name in "abcdefgh"}) > 1
+
+
+def test_much_is_not_copied_only_to_change_its_owner() -> None:
+    home, key = Entry(b"home", "d", 0o755, 5, 6), Entry(b"home/key", "f", 0o600, 5, 6, size=9)
+    little, much = (Entry(b"home/f", "f", 0o644, 5, 6, size=size) for size in (10, MOST_COPIED))
+    assert [one.path for one in choose_owned([home, key, little])] == [b"home", b"home/key", b"home/f"]
+    assert [one.path for one in choose_owned([home, key, much])] == [b"home", b"home/key"]
 
 
 def test_policies() -> None:
