@@ -240,8 +240,9 @@ class Library:
         if near:
             message += f": did you mean {near[0]}?"
         elif self.unresolved:
-            missing = ", ".join(include.repo or include.path for include in self.unresolved)
-            message += f"; it may be in what could not be included: {missing}"
+            absent = [include.repo or include.path for include in self.unresolved]
+            more = f" and {len(absent) - 3} more" if len(absent) > 3 else ""
+            message += f"; it may be in what could not be included: {', '.join(absent[:3])}{more}"
         elif "/" in reference:
             message += ": include its repository, or name its checkout in the configuration (repos)"
         elif self.root is None:
