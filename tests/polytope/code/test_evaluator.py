@@ -184,6 +184,7 @@ def test_a_worker_ends_with_whoever_started_it() -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.both
 def test_a_worker_has_nothing_to_reach_the_host_with(evaluator: Evaluator) -> None:
     evaluator.evaluate(Code("clj", "1"), SCOPE)
     (worker,) = evaluator._idle[:1]
