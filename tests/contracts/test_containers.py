@@ -271,6 +271,7 @@ def test_one_of_many_uids_becomes_whom_it_likes(job: YardJob) -> None:
     assert job.run(script)[1] == ["0", "101 102", "101 102"]
     assert job.run("id; touch /srv/mine", user="web") == (0, ["uid=101(web) gid=102(web) groups=200(more)"])
     assert job.run("id -u; id -g", user="web:root")[1] == ["101", "0"]
+    assert job.run("su web -c 'id -u; touch /srv/hers /root' 2>&1")[1][0] == "101"
 
 
 def test_it_has_no_more_than_its_resources(job: YardJob) -> None:

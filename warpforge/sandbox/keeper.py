@@ -43,6 +43,8 @@ from warpforge.sandbox.outside import SIGTERM, Outside, receive_rights, run_mapp
 
 _LONGEST = 1 << 20
 _FIRST_BOX = 16  # below are the bridge, and what the user-mode stack answers for
+# the widest group range that there is: a network of one uid knows but one
+_SYSCTLS = (("ip_unprivileged_port_start", b"0"), ("ping_group_range", b"0 0"), ("ping_group_range", b"0 65534"))
 _MOST = (1 << (32 - BITS)) - 2
 _TUN = "/dev/net/tun"
 
@@ -257,7 +259,7 @@ def _targets(request: dict[str, Any]) -> list[tuple[str, int]]:
 
 def _set_sysctls() -> None:
     """As in other containers: any uid may listen on any port, and may ping."""
-    for name, value in (("ip_unprivileged_port_start", b"0"), ("ping_group_range", b"0 0")):
+    for name, value in _SYSCTLS:
         try:
             with open(f"/proc/sys/net/ipv4/{name}", "wb", buffering=0) as file:
                 file.write(value)
