@@ -21,7 +21,11 @@ The words
     service     a name and ports under which other boxes of the job, and the host, reach a container
     volume      a directory that outlives a container: until the job ends, or for the whole project
     dataset     a file tree that a container left, kept as a ware; its versions are numbered
+    hermetic    said of a container: a pure function of its arguments, so it runs as a formula; what speaks against that
+                is an impurity
     runner      what code may ask of the job that runs it
+    relay       tells the step that uses the engine what the engine says
+    checkout    where a repository is on this host
     trigger     what starts a template by itself: a schedule, or something that happened in a repository
     lock        which digest each tag of an image meant (polytope.lock)
 """
