@@ -23,7 +23,10 @@ templates:
 
 def test_check_says_all_and_where(world: World) -> None:
     world.write("polytope.yml", FILE)
-    assert world.pt("check").exit == 0
+    served = world.pt("check")
+    place = f"{world.root}/polytope.yml:11:41"
+    message = f"warning: {place}: second waits for the end of web, which serves: it ends only when it is stopped\n"
+    assert (served.exit, served.err) == (0, message)
     world.write(
         "sub/polytope.yml", "include: [nowhere]\nmodules:\n- {id: a, module: web, args: {x: '#pt-clj (str 1'}}\n"
     )

@@ -16,7 +16,7 @@ from warpforge.polytope.marks import Unknown
 from warpforge.polytope.nouns import Module, Parameter, Place, PolytopeFile, Template, Trigger, Value, Way
 from warpforge.polytope.references import Reference, parse_code, parse_reference, split_text
 from warpforge.polytope.resolve import Resolver
-from warpforge.polytope.steps import begin, plan_steps
+from warpforge.polytope.steps import JobStep, begin, plan_steps
 from warpforge.polytope.text.document import PLACEHOLDER
 from warpforge.polytope.triggers import check_triggers
 from warpforge.polytope.types.language import is_required, parse_type
@@ -69,13 +69,28 @@ def _check_run(noun: Module | Template, file: PolytopeFile, resolver: Resolver) 
         found += leaf.warnings
         if leaf.template is None:
             return found
-        for step in plan_steps([[call]], resolver):
-            try:
-                found += begin(step, resolver).warnings
-            except WarpforgeError as error:
-                found += issues_of(error, step.place)
+        found += _check_steps(plan_steps([[call]], resolver), resolver)
     except WarpforgeError as error:
         found += issues_of(error, noun.place)
+    return found
+
+
+def _check_steps(steps: list[JobStep], resolver: Resolver) -> list[Issue]:
+    found: list[Issue] = []
+    serving: set[str] = set()
+    for step in steps:
+        try:
+            leaf = begin(step, resolver)
+        except WarpforgeError as error:
+            found += issues_of(error, step.place)
+            continue
+        found += leaf.warnings
+        if leaf.primitive == "container" and leaf.params.get("services") and leaf.params.get("await") is not False:
+            serving.add(step.id)
+    for step in steps:
+        for name in sorted({after.step for after in step.after} & serving):
+            message = f"{step.id} waits for the end of {name}, which serves: it ends only when it is stopped"
+            found.append(Issue(step.place, message, REFERENCE, "warning"))
     return found
 
 
