@@ -215,8 +215,10 @@ class Api:
 
     def _read_repo_file(self, args: Args) -> Value:
         """(path), or (path, {repo})."""
-        options = _map(args, 1)
-        return self._runner.read_repo_file(_name(options.get("repo")), _text(args, 0).lstrip("/"))
+        options, path = _map(args, 1), _text(args, 0).lstrip("/")
+        if not path or "\0" in path:
+            raise _odd("read-repo-file", "which file?")
+        return self._runner.read_repo_file(_name(options.get("repo")), path)
 
     def _secret(self, args: Args) -> Value:
         return self._runner.get_secret(_text(args, 0))
