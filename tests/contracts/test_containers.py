@@ -98,6 +98,12 @@ def test_what_cannot_be_executed_says_so(job: YardJob) -> None:
     assert "no-such-program" in said[0]
 
 
+def test_a_user_that_its_image_has_not(job: YardJob) -> None:
+    container = job.boxes.spawn(job.spec("true", user="nobody-here"))
+    with pytest.raises(Invalid, match=f"container {container}: .*no user nobody-here"):
+        job.boxes.await_exited(container)
+
+
 def test_an_image_that_is_not_there(job: YardJob, tmp_path: Path) -> None:
     container = job.boxes.spawn(job.spec("true", image=str(tmp_path / "nothing")))
     with pytest.raises(Missing, match="no such image"):
@@ -285,9 +291,10 @@ def test_nothing_gets_out_of_it_though_it_has_many_uids(job: YardJob, tmp_path: 
     attacks = compile_probe("attacks.c", tmp_path / "attacks", "-static")
     mounts = (Mount("/attacks", HostSource(str(attacks))), Mount("/in", VolumeSource("attacked")))
     with socket.socket(socket.AF_UNIX) as listener, socket.create_server(("127.0.0.1", 0)) as server:
-        listener.bind(f"\0{tmp_path}")
+        name = f"warpforge-test-{os.getpid()}"
+        listener.bind(f"\0{name}")
         listener.listen()
-        status, said = job.run(f"exec /attacks {tmp_path} {server.getsockname()[1]} stay", mounts=mounts)
+        status, said = job.run(f"exec /attacks {name} {server.getsockname()[1]} stay", mounts=mounts)
     tried = {line.split()[0]: int(line.split()[1]) for line in said}
     assert (status, len(tried) > 50) == (0, True)
     otherwise = {**OTHERWISE, "setuid": {0}}

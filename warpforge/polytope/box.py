@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgspec.structs import replace
 
-from warpforge.errors import Internal, WarpforgeError
+from warpforge.errors import Internal, Invalid, WarpforgeError
 from warpforge.polytope.seats import take_seat
 from warpforge.polytope.spec import ContainerSpec, Restart
 from warpforge.sandbox.addresses import RESOLVER
@@ -120,7 +120,7 @@ class Box:
         try:
             status = self._run_again_and_again()
         except WarpforgeError as error:
-            trouble = error
+            trouble = _of(self._spec.id, error)
         except Exception as error:
             trouble = Internal("internal", f"container {self._spec.id}: {error!r}", cause=error)
         finally:
@@ -172,6 +172,14 @@ class Box:
             if self._stopping.is_set():
                 resident.signal(self.signal)
         self._told.started()
+
+
+def _of(container: str, error: WarpforgeError) -> WarpforgeError:
+    """What a box says of an action, said of a container."""
+    if not error.code.endswith("-formula-invalid"):
+        return error
+    said = error.message.removeprefix("the action's ")
+    return Invalid("invalid", f"container {container}: {said}", cause=error, reason=error.reason, container=container)
 
 
 def make_own_files(address: str, resolver: str, hostname: str, taken: set[bytes]) -> list[Mount]:
