@@ -73,8 +73,21 @@ def test_check_warns_of_slips_and_reads_triggers(world: World) -> None:
         (3, "warning", "there is no parameter mode"),
         (5, "error", "p a whole number was expected, not 'x'"),
         (7, "error", "the minute must be from 0 to 59, not '61'"),
-        (7, "error", "line 1: SyntaxError: unexpected token in expression: ')'"),
+        (7, "error", "line 1: SyntaxError: unexpected token in expression: '}'"),
         (7, "error", "there is no module or template gone"),
+    ]
+
+
+def test_errors_of_code_name_the_line_of_the_file(world: World) -> None:
+    world.write(
+        "polytope.yml",
+        "modules:\n- id: a\n  code: |-\n    pt.clj\n\n    (let [x 1]\n      (foo x)\n"
+        "- id: b\n  module: polytope/container\n  args:\n    image: x\n    cmd: |\n      #pt-js\n      let let = 3\n",
+    )
+    said = [(issue["line"], issue["message"]) for issue in world.pt("--json", "check").all("issue")]
+    assert said == [
+        (6, "Clojure code: the ( here is never closed"),
+        (14, "JavaScript code: SyntaxError: 'let' is not a valid lexical identifier"),
     ]
 
 

@@ -22,7 +22,12 @@ from warpforge.polytope.triggers import check_triggers
 from warpforge.polytope.types.language import is_required, parse_type
 
 _ALMOST = re.compile(r"\s*(?:#pt-|pt\.)(?!(?:js|clj|py|host)\b)[a-z]+\s+\S+\s*")
-_COMPILE = "try { new Function(params.text) } catch (e) { new Function('return (' + params.text + ')') } null"
+_COMPILE = """
+try { new Function(params.text) } catch (wrong) {
+  try { new Function('return (' + params.text + ')') } catch (ignored) { throw wrong }
+}
+null
+"""
 
 
 class NoStores:
@@ -117,8 +122,9 @@ def _check_trigger(trigger: Trigger, file: PolytopeFile, resolver: Resolver) -> 
     except WarpforgeError as error:
         yield from issues_of(error, trigger.place)
     for on in trigger.on:
-        if on.when and (message := _syntax(parse_code(on.when) or Code("clj", on.when), resolver.evaluator)):
-            yield Issue(trigger.place, message, CODE)
+        code = parse_code(on.when, trigger.place) or Code("clj", on.when, trigger.place)
+        if on.when and (issue := _syntax(code, resolver.evaluator)):
+            yield issue
     if isinstance(trigger.template, Template):
         for step in trigger.template.run:
             yield from _missing(step.template or step.call, file, resolver.library, step.place)
@@ -142,9 +148,9 @@ def _check_code(noun: Module | Template, file: PolytopeFile, evaluator: Evaluato
             if (match := PLACEHOLDER.search(text)) and match[0].startswith("{="):
                 yield Issue(where, f"{match[0]} is a placeholder that nobody filled in", SCAFFOLD, "warning")
             yield from _check_names(text, noun, where)
-            code = parse_code(text, where)
-            if code and (message := _syntax(code, evaluator)):
-                yield Issue(where, message, CODE)
+            code = parse_code(text, where, file.places.first_line(inner))
+            if code and (issue := _syntax(code, evaluator)):
+                yield issue
 
 
 def _check_names(text: str, noun: Module | Template, place: Place) -> Iterator[Issue]:
@@ -161,11 +167,11 @@ def _check_names(text: str, noun: Module | Template, place: Place) -> Iterator[I
 def _written(noun: Module | Template) -> Iterator[tuple[Value, Way, Place]]:
     if isinstance(noun, Module):
         yield noun.args, noun.way, noun.place
-        yield noun.code, (), noun.place
+        yield noun.code, (*noun.way[:-1], "code"), noun.place
         return
     for step in noun.run:
         yield step.args, step.way, step.place
-        yield step.code, (), step.place
+        yield step.code, (*step.way[:-1], "code"), step.place
 
 
 def _with_ways(value: Value, way: Way) -> Iterator[tuple[str, Way]]:
@@ -179,20 +185,21 @@ def _with_ways(value: Value, way: Way) -> Iterator[tuple[str, Way]]:
             yield from _with_ways(inner, (*way, key) if way else ())
 
 
-def _syntax(code: Code, evaluator: Evaluator) -> str:
-    """What is wrong with the text of code, or ""."""
+def _syntax(code: Code, evaluator: Evaluator) -> Issue | None:
+    """What is wrong with the text of code."""
     if code.language == "clj":
         try:
             read_code(code.text)
         except SyntaxFault as fault:
-            return f"Clojure code: line {fault.at[0]}: {fault.message}"
+            return code.locate(fault.at[0], fault.message)
     if code.language == "js":
-        test = Code("js", _COMPILE)
         try:
-            evaluator.evaluate(test, Scope({"text": code.text}))
-        except Failed as error:  # new Function puts two lines before the text
-            return re.sub(r"line (\d+)", lambda found: f"line {max(1, int(found[1]) - 2)}", error.message)
-    return ""
+            evaluator.evaluate(Code("js", _COMPILE), Scope({"text": code.text}))
+        except Failed as error:
+            message = re.sub(r"^JavaScript code: (line \d+: )?", "", error.message)
+            line = int(error.details.get("line", 3)) - 2  # new Function puts two lines before, and one behind
+            return code.locate(min(line, code.text.count("\n") + 1), message)
+    return None
 
 
 def _twice(library: Library) -> Iterator[Issue]:

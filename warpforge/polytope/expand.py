@@ -17,7 +17,7 @@ from warpforge.polytope.code.host import kebab
 from warpforge.polytope.issues import TYPE, Issue, refuse
 from warpforge.polytope.marks import SecretText, mark_secrets, unmarked
 from warpforge.polytope.nouns import Module, Parameter, Place, PolytopeFile, Template, Value, Way
-from warpforge.polytope.references import parse_code
+from warpforge.polytope.references import code_at
 from warpforge.polytope.resolve import Frame, Resolver
 from warpforge.polytope.types.basic import Wrong
 from warpforge.polytope.types.check import Check, match_whole, spell_way
@@ -100,8 +100,7 @@ def _leaf(levels: list[Level], resolver: Resolver, warnings: list[Issue]) -> Lea
     noun = last.noun
     code = None
     if isinstance(noun, Module) and noun.code:
-        place = last.file.places.find((*noun.way[:-1], "code")) if noun.way else noun.place
-        code = parse_code(noun.code, place) or Code("clj", noun.code, place)
+        code = code_at(noun.code, last.file, (*noun.way[:-1], "code") if noun.way else (), noun.place)
     is_primitive = isinstance(noun, Module) and not noun.code
     return Leaf(
         levels=tuple(levels),

@@ -5,6 +5,7 @@ Values that references or code may stand in are left as they were written (``Val
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -30,11 +31,14 @@ NOWHERE: Final = Place()
 class Places:
     """Where every part of a file was written. Not a part of what the file says: all are alike."""
 
-    __slots__ = ("_name", "_of")
+    __slots__ = ("_blocks", "_name", "_of")
 
-    def __init__(self, name: str = "", of: dict[tuple[str | int, ...], tuple[int, int]] | None = None) -> None:
+    def __init__(
+        self, name: str = "", of: Mapping[Way, tuple[int, int]] | None = None, blocks: Mapping[Way, int] | None = None
+    ) -> None:
         self._name = name
         self._of = of or {}
+        self._blocks = blocks or {}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Places)
@@ -42,7 +46,12 @@ class Places:
     def __hash__(self) -> int:
         return 0
 
-    def find(self, way: tuple[str | int, ...]) -> Place:
+    def first_line(self, way: Way) -> int:
+        """The line at which a text begins that is written line by line as it is; 0 for others."""
+        line: int = self._blocks.get(way, 0)
+        return line
+
+    def find(self, way: Way) -> Place:
         """The place of a part, or of the nearest thing around it."""
         while way and way not in self._of:
             way = way[:-1]

@@ -82,7 +82,7 @@ class _Reader(StepReader):
             include=tuple(self._includes(value.get("include"))),
             instructions=self._text(value, "instructions", ()),
             tools_only=self._names(self._map(value.get("mcp"), ("mcp",), "mcp").get("only"), ("mcp", "only")),
-            places=Places(self._document.name, self._document.places),
+            places=Places(self._document.name, self._document.places, self._document.blocks),
         )
         self._twice(file)
         return file, tuple(self._issues)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from warpforge.polytope.code.evaluator import Code
-from warpforge.polytope.nouns import NOWHERE, Place, Value
+from warpforge.polytope.nouns import NOWHERE, Place, PolytopeFile, Value, Way
 
 _KINDS: Final = r"(param|input|value|secret|output)s?"
 _WHOLE: Final = re.compile(rf"\s*(?:#pt-|pt\.){_KINDS}\s+([^\s{{}}]+)(?:\s+([^\s{{}}]+))?\s*")
@@ -50,10 +50,20 @@ def split_text(text: str) -> list[str | Reference]:
     return [*parts, text[at:]]
 
 
-def parse_code(text: str, place: Place = NOWHERE) -> Code | None:
-    """Text that begins with pt.js, pt.clj, #pt-js ... ."""
+def parse_code(text: str, place: Place = NOWHERE, first_line: int = 0) -> Code | None:
+    """Text that begins with pt.js, pt.clj, #pt-js ... . ``first_line``: of its file, if it stands there as it is."""
     match = _CODE.fullmatch(text)
-    return Code(match[1], match[2].strip("\n").strip(), place) if match else None
+    if not match:
+        return None
+    before = text[: len(text) - len(match[2].lstrip())].count("\n")
+    return Code(match[1], match[2].strip(), place, first_line + before if first_line else 0)
+
+
+def code_at(text: str, file: PolytopeFile, way: Way, place: Place = NOWHERE) -> Code:
+    """The code of a module or a step; without a prefix it is Clojure. ``place``: when ``way`` is not known."""
+    place = file.places.find(way) if way else place
+    line = file.places.first_line(way)
+    return parse_code(text, place, line) or Code("clj", text.strip(), place)
 
 
 def spell_within(value: Value) -> str:

@@ -12,7 +12,7 @@ from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
 from warpforge.polytope.code.host import camel
 from warpforge.polytope.library import Library, repository_of
 from warpforge.polytope.marks import SecretText, Unknown, find_unknown, holds_secret, mark_secrets, secrets_of
-from warpforge.polytope.nouns import PolytopeFile, Value, Way
+from warpforge.polytope.nouns import Places, PolytopeFile, Value, Way
 from warpforge.polytope.references import Reference, parse_code, parse_reference, spell_within, split_text
 
 
@@ -126,10 +126,10 @@ class Resolver:
         reference = parse_reference(text)
         if reference:
             return self.look_up(reference, frame)
-        code = parse_code(text)
+        places = frame.file.places if frame.file else Places()
+        code = parse_code(text, places.find(way), places.first_line(way))
         if code:
-            place = frame.file.places.find(way) if frame.file else code.place
-            return self.run(code._replace(place=place), frame)
+            return self.run(code, frame)
         return self._interpolate(text, frame)
 
     def _interpolate(self, text: str, frame: Frame) -> str:

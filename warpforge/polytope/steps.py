@@ -12,12 +12,11 @@ from graphlib import CycleError, TopologicalSorter
 import msgspec
 
 from warpforge.errors import Missing
-from warpforge.polytope.code.evaluator import Code
 from warpforge.polytope.expand import Call, Leaf, Level, expand
 from warpforge.polytope.issues import REFERENCE, Issue, not_there, refuse
 from warpforge.polytope.nouns import After, Module, Place, Step, Template, Value, Way
 from warpforge.polytope.read_steps import default_id
-from warpforge.polytope.references import outputs_named, parse_code
+from warpforge.polytope.references import code_at, outputs_named
 from warpforge.polytope.resolve import Frame, Resolver
 
 
@@ -62,8 +61,7 @@ def begin(step: JobStep, resolver: Resolver) -> Leaf:
     if step.code:
         file = step.frame.file
         assert file is not None
-        place = file.places.find((*step.way[:-1], "code")) if step.way else step.place
-        code = parse_code(step.code, place) or Code("clj", step.code, place)
+        code = code_at(step.code, file, (*step.way[:-1], "code") if step.way else (), step.place)
         noun = Module(id=step.id, code=step.code, place=step.place)
         return Leaf(
             levels=(Level(step.id, noun, file, step.frame.params),),

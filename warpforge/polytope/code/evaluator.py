@@ -26,11 +26,20 @@ _ROOT: Final = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..
 
 
 class Code(NamedTuple):
-    """``language``: js, clj or py. ``place``: of the text that holds it."""
+    """``language``: js, clj or py. ``place``: of the text that holds it. ``line``: where it begins in its file; 0 when
+    its lines are not those of a file."""
 
     language: str
     text: str
     place: Place = Place()
+    line: int = 0
+
+    def locate(self, line: int, message: str) -> Issue:
+        """What to say of a line of the code (from 1; 0: not known)."""
+        spelled = f"{NAMES[self.language]} code: "
+        if self.line and line:
+            return Issue(Place(self.place.path, self.line + line - 1), spelled + message, CODE)
+        return Issue(self.place, spelled + (f"line {line}: " if line else "") + message, CODE)
 
 
 class Scope(NamedTuple):
@@ -209,17 +218,16 @@ def _outcome(answer: dict[str, Any], code: Code, last: WarpforgeError | None) ->
         return value
     error = answer["error"]
     cause = last if last is not None and last.message in error["message"] else None
-    place = f"line {error['line']}: " if error["line"] else ""
-    message = f"{NAMES[code.language]} code: {place}{error['message']}"
+    issue = code.locate(error["line"], error["message"])
     said = _Said(
         "generator-failed",
-        _at(code, message),
+        str(issue),
         reason=error["reason"],
         line=error["line"] or None,
         column=error["column"] or None,
         cause=cause,
     )
-    said.findings = (Issue(code.place, message, CODE),)
+    said.findings = (issue,)
     raise said
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple, NoReturn
 
 from warpforge.errors import Invalid, Unable
@@ -18,11 +19,13 @@ PLACEHOLDER: Final = re.compile(r"\{\{\s*[\w-]+(?:\s*\|\s*\w+)*\s*\}\}|\{=\s*[\w
 
 
 class Document(NamedTuple):
-    """``places``: way -> (line, column), both from 1; of a map's member it is where its key stands."""
+    """``places``: way -> (line, column), both from 1; of a map's member it is where its key stands. ``blocks``: way ->
+    line at which a text begins that is written line by line as it is."""
 
     name: str
     value: Value
     places: dict[Way, tuple[int, int]]
+    blocks: Mapping[Way, int] = MappingProxyType({})
 
     def place(self, way: Way) -> Place:
         """Where a part was written, or the nearest thing around it."""

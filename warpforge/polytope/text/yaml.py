@@ -54,6 +54,7 @@ class _Composer:
         self._events: Iterator[Any] = iter(YAML(typ="safe", pure=True).parse(text))
         self._parts = Parts(name)
         self._places: dict[Way, tuple[int, int]] = {}
+        self._blocks: dict[Way, int] = {}
         self._anchors: dict[str, tuple[Value, Way]] = {}
 
     def document(self) -> Document:
@@ -67,7 +68,7 @@ class _Composer:
                 value = self._value(next(self._events), ())
             elif isinstance(event, StreamEndEvent):
                 break
-        return Document(self._name, value, self._places)
+        return Document(self._name, value, self._places, self._blocks)
 
     def _value(self, event: Any, way: Way) -> Value:
         self._parts.enter(len(way), *_at(event))
@@ -79,6 +80,8 @@ class _Composer:
         value: Value
         if isinstance(event, ScalarEvent):
             value = self._scalar(event)
+            if event.style == "|":
+                self._blocks[way] = event.start_mark.line + 2
         elif isinstance(event, SequenceStartEvent):
             value = self._list(event, way)
         else:
