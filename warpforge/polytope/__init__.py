@@ -14,6 +14,12 @@ The words
     reference   text that stands for a value: pt.param, pt.value, pt.secret, pt.output
     code        text after pt.js or pt.clj, evaluated where it cannot reach the host
     scope       the file that a module was written in: there bare ids mean what they meant to its author
+    library     the files that belong together: a root, and all that it includes
+    call        a reference to a module or template, with arguments
+    frame       where something was written: its file, and the parameters that it sees there
+    level       one module on the way from a call down to its leaf
+    leaf        what a call comes down to: a primitive, code, or a template
+    issue       one thing to say about a file or a call, with its place
     template    steps to run together
     step        one call of a module within a job, and when it begins
     job         steps, services and volumes with one network of their own, from start to end
