@@ -22,13 +22,12 @@ _STANDARD = 3  # descriptors below it are stdin, stdout and stderr
 class Companion:
     """Runs ``main(*fds)`` of a module, the descriptors under their numbers here; ``imports``: where it imports from.
 
-    ``main`` writes "+" to its stdout when it is ready: ``wait`` for that. An interrupt from the terminal does not
-    reach it. Raises OSError when it cannot be started.
+    ``main`` writes "+" to its stdout when it is ready: ``wait`` for that. It has a session of its own: what the
+    terminal, or ``timeout``, sends to all of a command's processes is for us to hear, who may need it for the end.
+    Raises OSError when it cannot be started.
     """
 
     def __init__(self, module: str, fds: Sequence[int], imports: Sequence[str] = ()) -> None:
-        import signal  # and enum with it, which the process itself can do without
-
         theirs, self.sink = map(_beyond_standard, os.pipe())
         self.source, answers = map(_beyond_standard, os.pipe())
         # a descriptor that is duplicated onto itself is inherited
@@ -41,7 +40,7 @@ class Companion:
                 [sys.executable, "-I", "-S", "-c", start, _HOME, *imports],
                 {},
                 file_actions=actions,
-                setsigmask=[signal.SIGINT],
+                setsid=True,
             )
         except OSError:
             os.close(self.sink)
