@@ -18,7 +18,7 @@ FILE = """\
 modules:
   - {id: hello, params: [{id: who, type: [default, str, world]}], code: '#pt-clj (do (pt/log "hello" (:who params)) {:said (:who params)})'}
   - {id: echo, params: [{id: text, type: any}], code: "#pt-js pt.log('got ' + JSON.stringify(params.text)); params.text"}
-  - {id: bad, code: '#pt-clj (pt/fail "it broke" {:exit-code 3})'}
+  - {id: bad, code: '#pt-clj (do (pt/log "a crack") (pt/fail "it broke" {:exit-code 3}))'}
   - {id: linger, code: '#pt-clj (do (pt/log "here") (pt/sleep "1h"))'}
   - {id: tell, code: '#pt-clj (do (pt/log (str "the secret is " (pt/secret "tok"))) (pt/fail (pt/secret "tok") nil))'}
 templates:
@@ -64,7 +64,8 @@ def test_a_failure_is_said_with_its_step_and_its_status(world: World) -> None:
     ran = world.pt("--json", "run", "broken")
     assert (ran.exit, ran.code) == (1, "job-step-failed")
     assert states(ran) == {"bad": "failed", "later": "canceled", "mend": "success"}
-    assert ran.error["cause"]["details"]["data"] == '{"exit-code": 3}'
+    details = ran.error["cause"]["details"]
+    assert (details["data"], details["output"]) == ('{"exit-code": 3}', "a crack")
 
 
 @pytest.mark.parametrize(
@@ -89,6 +90,9 @@ def test_a_comma_makes_a_sequence(world: World) -> None:
     assert world.pt("run", "hello,", "hello{who: second}").out == "hello | hello world\nhello-2 | hello second\n"
     failed = world.pt("--json", "run", "bad, hello")
     assert states(failed) == {"bad": "failed", "hello": "canceled"}
+    assert world.pt("run", "hello{who: third}").exit == 0
+    assert world.pt("logs", "hello").out == "hello third\n"  # of the newest job, not of the first one, which is called so
+    assert world.pt("logs", "--job", "hello").out.count("\n") == 2
 
 
 def test_a_secret_is_shown_nowhere(world: World) -> None:

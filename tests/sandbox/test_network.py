@@ -128,6 +128,10 @@ def test_datagrams_are_carried_there_and_back(network: Network) -> None:
                 assert asking.recv(100) == b"ping!"
 
 
+def test_what_is_sent_to_all_of_a_commands_processes_does_not_reach_it(network: Network) -> None:
+    assert os.getpgid(network._keeper.pid) != os.getpgid(0)
+
+
 def test_it_is_gone_with_its_engine() -> None:
     words = (
         "from warpforge.sandbox.network import Network; from warpforge.sandbox.owner import find_owner; import os;"

@@ -24,19 +24,23 @@ PAUSE: Final = 0.1  # seconds between two looks
 
 @click.command(cls=Command, name="logs")
 @click.argument("ids", nargs=-1, metavar="[JOB] [STEP|CONTAINER|SERVICE]...")
+@click.option("--job", "job_id", default="", metavar="JOB", help="Of this job.")
 @click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended.")
 @click.option("--lines", "-n", type=click.IntRange(0), default=None, metavar="N", help="Only the last N.")
 @click.option("--timestamps", "-t", is_flag=True, help="With the time of each line.")
 @pass_common
-def logs(common: Common, ids: tuple[str, ...], *, follow: bool, lines: int | None, timestamps: bool) -> None:
+def logs(
+    common: Common, ids: tuple[str, ...], *, job_id: str, follow: bool, lines: int | None, timestamps: bool
+) -> None:
     """Show what a job's steps and containers said: all of them, or those that are named.
 
-    Without a job it is the one that runs, or ran last, and has them.
+    Without a job it is the one that runs, or ran last, and has them. An id that a job and a part of one both have means
+    the part; --job says otherwise.
     """
-    job, parts = _find(common, ids)
+    job, parts = _find(common, job_id, ids)
     reader = _Reader(job, parts)
     found = sorted(reader.read(), key=lambda line: line.time)
-    show = _Show(common, several=len(reader.sources) != 1 or (follow and not parts), timestamps=timestamps)
+    show = _Show(common, several=len({id for _, id in reader.sources}) != 1 or (follow and not parts), timestamps=timestamps)
     for line in found if lines is None else found[len(found) - min(lines, len(found)) :]:
         show.line(line)
     while follow:
@@ -128,23 +132,26 @@ class _Show:
         print(plain(lead + line.text))
 
 
-def _find(common: Common, ids: tuple[str, ...]) -> tuple[Recorded, tuple[str, ...]]:
-    from warpforge.polytope.journal import list_jobs
+def _find(common: Common, job_id: str, ids: tuple[str, ...]) -> tuple[Recorded, tuple[str, ...]]:
+    from warpforge.polytope.journal import get_job, list_jobs
 
     jobs = list_jobs(jobs_of(common))
+    if job_id:
+        return get_job(jobs_of(common), job_id), ids
     if not jobs:
         raise Missing("missing", "no job was run here: `pt run` starts one")
-    named = next((job for job in jobs if ids and ids[0] in (job.summary.id, job.summary.uid)), None)
-    if named is not None:
+    if not ids:
+        return (get_running(common) if any(job.is_running for job in jobs) else jobs[-1]), ids
+    named = next((job for job in jobs if ids[0] in (job.summary.id, job.summary.uid)), None)
+    if named is not None and ids[1:]:
         return named, ids[1:]
-    if ids:
-        found = find_job_with(common, ids[0])
-        if found is None:
-            there = ", ".join(job.summary.id for job in jobs)
-            raise Missing("missing", f"no job here has a step, container or service {ids[0]}: the jobs are {there}")
+    found = find_job_with(common, ids[0])
+    if found is not None:
         return found, ids
-    running = [job for job in jobs if job.is_running]
-    return (get_running(common) if running else jobs[-1]), ids
+    if named is not None:
+        return named, ()
+    there = ", ".join(job.summary.id for job in jobs)
+    raise Missing("missing", f"no job here has a step, container or service {ids[0]}: the jobs are {there}")
 
 
 def _sources(job: Recorded, parts: tuple[str, ...]) -> list[tuple[str, str]]:

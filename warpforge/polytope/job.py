@@ -223,6 +223,13 @@ class Job:
         with self._changed:
             return self._outputs.get(step)
 
+    def last_words(self, step: str) -> str:
+        """The last lines of a step's containers that ended badly; of the step itself where there is none."""
+        with self._changed:
+            bad = [one.id for one in self.summary.containers.values() if one.step == step and one.exit]
+        said = [self.parts.journal.tail("containers", id) for id in bad] or [self.parts.journal.tail("steps", step)]
+        return "\n".join(filter(None, said))
+
     def spawned(self, container: str, step: str, image: str) -> None:
         """A step has begun to start a container."""
         with self._changed:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -30,6 +31,7 @@ from warpforge.polytope.summary import JobSummary
 
 KEPT: Final = 20
 FULL: Final = 16 << 20  # bytes of a log
+TAIL: Final = 10  # lines of a log that an error shows
 
 
 def log_name(id: str) -> str:
@@ -68,6 +70,11 @@ class Journal:
             if path not in self._logs:
                 self._logs[path] = _Log(path)
             self._logs[path].write(f"{_stamp(now)} {line}\n".encode("utf-8", "surrogateescape"))
+
+    def tail(self, kind: str, id: str) -> str:
+        """The last lines of a log."""
+        lines = read_log(f"{self.path}/{kind}/{log_name(id)}", id)
+        return "\n".join(line.text for line in deque(lines, TAIL))
 
     def close(self) -> None:
         """The job is over."""

@@ -130,7 +130,8 @@ class StepRunner:
         self.go_on()
         status = data.get("exit-code") if isinstance(data, dict) else None
         said = message if status is None else f"{message.rstrip('.')} ({status})."
-        raise Failed("job-step-failed", said, step=self.id, data=shown)
+        output = None if status is None else self._job.last_words(self.id)
+        raise Failed("job-step-failed", said, step=self.id, data=shown, output=output or None)
 
     def sleep(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
