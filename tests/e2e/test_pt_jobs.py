@@ -91,7 +91,7 @@ def test_a_comma_makes_a_sequence(world: World) -> None:
     failed = world.pt("--json", "run", "bad, hello")
     assert states(failed) == {"bad": "failed", "hello": "canceled"}
     assert world.pt("run", "hello{who: third}").exit == 0
-    assert world.pt("logs", "hello").out == "hello third\n"  # of the newest job, not of the first one, which is called so
+    assert world.pt("logs", "hello").out == "hello third\n"  # not of the job that is called so
     assert world.pt("logs", "--job", "hello").out.count("\n") == 2
 
 

@@ -40,7 +40,8 @@ def logs(
     job, parts = _find(common, job_id, ids)
     reader = _Reader(job, parts)
     found = sorted(reader.read(), key=lambda line: line.time)
-    show = _Show(common, several=len({id for _, id in reader.sources}) != 1 or (follow and not parts), timestamps=timestamps)
+    several = len({id for _, id in reader.sources}) != 1 or (follow and not parts)
+    show = _Show(common, several=several, timestamps=timestamps)
     for line in found if lines is None else found[len(found) - min(lines, len(found)) :]:
         show.line(line)
     while follow:
