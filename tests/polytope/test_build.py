@@ -24,6 +24,7 @@ ENV NAME="a b"
 WORKDIR /work
 COPY src/ .
 RUN ./main.sh > out.txt && echo "$NAME $VERSION $BASE" | tee -a out.txt
+RUN chown 7:8 out.txt && su -s /bin/sh -c true root
 RUN <<EOF
 pwd >> out.txt
 EOF
@@ -86,7 +87,7 @@ def build(shop: Workshop, **more: Value) -> tuple[WareId, dict[str, Value]]:
 
 def test_an_image_of_two_stages(shop: Workshop) -> None:
     ware, result = build(shop, labels={"a": "b"}, build_args={"VERSION": "2"})
-    assert HEARD.hits == [False, False]
+    assert HEARD.hits == [False, False, False]
     assert b"a b 2 1\n" in HEARD.output
     assert shop.known["mine:1"] == ware
     assert result["metadata"] == {"ware": str(ware), "tags": ["mine:1"]}
@@ -109,7 +110,7 @@ def test_an_image_of_two_stages(shop: Workshop) -> None:
     }
     again, _ = build(shop, labels={"a": "b"}, build_args={"VERSION": "2"})
     assert again == ware
-    assert HEARD.hits == [True, True]
+    assert HEARD.hits == [True, True, True]
     target, _ = build(shop, target="build", build_args={"VERSION": "2"}, tags=[])
     assert (shop.engine.supply.tree(target) / "work" / "out.txt").exists()
 

@@ -79,6 +79,7 @@ class Executor:
         self._explaining = Lock()
         self._allowance = Allowance(lambda: cancel().cancel())
         self.resumed = False  # whether a step was: what a plot gives then is no result to rely on
+        self.pretending = False  # changes of owner and user are said to have been done; such formulas say so, too
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
@@ -178,6 +179,8 @@ class Executor:
             spec = limited(furnish(job.formula, trees, job.where.base, guard.values if guard else {}), limits)
         if self._options.keep_run_dir and not guard:
             spec = replace(spec, keep=True)
+        if self.pretending:
+            spec = replace(spec, pretending=True)
         return _Ready(spec, limits, phases, guard, resumption)
 
     def _begin(self, job: Job, ready: _Ready) -> tuple[Run, BoxSpec]:
@@ -314,6 +317,8 @@ class Executor:
         }
         if outcome.truncated:
             run.cut()
+        if spec.pretending:
+            entry.why.append("changes of owner and user are said to have been done, and were not")
         if not outcome.facts.overlay:
             entry.why.append("trees were copied: overlays cannot be mounted here")
         record = RunRecord(run.id, int(time()), job.formula_id, outcome.exit_code, {})
