@@ -306,6 +306,17 @@ def test_nothing_gets_out_of_it_though_it_has_many_uids(job: YardJob, tmp_path: 
     assert said[1:] == ["no"]
 
 
+def test_what_is_unconfined_may_do_a_little_more(job: YardJob, tmp_path: Path) -> None:
+    attacks = compile_probe("attacks.c", tmp_path / "attacks", "-static").read_bytes()
+    container = job.boxes.spawn(job.spec("exec sleep 60", is_unconfined=True))
+    job.boxes.await_started(container)
+    job.boxes.write_file(container, "/attacks", attacks)
+    job.boxes.exec(container, ["sh", "-c", "chmod 755 /attacks; exec /attacks x 1 stay"], {})
+    tried = {line.split()[0]: int(line.split()[1]) for line in job.said(container)}
+    assert (tried["personality"], tried["mount-tmpfs"], tried["unshare-user"]) == (0, errno.EPERM, errno.EPERM)
+    job.boxes.stop(container)
+
+
 def test_an_id_that_is_taken_has_a_number_appended(job: YardJob) -> None:
     first = job.boxes.spawn(job.spec("sleep 60", id="same"))
     assert job.boxes.spawn(job.spec("true", id="same")) == "same-2"

@@ -14,6 +14,7 @@ from warpforge.errors import Invalid
 from warpforge.polytope.image import Image, ImageConfig, Owned
 from warpforge.polytope.spec import ContainerSpec
 from warpforge.sandbox.ids import Ids
+from warpforge.sandbox.seccomp import UNCONFINED
 from warpforge.sandbox.spec import BoxSpec, Mount, make_mount, make_spec
 
 # What root of a container may do: what servers do that begin as root, and nothing of the machine
@@ -58,6 +59,7 @@ def furnish(
             hostname=hostname.encode(),
             rlimits=((_CORE, 0, 0), (_NOFILE, OPEN_FILES, OPEN_FILES)),
             memory_limit=spec.resources.memory_limit,
+            unfiltered=choose_unfiltered(spec, mounts),
             cpus=choose_cpus(spec.resources.cpu_limit, hostname, sorted(os.sched_getaffinity(0))),
         )
     except ValueError as error:
@@ -70,6 +72,14 @@ def make_command(spec: ContainerSpec, config: ImageConfig) -> tuple[str, ...]:
     if spec.entrypoint is not None:
         return (*spec.entrypoint, *(spec.cmd or ()))
     return (*config.entrypoint, *(config.cmd if spec.cmd is None else spec.cmd))
+
+
+def choose_unfiltered(spec: ContainerSpec, mounts: Sequence[Mount]) -> frozenset[str]:
+    """The system calls that a container may make past the filter, when it is not to be confined. Never where it could
+    leave files on the host that belong to root: no setuid bit may ever come to one."""
+    if not spec.is_unconfined or (os.geteuid() == 0 and any(mount.kind == "host-rw" for mount in mounts)):
+        return frozenset()
+    return UNCONFINED
 
 
 def choose_cpus(limit: float, name: str, there: Sequence[int]) -> tuple[int, ...]:

@@ -114,7 +114,7 @@ class Backend:
             order = make_order(spec, work, self.owner, program, self.name, group, overlay=self._overlay)
             order.berth = berth is not None
             order.terminal = seat is not None and seat.is_terminal
-            order.seccomp, order.early_filter = self.make_filters(pretending=spec.pretending)
+            order.seccomp, order.early_filter = self.make_filters(spec.unfiltered, pretending=spec.pretending)
             _zygote.ask(NO_WORK if stays else work, group.directories, session.helper_descriptors)
             session.give(order)
             outcome = session.wait(cancel)
@@ -131,8 +131,8 @@ class Backend:
     def check(self, spec: BoxSpec) -> None:
         """Raise Unable sandbox-unavailable for what this back-end cannot do."""
 
-    def make_filters(self, *, pretending: bool) -> tuple[bytes, bytes]:
-        """The rules of ``seccomp`` in our form, and a program for the back-end itself, which may be empty."""
+    def make_filters(self, without: frozenset[str], *, pretending: bool) -> tuple[bytes, bytes]:
+        """The rules of ``seccomp``, without those for some calls, in its form; and a program for itself, if any."""
         raise NotImplementedError
 
     def _make_group(self, spec: BoxSpec) -> Group:

@@ -38,6 +38,7 @@ class About(NamedTuple):
     env: tuple[tuple[bytes, bytes], ...]
     cwd: bytes
     capabilities: tuple[str, ...]
+    unfiltered: frozenset[str]
 
 
 class Berth(NamedTuple):

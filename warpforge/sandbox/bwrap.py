@@ -33,5 +33,5 @@ class Bwrap(Backend):
                 reason="machine",
             )
 
-    def make_filters(self, *, pretending: bool) -> tuple[bytes, bytes]:
-        return make_filter(os.uname().machine, pretending=pretending), b""
+    def make_filters(self, without: frozenset[str], *, pretending: bool) -> tuple[bytes, bytes]:
+        return make_filter(os.uname().machine, without, pretending=pretending), b""

@@ -25,8 +25,9 @@ class Runc(Backend):
                 reason="userinfo",
             )
 
-    def make_filters(self, *, pretending: bool) -> tuple[bytes, bytes]:
+    def make_filters(self, without: frozenset[str], *, pretending: bool) -> tuple[bytes, bytes]:
         import json
 
         machine = os.uname().machine
-        return json.dumps(make_profile(machine, pretending=pretending)).encode(), make_filter(machine, RUNTIME_NEEDS)
+        profile = make_profile(machine, without, pretending=pretending)
+        return json.dumps(profile).encode(), make_filter(machine, RUNTIME_NEEDS | without)

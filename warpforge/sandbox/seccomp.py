@@ -121,6 +121,11 @@ _PRETENDED: Final = (
     *("chown", "fchown", "lchown", "fchownat", "setuid", "setgid", "setreuid", "setregid"),
     *("setgroups", "setresuid", "setresgid"),
 )
+# What a box that is not confined may do all the same. It can pass the rules by then (io_uring opens files by itself),
+# but for those of the kernel: no privilege comes of it that its user namespace has not.
+UNCONFINED: Final = frozenset(
+    ("io_uring_setup", "io_uring_enter", "io_uring_register", "perf_event_open", "userfaultfd", "personality")
+)
 # What an OCI runtime itself has to do before the action begins; all else can be refused to it from the start.
 RUNTIME_NEEDS: Final = frozenset(
     (
@@ -233,7 +238,7 @@ def _errno(number: int) -> _Instruction:
 
 
 @lru_cache
-def make_profile(machine: str, *, pretending: bool = False) -> dict[str, Any]:
+def make_profile(machine: str, without: frozenset[str] = frozenset(), *, pretending: bool = False) -> dict[str, Any]:
     """The table as an OCI runtime takes it (``linux.seccomp``). Raises LookupError for an unknown machine.
 
     libseccomp compares whole arguments, so every match is a masked one; it kills what comes by another ABI.
@@ -243,7 +248,9 @@ def make_profile(machine: str, *, pretending: bool = False) -> dict[str, Any]:
     return {
         "defaultAction": "SCMP_ACT_ALLOW",
         "architectures": [f"SCMP_ARCH_{machine.upper()}"],
-        "syscalls": [entry for rule in make_rules(pretending=pretending) for entry in _entries(rule)],
+        "syscalls": [
+            entry for rule in make_rules(pretending=pretending) if rule.name not in without for entry in _entries(rule)
+        ],
     }
 
 

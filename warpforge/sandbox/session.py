@@ -217,7 +217,9 @@ class Session:
         person = int(uid), int(gid), tuple(map(int, groups))
         home = [(b"HOME", words[0]) for words in env if b"HOME" not in dict(spec.env)]
         variables = (*spec.env, *home)
-        about = About(self._owner, spec.ids is not None, person, variables, spec.cwd, spec.capabilities)
+        about = About(
+            self._owner, spec.ids is not None, person, variables, spec.cwd, spec.capabilities, spec.unfiltered
+        )
         self._resident = Resident(self._pidfd, self._signal, self._berth, about)
         self._pidfd = -1
         self._berth.on_started(self._resident)

@@ -36,7 +36,7 @@ def execute(
         "argv": [os.fsencode(word) for word in argv],
         "env": variables,
         "cwd": about.cwd,
-        "filter": make_filter(os.uname().machine, pretending=not about.has_many),
+        "filter": make_filter(os.uname().machine, about.unfiltered, pretending=not about.has_many),
         "capabilities": make_mask(about.capabilities),
     }
     answer = _visit(resident, order, on_output=on_output)
