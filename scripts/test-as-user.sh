@@ -7,6 +7,7 @@
 # The user gets a copy of the checkout at the checkout's own path, and writes only to a scratch directory.
 set -euo pipefail
 umask 022
+WORKERS=${WORKERS:-$(($(nproc) * 2))} # as in test.sh
 cd "$(dirname "$0")/.."
 [ "$(id -u)" = 0 ] || { echo "test-as-user: needs root (an ordinary user runs the whole suite anyway)" >&2; exit 2; }
 
@@ -61,7 +62,7 @@ inside() {
 	exec setpriv --reuid "$TESTER" --regid "$TESTER" --clear-groups -- \
 		env -i HOME="$scratch/home" TMPDIR="$scratch/home/tmp" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
 		PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY="$scratch/home/hypothesis" ${CI:+CI="$CI"} \
-		.venv/bin/python -m pytest -n auto -m both "$@"
+		.venv/bin/python -m pytest -n "$WORKERS" -m both "$@"
 }
 
 # --- outside ----------------------------------------------------------------------------------------

@@ -4,6 +4,8 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 umask 022 # what tests make, other users of theirs must reach
+# Tests wait for servers, kills and clocks as much as they compute: twice as many as there are cores keep these busy.
+export WORKERS=${WORKERS:-$(($(nproc) * 2))}
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/warpforge-test.XXXXXX") || exit 1
 clean() {
@@ -37,7 +39,7 @@ if [ "$(id -u)" = 0 ] && is_closed; then
 fi
 
 status=0
-.venv/bin/python -m pytest -n auto --basetemp "$scratch/pytest" "$@" || status=1
+.venv/bin/python -m pytest -n "$WORKERS" --basetemp "$scratch/pytest" "$@" || status=1
 if [ "$(id -u)" = 0 ]; then
 	scripts/test-as-user.sh "$@" || status=1
 fi
