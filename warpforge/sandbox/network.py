@@ -23,7 +23,7 @@ from warpforge.sandbox.ids import Ids
 STACK: Final = "slirp4netns"
 _LONGEST: Final = 1 << 20
 _USUAL: Final = "/usr/bin:/usr/local/bin:/bin"
-_ADVICE: Final = f"install {STACK} (Debian: apt-get install {STACK}), and see that /dev/net/tun may be opened"
+_TUN: Final = "/dev/net/tun"
 Target = tuple[str, int]
 
 
@@ -157,8 +157,13 @@ def find_stack(search: str = _USUAL) -> str:
 def _say(trouble: str) -> str:
     if not trouble:
         return ""
-    what = f"{STACK} {'is not installed' if trouble == 'no-stack' else 'did not start'}"
-    return f"boxes reach each other, and nothing beyond this machine: {what}; {_ADVICE}"
+    if trouble == "no-stack":
+        what, advice = f"{STACK} is not installed", f"install it (Debian: apt-get install {STACK})"
+    elif not os.access(_TUN, os.R_OK | os.W_OK):
+        what, advice = f"{_TUN} may not be opened", f"have an administrator allow it (chmod 666 {_TUN})"
+    else:
+        what, advice = f"{STACK} did not start", "see warpforge healthcheck"
+    return f"boxes reach each other, and nothing beyond this machine: {what}; {advice}"
 
 
 def _unavailable(text: str, errno: int | None = None) -> Unable:
