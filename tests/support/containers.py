@@ -58,7 +58,7 @@ class Yard:
         return Engine(find_stack(self.path / "project", None), Reporter(), Options(sandbox=self.backend))
 
     def open(self, **options: Any) -> YardJob:
-        return YardJob(self, self.engine(), **{"ready": 20.0, "grace": 1.0, **options})
+        return YardJob(self, self.engine(), **{"ready": 60.0, "grace": 20.0, **options})
 
 
 class YardJob:
@@ -118,7 +118,7 @@ def web(name: str, expose_as: int, port: int = 8080) -> Service:
     return Service(name, (Ports(port=port, protocol="http", expose_as=expose_as),))
 
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for what must come."""
     end = time.monotonic() + seconds
     while not condition():
