@@ -68,7 +68,7 @@ modules:
   - id: dies
     module: polytope/container
     args: {{image: "{host}/debian:12", id: dies, cmd: [bash, -c, "echo bye; exit 7"],
-            services: [{{id: dies, ports: [{{port: 80}}]}}]}}
+            services: [{{id: dies, ports: [{{port: 80, expose-as: {js}}}]}}]}}
   - id: taken
     module: polytope/nginx
     args:
