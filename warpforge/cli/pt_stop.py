@@ -17,6 +17,8 @@ from warpforge.polytope.journal import Recorded
 def stop(common: Common, ids: tuple[str, ...], job_id: str) -> None:
     """Stop services, containers, steps or jobs, by their ids; without any, the job that runs.
 
+    An id that a job and a part of one both have means the part.
+
     A job is stopped in order: its containers one after the other, the youngest first.
     """
     from warpforge.polytope.control import ask
@@ -27,19 +29,23 @@ def stop(common: Common, ids: tuple[str, ...], job_id: str) -> None:
         common.note(f"stopping {job.summary.id}")
     for id in ids:
         job = get_running(common, job_id) if job_id else _find(common, id)
-        if job.summary.id == id and not job_id:
-            ask(job.path, "stop")
-            common.note(f"stopping {id}")
-        else:
+        if _has(job, id):
             stopped = ask(job.path, "stop", id=id)
             common.note(f"stopped {', '.join(stopped) or id}")
+        else:
+            ask(job.path, "stop", **({} if id in (job.summary.id, job.summary.uid) else {"id": id}))
+            common.note(f"stopping {id}")
+
+
+def _has(job: Recorded, id: str) -> bool:
+    summary = job.summary
+    return id in summary.services or id in summary.containers or id in summary.steps
 
 
 def _find(common: Common, id: str) -> Recorded:
     running = running_jobs(common)
     for job in running:
-        summary = job.summary
-        if id in summary.services or id in summary.containers or id in summary.steps:
+        if _has(job, id):
             return job
     for job in running:
         if id in (job.summary.id, job.summary.uid):

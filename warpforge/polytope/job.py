@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
@@ -104,7 +105,8 @@ class Job:
             self.parts.journal.say(kind, id, event.line, now)
         with self._changed:
             if self.summary.hear(event, now):
-                self.parts.journal.save(self.summary)
+                with suppress(WarpforgeError):  # a full disk: the job goes on, seen by nobody else
+                    self.parts.journal.save(self.summary)
             self._changed.notify_all()
         for listener in self.parts.listeners:
             try:
@@ -136,9 +138,11 @@ class Job:
             self._drain()
             raise
         finally:
-            if self._boxes is not None:
-                self._boxes.close()
-            self.hear(JobChanged(self.summary.id, state, self.mask.text(why)))
+            try:
+                if self._boxes is not None:
+                    self._boxes.close()
+            finally:
+                self.hear(JobChanged(self.summary.id, state, self.mask.text(why)))
         return state
 
     def request_stop(self) -> None:
