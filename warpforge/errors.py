@@ -164,6 +164,12 @@ def _revive(
     return kind(code.removeprefix(PREFIX), message, cause=cause, **details)
 
 
+def beneath(error: WarpforgeError, message: str, /, **details: object) -> WarpforgeError:
+    """An error of the same code and kind, which says first what came to nothing because of this one."""
+    kind = type(error) if type(error) in WarpforgeError.__subclasses__() else WarpforgeError
+    return kind(error.code.removeprefix(PREFIX), message, cause=error, **{**error.details, **details})
+
+
 def store_error(error: OSError, what: str) -> Unable:
     """An operating-system error met while writing or reading the store, as the code ``store``.
 

@@ -79,5 +79,8 @@ def test_the_plot_is_written_in_its_form(app: World) -> None:
     assert formed == app.path("wanted.wf").read_text()
     again = app.run("catalog", "bump", "--check", "app")
     assert "it is marked as hazardous: eats disks" in again.out and "nothing newer" in again.err
+    app.run("catalog", "bump", "--write", f"{LIB}:v1.9", "app")
+    told = app.run("catalog", "bump", "app")  # nothing is newer but a hazard, which is told
+    assert "    passed over v11: hazard: eats disks\n" in told.out and told.err == "nothing newer\n"
     for wrong, code in ((TOOL, "missing"), (f"{LIB}:v99", "catalog-missing-entry")):
         assert app.fail("catalog", "bump", wrong, "app").code == code

@@ -70,6 +70,22 @@ def test_a_person_follows_a_catalog(world: World, far: Repo) -> None:
     assert f" │   └─ a.org/x:v1:item ({WARE})\n" in world.run("catalog", "-n", "lib", "show", "-v", "a.org/x").out
 
 
+def test_what_was_broken_here_is_brought_back_by_force(world: World, far: Repo) -> None:
+    world.run("catalog", "init", "--remote", "../far", "lib")
+    lib = world.path(".warpforge/catalogs/lib")
+    release = lib / "a.org/x/_releases/v1.json"
+    good = release.read_bytes()
+    release.write_bytes(good.replace(b"1111", b"2222"))
+    (lib / "a.org/x/_mine").write_text("mine")
+    assert "update --force" in world.fail("catalog", "show", "a.org/x:v1").error["message"]
+    assert world.run("catalog", "update").out == "lib: already up to date\n"
+    assert world.run("catalog", "update", "-f").out == "lib: updated\n" and release.read_bytes() == good
+    release.unlink()
+    assert world.run("catalog", "update", "-f").out == "lib: updated\n" and release.read_bytes() == good
+    assert world.run("catalog", "update", "-f").out == "lib: already up to date\n"
+    assert (lib / "a.org/x/_mine").read_text() == "mine"
+
+
 def test_one_that_fails_keeps_no_other_from_its_update(world: World, far: Repo) -> None:
     config = {"a": str(far.path), "b": f"{far.path}#nowhere", "c": f"{far.path}#main"}
     world.write(".warpforge/config/catalogs.json", {"catalogs.v1": config})

@@ -84,6 +84,25 @@ def test_who_uses_it(built: World) -> None:
     assert "nothing" in built.run("explain", "--used-by", result(built)).err
 
 
+def test_the_name_comes_first_that_it_was_taken_by(built: World) -> None:
+    (library,) = (ware for ware, one in known(built, result(built)).items() if f"{LIB}:v1:lib" in one["names"])
+    built.run("ware", "unpack", "--path", "again", library)
+    for item in ("a", "z"):  # another release names the same ware, and sorts before all others
+        built.run("catalog", "-n", "test", "add", "dir", f"a.a/again:v1:{item}", "again")
+    assert known(built, result(built))[library]["names"][0] == f"{LIB}:v1:lib"
+    assert known(built, "a.a/again:v1:z")[library]["names"][0] == "a.a/again:v1:z"
+    whole = built.run("explain", "a.a/again:v1").out
+    assert whole.startswith(f"{library}  a.a/again:v1:a\n")
+    assert built.run("explain", f"{LIB}:v1").out.startswith(f"{library}  {LIB}:v1:lib\n")
+
+
+def test_words_that_do_not_go_together(built: World) -> None:
+    ref = f"{LIB}:v1:lib"
+    for words in (["-o", "x.svg"], ["--used-by", "--graph", "svg"]):
+        assert built.fail("explain", *words, ref).code == "invalid-argument"
+    assert built.fail("explain", f"{LIB}:v9").code == "catalog-missing-entry"
+
+
 def test_what_nobody_knows(built: World) -> None:
     assert built.fail("explain", "abcdefgh").exit == 3
     assert built.fail("explain", "b.org/x:v1:y").code == "catalog-missing-entry"

@@ -106,6 +106,8 @@ def test_a_catalog_gives_a_ware_a_name_and_a_mirror(world: World) -> None:
     assert (again.code, again.exit) == ("already-exists", 1)
     world.run("catalog", "-n", "mine", "add", "tar", "--force", "example.org/tree:v1:any", address)
     assert "example.org/tree:v1:any" in world.run("catalog", "ls", "--refs").out
+    assert world.fail("catalog", "ls", "example.org/other").code == "catalog-missing-entry"
+    assert world.fail("catalog", "-n", "other", "ls", "--refs").code == "missing"
     shown = world.run("catalog", "show", "example.org/tree:v1").out
     assert ware in shown
     assert address in shown

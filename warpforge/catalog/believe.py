@@ -138,7 +138,8 @@ class Believer(NamedTuple):
             raise self._refuse(
                 "rollback",
                 f"it was rolled back: its snapshot is version {snapshot.version}, version {known.version} was seen "
-                "here; get the newer one, or accept the older with `catalog verify --allow-rollback`",
+                "here; get the newer one, or accept the older with `catalog verify --allow-rollback` (where it is not "
+                "here yet, `catalog update --force` brings it)",
                 snapshot.version,
             )
         if snapshot.version == known.version and snapshot.id != known.id:

@@ -114,7 +114,8 @@ def load_envelope(data: bytes, name: str) -> Envelope:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, Invalid):
             raise
-        raise _refuse(f"{name} is no DSSE envelope: payload, payloadType and signatures are wanted", "form") from error
+        text = f"{name} is no DSSE envelope (payload, payloadType, signatures): nobody signed it"
+        raise _refuse(text, "form") from error
 
 
 def _text(value: object) -> str:

@@ -65,6 +65,11 @@ class Ours:
                     link_file(self._old / path, self._new / path)
 
 
+def is_as_published(catalog: Path, had: Mapping[str, str] | None) -> bool:
+    """Whether every file that the repository had stands in a clone as it was there; all are read."""
+    return had is not None and all(_oid(catalog / path, len(oid)) == oid for path, oid in had.items())
+
+
 def tree_of(bare: Bare, commit: str) -> dict[str, str] | None:
     """The id of every file in a commit; None when the commit cannot be read any more."""
     if not commit:

@@ -261,7 +261,8 @@ def _unreadable(path: str | Path, error: OSError) -> Unable:
 
 def _torn(path: str, wanted: str, found: str, module: str) -> Invalid:
     return _refuse(
-        f"{path}: its id is {found}, the catalog names {wanted}: it was changed; restore it from where it came",
+        f"{path}: its id is {found}, the catalog names {wanted}: it was changed; restore it from where it came "
+        "(`warpforge catalog update --force` does, for one from a repository)",
         "hash",
         path,
         module=module,

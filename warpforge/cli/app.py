@@ -215,7 +215,8 @@ def show_error(common: Common, error: WarpforgeError) -> None:
     if "shell" in cause:
         click.echo(f"  to look into its box: {cause['shell']}", err=True)
     for finding in getattr(error.chain()[-1], "findings", ())[1:]:
-        click.echo(f"  also: {printable(str(finding))}", err=True)
+        if str(finding) not in error.chain()[-1].message:
+            click.echo(f"  also: {printable(str(finding))}", err=True)
     if common.verbose:
         for link in error.chain():
             details = " ".join(f"{key}={value!r}" for key, value in link.details.items())

@@ -53,7 +53,8 @@ def bump(common: Common, targets: tuple[str, ...], *, write: bool, only_check: b
     if not changes:
         common.note("nothing newer")
     if only_check and changes:
-        raise Failed("invalid", f"{changes} references have newer releases", reason="outdated", count=changes)
+        many = "1 reference has a newer release" if changes == 1 else f"{changes} references have newer releases"
+        raise Failed("invalid", f"{many}: --write takes them", reason="outdated", count=changes)
 
 
 def _sort(common: Common, targets: Sequence[str]) -> tuple[list[str], dict[str, str]]:

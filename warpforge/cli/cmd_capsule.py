@@ -10,7 +10,7 @@ import click
 
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.units import MAX_UNPACKED, size
-from warpforge.errors import Failed, store_error
+from warpforge.errors import PREFIX, Failed, WarpforgeError, beneath, store_error
 
 
 @click.group(cls=Group, name="capsule", no_args_is_help=True)
@@ -87,7 +87,12 @@ def open_(common: Common, file: str, directory: str | None, expect: str | None) 
     wanted = WareId.parse(expect) if expect else None
     limits = DEFAULT if common.max_unpacked is None else DEFAULT.allowing(common.max_unpacked)
     with open_archive(common, file) as stream:
-        found = open_capsule(stream, goal, make_reporter(common), limits, wanted)
+        try:
+            found = open_capsule(stream, goal, make_reporter(common), limits, wanted)
+        except WarpforgeError as error:
+            if not error.code.startswith(f"{PREFIX}ware-"):
+                raise
+            raise beneath(error, f"{file} is no capsule as it was made", file=file) from error
     if common.json:
         common.result(to_json({"opened": {"ware": str(found), "directory": str(goal)}}))
     else:

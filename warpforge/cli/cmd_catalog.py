@@ -18,6 +18,7 @@ from warpforge.model.catalog import HAZARD
 
 if TYPE_CHECKING:
     from warpforge.model.catalog import Mirrors, Release
+    from warpforge.workspace.find import Stack
 
 LAZY = {
     "bundle": ("warpforge.cli.cmd_bundle:bundle", "Copy what a workspace's plots name into its own catalog."),
@@ -71,19 +72,23 @@ def init(common: Common, name: str, remote: str, branch: str) -> None:
 @catalog.command("ls")
 @click.argument("module", required=False)
 @click.option("--refs", is_flag=True, help="Each catalog with its place and every reference in it.")
+@click.pass_context
 @pass_common
-def ls(common: Common, module: str | None, *, refs: bool) -> None:
+def ls(common: Common, context: click.Context, module: str | None, *, refs: bool) -> None:
     """List the catalogs of the root workspace, or the references of a MODULE.
 
-    MODULE is looked for in the catalogs of every workspace from here up; --refs lists all of these.
+    MODULE is looked for in the catalogs of every workspace from here up; --refs lists all of these. With `catalog -n
+    CATALOG` both look into that one alone.
     """
     stack = here(common)
     if not (refs or module or common.json):
         for path in stack.root.catalogs():
             common.result(printable(path.name))
         return
-    for found in open_lookup(stack, common.note).catalogs():
+    known = 0
+    for found in _seen(common, context, stack, None):
         rows = list(_references(found, module))
+        known += len(rows)
         if common.json:
             print(to_json({"catalog": {"name": found.name, "path": str(found.path), "refs": [str(r) for r in rows]}}))
             continue
@@ -91,6 +96,8 @@ def ls(common: Common, module: str | None, *, refs: bool) -> None:
             common.result(printable(f"{found.name}  {found.path}"))
         for ref in rows:
             common.result(f"  {ref}" if refs else str(ref))
+    if module and not known:
+        raise Missing("catalog-missing-entry", f"no catalog here has a module {module}", module=module)
 
 
 @catalog.command("show")
@@ -106,12 +113,8 @@ def show(common: Common, context: click.Context, ref: str, name: str | None) -> 
     module, _, rest = ref.partition(":")
     release, _, item = rest.partition(":")
     stack = here(common)
-    if is_named(context, name):
-        catalogs = [open_catalog(stack, chosen_catalog(context, stack, name, make=False).path, common.note)]
-    else:
-        catalogs = [*open_lookup(stack, common.note).catalogs()]
     shown = 0
-    for found in catalogs:
+    for found in _seen(common, context, stack, name):
         known = found.module(module)
         nouns = [found.release(known, one) for one in known.releases if release in ("", one)] if known else []
         releases = [noun for noun in nouns if noun is not None and (not item or item in noun.items)]
@@ -124,6 +127,13 @@ def show(common: Common, context: click.Context, ref: str, name: str | None) -> 
         shown += len(releases)
     if not shown:
         raise Missing("catalog-missing-entry", f"no catalog here has {ref}", catalogRef=ref)
+
+
+def _seen(common: Common, context: click.Context, stack: Stack, name: str | None) -> list[Catalog]:
+    """The catalog that -n names, else every one that is seen from here."""
+    if is_named(context, name):
+        return [open_catalog(stack, chosen_catalog(context, stack, name, make=False).path, common.note)]
+    return [*open_lookup(stack, common.note).catalogs()]
 
 
 def _show_tree(common: Common, found: Catalog, module: str, releases: Sequence[Release]) -> None:

@@ -10,7 +10,7 @@ import click
 from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.catalogs import FORCE, NAME, here, is_forced, is_named, named_catalog
-from warpforge.errors import Missing, WarpforgeError
+from warpforge.errors import Missing, WarpforgeError, beneath
 
 if TYPE_CHECKING:
     from warpforge.engine.update import Update, Updater
@@ -62,7 +62,7 @@ def update(common: Common, context: click.Context, names: tuple[str, ...], name:
                 done = updater.install(one, address, branch)
             show_update(common, done)
         except WarpforgeError as error:
-            failures.append(_told(error, one))
+            failures.append(beneath(error, f"catalog {one} was not updated", catalog=one))
             if sources is DEFAULTS and one not in known:
                 common.note(f'a workspace without it has {{"catalogs.v1": {{}}}} in .warpforge/config/{CONFIG}')
     if failures:
@@ -127,10 +127,3 @@ def _shown(address: str) -> str:
     from warpforge.mirror.protocol import shown
 
     return shown(address)
-
-
-def _told(error: WarpforgeError, name: str) -> WarpforgeError:
-    """The error, with the catalog's name in front; its own code, so that nothing else decides the exit status."""
-    kind = type(error) if type(error) in WarpforgeError.__subclasses__() else WarpforgeError
-    return kind(error.code.removeprefix("warpforge-error-"), f"catalog {name} was not updated", cause=error,
-                **{**error.details, "catalog": name})  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 
 if TYPE_CHECKING:
     from warpforge.engine.provenance import Known, Provenance
@@ -19,7 +19,7 @@ DEEP: Final = 200  # levels of the tree that are shown
 
 
 @click.command(cls=Command, name="explain")
-@click.argument("what", metavar="WAREID|MODULE:RELEASE:ITEM")
+@click.argument("what", metavar="WAREID|MODULE:RELEASE[:ITEM]")
 @click.option("--used-by", is_flag=True, help="The other way round: who takes it.")
 @click.option("--graph", type=click.Choice(["mermaid", "dot", "svg"]), help="Draw it instead.")
 @click.option("--output", "-o", metavar="FILE", help="Where the drawing goes, instead of standard output.")
@@ -29,23 +29,30 @@ def explain(common: Common, what: str, *, used_by: bool, graph: str | None, outp
 
     A ware may be given by the first six or more characters of its hash.
     """
+    if used_by and graph:
+        refuse_argument("--graph draws where a ware comes from: leave out --used-by")
+    if output and not graph:
+        refuse_argument("--output is where the drawing of --graph goes")
     from warpforge.cli.cmd_ware import opened
     from warpforge.engine.provenance import Provenance
 
     with opened(common) as engine:
         provenance = Provenance(engine)
-        ware = provenance.resolve(what)
+        wares = provenance.resolve(what)
         if used_by:
-            _show_uses(common, provenance, ware)
+            for ware, name in wares.items():
+                if len(wares) > 1 and not common.json:
+                    common.result(printable(f"{ware}  {name}"))
+                _show_uses(common, provenance, ware)
             return
-        known = [*provenance.back(ware)]
+        known = [*provenance.back(wares)]
     if graph is not None:
         _draw(graph, known, output)
     elif common.json:
         for one in known:
             print(to_json({"provenance": one.to_serial()}))
     else:
-        for line in _tree(known, ware):
+        for line in _tree(known, [*wares]):
             common.result(printable(line))
 
 
@@ -62,11 +69,11 @@ def _show_uses(common: Common, provenance: Provenance, ware: WareId) -> None:
         common.note(f"nothing that is known here takes {ware}")
 
 
-def _tree(known: Sequence[Known], top: WareId) -> Iterator[str]:
+def _tree(known: Sequence[Known], tops: Sequence[WareId]) -> Iterator[str]:
     """Each ware with what is known of it, what it was made from below it; one that was told already only by name."""
     by_id = {one.ware: one for one in known}
     told: set[WareId] = set()
-    waiting: list[tuple[WareId, str, str, int]] = [(top, "", "", 0)]
+    waiting: list[tuple[WareId, str, str, int]] = [(top, "", "", 0) for top in reversed(tops)]
     while waiting:
         ware, lead, below, depth = waiting.pop()
         one = by_id.get(ware)

@@ -99,7 +99,7 @@ class Bumper:
             self.taken.add(ref.module)
             if not self._only or ref.module in self._only:
                 proposed = self._propose(ref, places)
-                if proposed.to or proposed.hazard or not proposed.ware:
+                if proposed.to or proposed.hazard or proposed.passed_over or not proposed.ware:
                     found.append(proposed)
         replacements: dict[Ref, WareId | CatalogRef] = {}
         for one in found:

@@ -6,13 +6,14 @@ parts of commits. What each says is told side by side; where nobody knows anythi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from warpforge.engine.history import DEPTH
 from warpforge.errors import Invalid, Missing
 from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.model.names import is_module_name
 from warpforge.plan.refs import refs, wares
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from warpforge.model.catalog import Release
     from warpforge.store.runs import RunEntry
 
+CATALOG: Final = "catalog:"  # how the origin begins that is a reference
 MOST: Final = 10_000  # wares in one explanation
 SHOWN: Final = 3  # executions told of one ware
 
@@ -71,11 +73,19 @@ class Known(NamedTuple):
     said: tuple[tuple[str, str], ...] = ()
 
     @property
+    def called(self) -> dict[WareId, str]:
+        """What it was made from, by whichever way is known, each once, and by which reference it was taken, if any."""
+        found = [taken for replay in self.replays for taken in replay.inputs]
+        found += [(ware, origin) for execution in self.executions for _, ware, origin in execution.inputs]
+        names: dict[str, str] = {}
+        for ware, origin in found:
+            names[ware] = names.get(ware) or (origin.removeprefix(CATALOG) if origin.startswith(CATALOG) else "")
+        return {WareId.parse(ware): name for ware, name in names.items()}
+
+    @property
     def inputs(self) -> list[WareId]:
-        """What it was made from, by whichever way is known, each once."""
-        found = [ware for replay in self.replays for ware, _ in replay.inputs]
-        found += [ware for execution in self.executions for _, ware, _ in execution.inputs]
-        return [WareId.parse(ware) for ware in dict.fromkeys(found)]
+        """The wares of ``called``."""
+        return [*self.called]
 
     def to_serial(self) -> dict[str, Any]:
         return {
@@ -118,16 +128,32 @@ class Provenance:
             for spelled in {*entry.inputs.values()}:
                 self._taken.setdefault(spelled.removeprefix("ware:"), []).append(entry)
 
-    def resolve(self, text: str) -> WareId:
-        """A WareId, a reference, or the beginning of a known WareId's hash.
+    def resolve(self, text: str) -> dict[WareId, str]:
+        """What is meant by a WareId, a reference, a release (all its items), or the beginning of a known WareId's hash.
 
-        Errors: ``catalog-missing-entry``, ``wareid-invalid``, ``missing``, ``invalid-argument`` when several are meant.
+        Each ware with the name that was said, or an empty text. Errors: ``catalog-missing-entry``, ``catalog-name``,
+        ``wareid-invalid``, ``missing``, ``invalid-argument`` when the beginning is that of several.
         """
-        if text.count(":") == 2:
+        module, *release = text.split(":")
+        if len(release) == 1 and is_module_name(module) and "." in module:  # no packtype has a dot
+            return self._items(module, *release)
+        if len(release) == 2:
             ref = CatalogRef.parse(text)
-            return self._engine.lookup.pin([ref])[ref].ware
-        if ":" in text:
-            return WareId.parse(text)
+            return {self._engine.lookup.pin([ref])[ref].ware: text}
+        return {WareId.parse(text) if release else self._find(text): ""}
+
+    def _items(self, module: str, name: str) -> dict[WareId, str]:
+        """The first name of each ware of a release."""
+        items: dict[WareId, str] = {}
+        for ware, named in self._names.items():
+            for ref in (str(ref) for _, ref, _ in named if (ref.module, ref.release) == (module, name)):
+                items.setdefault(ware, ref)
+        if not items:
+            ref = f"{module}:{name}"
+            raise Missing("catalog-missing-entry", f"no catalog here has anything of {ref}", catalogRef=ref)
+        return items
+
+    def _find(self, text: str) -> WareId:
         known = {*map(str, self._names), *(name for name in (*self._made, *self._taken) if ":" in name)}
         found = sorted(name for name in known if name.partition(":")[2].startswith(text))
         if len(text) < 6 or not found:
@@ -136,17 +162,22 @@ class Provenance:
             raise Invalid("invalid-argument", f"{text} may be {', '.join(found)}: say more of it")
         return WareId.parse(found[0])
 
-    def back(self, ware: WareId) -> Iterator[Known]:
-        """The ware, then all that it came from, each once, nearest first."""
-        seen = {ware}
-        waiting = [ware]
+    def back(self, wares: Mapping[WareId, str]) -> Iterator[Known]:
+        """The wares, then all that they came from, each once, nearest first.
+
+        Of several names of a ware that one comes first by which it was asked for (see ``resolve``) or taken.
+        """
+        called = dict(wares)
+        waiting = [*wares]
         for number, one in enumerate(waiting):  # it grows meanwhile
             if number >= MOST:
                 return
             known = self.known(one)
-            yield known
-            waiting += [taken for taken in known.inputs if taken not in seen]
-            seen.update(known.inputs)
+            yield known._replace(names=tuple(sorted(known.names, key=lambda name, first=called[one]: name != first)))
+            for taken, name in known.called.items():
+                if taken not in called:
+                    called[taken] = name
+                    waiting.append(taken)
 
     def known(self, ware: WareId) -> Known:
         """What is known of one ware."""

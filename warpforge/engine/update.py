@@ -28,7 +28,7 @@ from warpforge.catalog.clone import (
 )
 from warpforge.catalog.edit import writing
 from warpforge.catalog.examine import examine
-from warpforge.catalog.ours import Ours, tree_of, walk
+from warpforge.catalog.ours import Ours, is_as_published, tree_of, walk
 from warpforge.catalog.succession import GONE, REWRITTEN, Step, succession
 from warpforge.catalog.tree import Catalog
 from warpforge.engine.checkout import Checkout, check_out
@@ -141,7 +141,10 @@ class Updater:
             return Update(catalog.name, LOCAL)
         remote = GitRemote.named(origin.address, self._access)
         _, commit = _find_branch(remote, origin.theirs, work)
-        if commit == origin.commit or is_ahead(asking, catalog.path, origin, commit):
+        if commit == origin.commit:
+            if not self._force or self._stands(catalog, asking, commit):
+                return Update(catalog.name, SAME, commit, commit)
+        elif is_ahead(asking, catalog.path, origin, commit):
             return Update(catalog.name, SAME, commit, commit)
         with _storing(f"cannot write catalog {catalog.name}"):
             bare, fresh = self._bring(remote, commit, work, catalog.path, origin.commit)
@@ -155,6 +158,10 @@ class Updater:
                 exchange(fresh.path, catalog.path)
                 fsync_dir(catalog.path.parent)
         return Update(catalog.name, UPDATED, commit, origin.commit, steps)
+
+    def _stands(self, catalog: Catalog, asking: Bare, commit: str) -> bool:
+        """Whether all files are as the commit has them that the clone is at."""
+        return borrow(asking, catalog.path, commit) and is_as_published(catalog.path, tree_of(asking, commit))
 
     def _bring(self, remote: GitRemote, commit: str, work: Path, old: Path | None, had: str) -> tuple[Bare, _Fresh]:
         """Fetch a commit and write its tree; from a clone that turns out not to be whole nothing is borrowed."""
