@@ -173,7 +173,7 @@ class Provenance:
             if number >= MOST:
                 return
             known = self.known(one)
-            yield known._replace(names=tuple(sorted(known.names, key=lambda name, first=called[one]: name != first)))
+            yield known._replace(names=tuple(sorted(known.names, key=called[one].__ne__)))
             for taken, name in known.called.items():
                 if taken not in called:
                     called[taken] = name
