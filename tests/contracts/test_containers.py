@@ -24,6 +24,7 @@ from warpforge.polytope.spec import (
     EnvVar,
     HostSource,
     Mount,
+    RepoSource,
     Resources,
     Restart,
     Scaling,
@@ -233,6 +234,22 @@ def test_what_is_the_hosts_stays_the_hosts(job: YardJob, tmp_path: Path) -> None
     assert sorted(os.listdir(tmp_path)) == ["f", "g"]
     with pytest.raises(Missing, match="nothing to mount"):
         job.run("true", mounts=(Mount("/host", HostSource(str(tmp_path / "none"))),))
+
+
+def test_a_repository_is_a_checkout_or_is_fetched(yard: Yard, job: YardJob) -> None:
+    pages = yard.path / "pages"
+    if not pages.exists():
+        git = ["git", "-C", str(pages), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+        subprocess.run(["git", "init", "-q", str(pages)], check=True)
+        (pages / "page").write_text("committed\n")
+        subprocess.run([*git, "add", "page"], check=True)
+        subprocess.run([*git, "commit", "-q", "-m", "a page"], check=True)
+        (pages / "page").write_text("as it stands\n")
+    sources = (RepoSource("page", "o/pages"), RepoSource("page", "o/pages", "HEAD"), RepoSource("", f"file://{pages}"))
+    mounts = tuple(Mount(f"/in{number}", source) for number, source in enumerate(sources))
+    said = job.run("cat /in0 /in1 /in2/page; echo mine > /in2/page", mounts=mounts)
+    assert said == (0, ["as it stands", "committed", "committed"])
+    assert job.run("cat /in/page", mounts=(Mount("/in", sources[2]),)) == (0, ["committed"])
 
 
 def test_boxes_scale_with_what_they_use(job: YardJob) -> None:

@@ -45,7 +45,7 @@ def write_image(directory: Path) -> str:
 
 
 class Yard:
-    """A workspace with the image beside it; ``open`` begins a job."""
+    """A workspace with the image beside it, and the checkout of o/pages; ``open`` begins a job."""
 
     def __init__(self, path: Path, backend: str) -> None:
         self.path = path
@@ -67,7 +67,8 @@ class YardJob:
     def __init__(self, yard: Yard, engine: Engine, **options: Any) -> None:
         self.events: list[Event] = []
         self.engine = engine
-        self.boxes = JobBoxes(engine, yard.path / "project", self.events.append, **options)
+        checkouts = {"o/pages": str(yard.path / "pages")}
+        self.boxes = JobBoxes(engine, yard.path / "project", self.events.append, checkouts.get, **options)
         self._image = yard.image
         self._number = 0
 

@@ -110,7 +110,7 @@ class Session:
     def _boxes(self, hear: Hear) -> Boxes:
         from warpforge.polytope.boxes import JobBoxes
 
-        return JobBoxes(self.engine(), Path(self.directory), hear)
+        return JobBoxes(self.engine(), Path(self.directory), hear, self.library.checkout)
 
     def __enter__(self) -> Session:
         return self

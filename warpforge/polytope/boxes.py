@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Internal, Missing, WarpforgeError
 from warpforge.polytope.box import GRACE, Box, Ground, Told
+from warpforge.polytope.checkouts import Checkouts
 from warpforge.polytope.datasets import Datasets
 from warpforge.polytope.discarding import Discarder
 from warpforge.polytope.events import ContainerSaid, Hear
@@ -48,7 +49,8 @@ _LITTLE: Final = 1.0
 
 
 class JobBoxes:
-    """``directory``: of the project, where its lock file lies. ``ready``, ``grace``: seconds.
+    """``directory``: of the project, where its lock file lies. ``checkout``: of a repository by its name. ``ready``,
+    ``grace``: seconds.
 
     Close it: everything that still runs is stopped then, and what is the job's alone is removed. Should this process
     be killed instead, the kernel ends the boxes and their network, and the next start removes the rest.
@@ -56,7 +58,14 @@ class JobBoxes:
     """
 
     def __init__(
-        self, engine: Engine, directory: Path, hear: Hear, *, ready: float = READY, grace: float = GRACE
+        self,
+        engine: Engine,
+        directory: Path,
+        hear: Hear,
+        checkout: Callable[[str], str | None] = lambda repo: None,
+        *,
+        ready: float = READY,
+        grace: float = GRACE,
     ) -> None:
         self._engine = engine
         self._hear = hear
@@ -80,7 +89,7 @@ class JobBoxes:
         self._references = ImageNames(engine, LockFile(directory / NAME), directory, self._stay.need)
         self._datasets = Datasets(directory, engine.store)
         volumes = Volumes(volumes_of(directory), self._work / "volumes", self._discarder.discard)
-        self._mounting = Mounting(engine, volumes, self._datasets, self._stay.need)
+        self._mounting = Mounting(engine, volumes, self._datasets, Checkouts(checkout, lambda: engine), self._stay.need)
         self._scaler = Scaler(self._services.retarget)
 
     @property

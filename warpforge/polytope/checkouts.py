@@ -10,8 +10,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.errors import Missing
 from warpforge.model.atoms import Ingest, WareId
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 _NAME: Final = re.compile(r"(?:(gh|github|gl|gitlab):)?([\w.-]+/[\w.-]+)")
 _HOSTS: Final = {"gl": "https://gitlab.com", "gitlab": "https://gitlab.com"}
 _GITHUB: Final = "https://github.com"
+
+
+class Found(NamedTuple):
+    """A directory. ``ware``: whose tree it is, which nobody may write to; None for a checkout as it stands."""
+
+    path: str
+    ware: WareId | None = None
 
 
 class Checkouts:
@@ -37,32 +45,40 @@ class Checkouts:
 
         Errors: ``missing``, ``git``, ``fetch``, ``store``.
         """
-        place = repo if repo.startswith("/") else self._known(repo)
+        with self._engine().store.use() if self._needs_store(repo, revision) else nullcontext():
+            return self.locate(repo, revision).path
+
+    def locate(self, repo: str, revision: str = "") -> Found:
+        """As ``find``; whoever calls this uses the store as long as the directory is needed."""
+        place = self._place(repo)
         if place is None:
             return self._fetched(spell_address(repo), revision or "HEAD")
         if not os.path.isdir(place):
             raise Missing("missing", f"there is no repository {place}", path=place)
         if not revision:
-            return place
-        engine = self._engine()
-        with engine.store.use():
-            return self._tree(engine.ingester.ingest(Ingest("git", place, revision), Path("/")))
+            return Found(place)
+        return self._tree(self._engine().ingester.ingest(Ingest("git", place, revision), Path("/")))
 
-    def _fetched(self, address: str, revision: str) -> str:
+    def _place(self, repo: str) -> str | None:
+        return repo if repo.startswith("/") else self._known(repo)
+
+    def _needs_store(self, repo: str, revision: str) -> bool:
+        return bool(revision) or self._place(repo) is None
+
+    def _fetched(self, address: str, revision: str) -> Found:
         from warpforge.engine.commits import keep_commit
         from warpforge.mirror.git import GitRemote
 
         engine = self._engine()
         remote = GitRemote.named(address, engine.reach.access)
-        with engine.store.use():
-            with engine.store.scratched("names") as work:
-                ware = WareId("git", remote.resolve(revision, work / "git"))
-            if not engine.store.warehouse.has(ware):
-                keep_commit(engine.store, ware, remote, lambda done, total: None, engine.limits)
-            return self._tree(ware)
+        with engine.store.scratched("names") as work:
+            ware = WareId("git", remote.resolve(revision, work / "git"))
+        if not engine.store.warehouse.has(ware):
+            keep_commit(engine.store, ware, remote, lambda done, total: None, engine.limits)
+        return self._tree(ware)
 
-    def _tree(self, ware: WareId) -> str:
-        return str(self._engine().supply.tree(ware))
+    def _tree(self, ware: WareId) -> Found:
+        return Found(str(self._engine().supply.tree(ware)), ware)
 
 
 def spell_address(repo: str) -> str:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Missing
 from warpforge.fsx.linux import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
-from warpforge.model.atoms import Ingest, WareId
+from warpforge.model.atoms import WareId
+from warpforge.polytope.checkouts import Checkouts
 from warpforge.polytope.datasets import Datasets
 from warpforge.polytope.image import Image
 from warpforge.polytope.repository import find_repository
@@ -43,11 +44,13 @@ class Mounting:
         engine: Engine,
         volumes: Volumes,
         datasets: Datasets,
+        checkouts: Checkouts,
         need: Callable[[tuple[WareId]], None],
     ) -> None:
         self._engine = engine
         self._volumes = volumes
         self._datasets = datasets
+        self._checkouts = checkouts
         self._owner = engine.box.owner
         self._need = need
 
@@ -79,11 +82,11 @@ class Mounting:
             return _below(tree, source.path, f"dataset {source.dataset}"), True
         if isinstance(source, RepoSource):
             repository = source.repo or _repository(spec.base)
-            if source.revision:
-                ingest = Ingest("git", repository, source.revision)
-                tree = self._tree(self._engine.ingester.ingest(ingest, Path("/")))
-                return _below(tree, source.path, f"{repository} at {source.revision}"), True
-            return _below(Path(repository), source.path, repository), False
+            found = self._checkouts.locate(repository, source.revision)
+            if found.ware is not None:
+                self._need((found.ware,))
+            called = f"{repository} at {source.revision}" if source.revision else repository
+            return _below(Path(found.path), source.path, called), found.ware is not None
         assert isinstance(source, HostSource)
         if not os.path.lexists(source.path):
             raise Missing(
