@@ -24,6 +24,8 @@ The words
     step        one call of a module within a job, and when it begins
     job         steps, services and volumes with one network of their own, from start to end
     container   a box with an image at its root that may serve, and be started again
+    box         what a container runs in; one that is scaled has several, alike, each with an address
+    ground      what the boxes of a job stand on: a back-end, a network, a place for their layers
     service     a name and ports under which other boxes of the job, and the host, reach a container
     volume      a directory that outlives a container: until the job ends, or for the whole project
     dataset     a file tree that a container left, kept as a ware; its versions are numbered
