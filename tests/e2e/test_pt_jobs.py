@@ -123,6 +123,8 @@ def running(world: World, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_job_is_seen_fed_and_stopped_from_elsewhere(world: World) -> None:
     with running(world, "linger") as process:
+        argv = [str(PT), "logs", "-f", "--job", "linger"]
+        following = subprocess.Popen(argv, cwd=world.root, env=world.environment(), stdout=subprocess.PIPE)
         [job] = world.pt("--json", "ps").all("jobsummary")
         assert (job["id"], job["state"], job["steps"]["linger"]["state"]) == ("linger", "running", "running")
         called = world.pt("--json", "call", "greet", "Anna", "loud=true")
@@ -134,6 +136,7 @@ def test_a_job_is_seen_fed_and_stopped_from_elsewhere(world: World) -> None:
         assert missing.exit == 3 and "linger" in missing.err
         assert world.pt("stop", "linger").exit == 0
         assert process.wait(30) == 0
+        assert following.communicate(timeout=30)[0].decode() == "linger | here\nhello | hello Anna\n"
     assert world.pt("--json", "ps", "-a").one("jobsummary")["state"] == "stopped"
 
 

@@ -58,7 +58,8 @@ class Client:
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     def greet(runner: Runner) -> str:
         runner.log("info", "hello")
-        return "hello"
+        runner.set_secret("tok", "s3cr3t-t0k3n")
+        return "hello s3cr3t-t0k3n"
 
     make_job = Maker(tmp_path_factory.mktemp("mcp"))
     job, _ = make_job({"greet": greet})
@@ -98,9 +99,17 @@ def test_every_tool_has_a_schema(client: Client) -> None:
     assert tools["describe-step"]["inputSchema"]["required"] == ["id"]
 
 
+def test_a_file_may_offer_some_of_its_tools_only(client: Client) -> None:
+    answers = Answers(
+        client.job, lambda *_: ([], []), lambda: [*TOOLS, {**TOOLS[0], "id": "run"}, {**TOOLS[0], "id": "other"}]
+    )
+    assert {tool.name for tool in answers.tools()} - {tool.name for tool in answers.tools(["greet"])} == {"other"}
+    assert len([tool for tool in answers.tools() if tool.name == "run"]) == 1  # the sandbox's own goes before
+
+
 def test_tools_run_things_and_look_at_them(client: Client) -> None:
     ran = client.call("run", ref="greet", args={"name": "you"}, wait=True)
-    assert ran["state"] == "success" and ran["output"] == "hello"
+    assert ran["state"] == "success" and ran["output"] == "hello ***"
     assert client.call("greet", name="me")["steps"] == ["greet-2"]
     assert [step["id"] for step in client.call("list-steps")["steps"]][:2] == ["greet", "greet-2"]
     assert client.call("describe-step", id="greet")["finished"] is not None
@@ -154,7 +163,7 @@ def test_other_places_and_ports(client: Client) -> None:
 
 def test_the_socket_answers_the_same(client: Client, tmp_path: Path) -> None:
     place = client.job.parts.journal.path
-    assert ask(place, "run", reference="greet", args={"name": "x"}, wait=True)["output"] == "hello"
+    assert ask(place, "run", reference="greet", args={"name": "x"}, wait=True)["output"] == "hello ***"
     assert ask(place, "summary")["id"] == "job"
     with pytest.raises(Exception, match="cannot be asked to dance"):
         ask(place, "dance")

@@ -31,9 +31,14 @@ The words
     dataset     a file tree that a container left, kept as a ware; its versions are numbered
     hermetic    said of a container: a pure function of its arguments, so it runs as a formula; what speaks against that
                 is an impurity
+    author      whoever understands, for a job, what was written
+    journal     the directory of a job: what it is, and what was said
+    summary     what a job is at a moment: its steps, containers and services
+    mask        the secrets that a job has used, and *** in their place
     runner      what code may ask of the job that runs it
     relay       tells the step that uses the engine what the engine says
     checkout    where a repository is on this host
     trigger     what starts a template by itself: a schedule, or something that happened in a repository
+    happening   what was seen in a repository between two looks
     lock        which digest each tag of an image meant (polytope.lock)
 """

@@ -55,7 +55,7 @@ class Answers:
         self._job.wait_for(awaited)
         summaries = [self._job.summary.steps[step] for step in awaited]
         bad = next((one for one in summaries if one.state != "success"), None)
-        outputs = {step: self._job.find_output(step) for step in awaited}
+        outputs = {step: self._job.mask.value(self._job.find_output(step)) for step in awaited}
         return {
             "steps": steps,
             "state": bad.state if bad else "success",

@@ -18,6 +18,7 @@ import msgspec
 
 from warpforge.errors import Failed, Internal, Missing, WarpforgeError
 from warpforge.polytope.events import (
+    ContainerChanged,
     ContainerSaid,
     ContainerSpawned,
     Event,
@@ -99,8 +100,8 @@ class Job:
     def hear(self, event: Event) -> None:
         """Take what happened, and tell everybody."""
         now = self.parts.now()
+        event = _masked(event, self.mask)
         if isinstance(event, StepSaid | ContainerSaid):
-            event = _masked(event, self.mask)
             kind, id = ("steps", event.step) if isinstance(event, StepSaid) else ("containers", event.container)
             self.parts.journal.say(kind, id, event.line, now)
         with self._changed:
@@ -142,7 +143,7 @@ class Job:
                 if self._boxes is not None:
                     self._boxes.close()
             finally:
-                self.hear(JobChanged(self.summary.id, state, self.mask.text(why)))
+                self.hear(JobChanged(self.summary.id, state, why))
         return state
 
     def request_stop(self) -> None:
@@ -350,7 +351,10 @@ class Job:
         raise Missing("missing", what, id=id)
 
 
-def _masked(event: StepSaid | ContainerSaid, mask: Mask) -> StepSaid | ContainerSaid:
-    if isinstance(event, StepSaid):
-        return StepSaid(event.step, event.level, mask.text(event.line))
-    return ContainerSaid(event.container, mask.text(event.line))
+def _masked(event: Event, mask: Mask) -> Event:
+    match event:
+        case StepSaid() | ContainerSaid():
+            return msgspec.structs.replace(event, line=mask.text(event.line))
+        case StepChanged() | ContainerChanged() | JobChanged():
+            return msgspec.structs.replace(event, why=mask.text(event.why)) if event.why else event
+    return event

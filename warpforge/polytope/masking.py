@@ -7,6 +7,7 @@ from typing import Final
 
 from warpforge.engine.secrets import SHORTEST, spell_all, veil, veil_error
 from warpforge.errors import WarpforgeError
+from warpforge.polytope.nouns import Value
 
 KEPT_WHOLE: Final = "surrogateescape"
 
@@ -33,6 +34,16 @@ class Mask:
         if not self._spellings:
             return text
         return veil(text.encode("utf-8", KEPT_WHOLE), self._spellings).decode("utf-8", KEPT_WHOLE)
+
+    def value(self, value: Value) -> Value:
+        """The value with every text in it masked."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.value(inner) for inner in value]
+        if isinstance(value, dict):
+            return {self.text(key): self.value(inner) for key, inner in value.items()}
+        return value
 
     def error(self, error: WarpforgeError) -> WarpforgeError:
         """The same error, which may be shown now."""
