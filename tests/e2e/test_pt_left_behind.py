@@ -1,0 +1,46 @@
+"""What containers leave, by the command line: volumes, datasets; and what images' names are locked to."""
+
+from __future__ import annotations
+
+import json
+
+from support.containers import make_image
+from support.hostile_http import Hostile
+from support.registry import host_of, offer
+from support.world import World
+
+FILE = """
+modules:
+  - id: leave
+    module: polytope/container
+    args:
+      image: {image}
+      tty: false
+      cmd: [sh, -c, "echo 12345 > /v/f; mkdir /out; echo data > /out/f"]
+      mounts: [{{path: /v, source: {{type: volume, scope: project, id: kept}}}}]
+      datasets: [{{path: /out, sink: result}}]
+"""
+
+
+def test_what_containers_left_is_listed_and_removed(world: World) -> None:
+    world.root_workspace()
+    with Hostile() as registry:
+        image = make_image()
+        offer(registry, image, "some/thing", "v1")
+        name = f"{host_of(registry)}/some/thing:v1"
+        (world.root / "polytope.yml").write_text(FILE.format(image=name))
+        unlocked = world.pt("lock", "--check")
+        assert unlocked.exit == 2 and name in unlocked.err
+        locked = world.pt("--json", "lock").one("locked")
+        assert locked == {"image": name, "digest": f"sha256:{image.id}", "changed": True}
+        assert world.pt("lock", "--check").exit == 0
+        said = json.loads((world.root / "polytope.lock").read_text())["polytope.lock.v1"]["images"]
+        assert said[name]["digest"] == f"sha256:{image.id}"
+        assert world.pt("lock", "--check", "--update").exit == 2
+        assert world.pt("run", "leave").exit == 0
+    assert world.pt("--json", "volume", "ls").one("volume")["bytes"] == 6
+    listed = world.pt("--json", "dataset", "ls").one("dataset")
+    assert (listed["id"], listed["version"], listed["ware"][:5]) == ("result", 1, "ztar:")
+    assert world.pt("volume", "rm", "kept").exit == 0
+    assert world.pt("volume", "ls").out == ""
+    assert world.pt("volume", "rm", "kept").exit == world.pt("dataset", "ls", "other").exit == 3
