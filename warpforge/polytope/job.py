@@ -104,11 +104,12 @@ class Job:
         if isinstance(event, StepSaid | ContainerSaid):
             kind, id = ("steps", event.step) if isinstance(event, StepSaid) else ("containers", event.container)
             self.parts.journal.say(kind, id, event.line, now)
-        with self._changed:
-            if self.summary.hear(event, now):
-                with suppress(WarpforgeError):  # a full disk: the job goes on, seen by nobody else
-                    self.parts.journal.save(self.summary)
-            self._changed.notify_all()
+        else:
+            with self._changed:
+                if self.summary.hear(event, now):
+                    with suppress(WarpforgeError):  # a full disk: the job goes on, seen by nobody else
+                        self.parts.journal.save(self.summary)
+                self._changed.notify_all()
         for listener in self.parts.listeners:
             try:
                 listener(event)
