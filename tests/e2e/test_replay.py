@@ -67,7 +67,8 @@ def test_a_replay_gives_what_was_published(released: World) -> None:
 def test_what_is_nowhere_is_made_by_its_own_replay(released: World) -> None:
     forget(released, ware(released, LIB, "lib"), ware(released, APP, "app"))
     released.write("user.wf", plot({"use": script("cat /x/app", inputs={"/x": f"catalog:{APP}:v1:app"})}))
-    assert released.fail("run", "user.wf").code == "missing"
+    nowhere = released.fail("run", "user.wf")
+    assert nowhere.code == "missing" and "`run -r` also asks replays" in str(nowhere.error)
     done = released.run("run", "-r", "user.wf")
     assert "one" in done.err
     assert f"running the replay of {APP}:v1" in done.err and f"running the replay of {LIB}:v1" in done.err

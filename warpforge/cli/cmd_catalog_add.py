@@ -27,7 +27,7 @@ def add() -> None:
     """Publish a ware under a name."""
 
 
-@add.command("tar")
+@add.command("tar", short_help="An archive: a file, or what is at a URL.")
 @REF
 @click.argument("address", metavar="ADDR")
 @click.option("--packtype", "-t", default="tar", show_default=True, metavar="PACKTYPE", help="tar, zip or ztar.")
@@ -46,7 +46,7 @@ def add_tar(
     _add_archive(common, context, ref, address, packtype, name, force=force)
 
 
-@add.command("zip")
+@add.command("zip", short_help="A zip; a wheel is one.")
 @REF
 @click.argument("address", metavar="ADDR")
 @NAME
@@ -55,11 +55,11 @@ def add_tar(
 @click.pass_context
 @pass_common
 def add_zip(common: Common, context: click.Context, ref: str, address: str, name: str | None, *, force: bool) -> None:
-    """As ``add tar``, for a zip (a wheel is one)."""
+    """As `add tar`, for a zip (a wheel is one)."""
     _add_archive(common, context, ref, address, "zip", name, force=force)
 
 
-@add.command("dir")
+@add.command("dir", short_help="A directory.")
 @REF
 @click.argument("directory", metavar="DIR")
 @NAME
@@ -67,7 +67,7 @@ def add_zip(common: Common, context: click.Context, ref: str, address: str, name
 @click.pass_context
 @pass_common
 def add_dir(common: Common, context: click.Context, ref: str, directory: str, name: str | None, *, force: bool) -> None:
-    """Pack DIR as ``ingest:dir:`` does (what .wfignore names is left out), and give its ware the name."""
+    """Pack DIR as `ingest:dir:` does (what .wfignore names is left out), and give its ware the name."""
     from warpforge.cli.cmd_ware import opened
     from warpforge.model.atoms import Ingest
 
@@ -78,7 +78,7 @@ def add_dir(common: Common, context: click.Context, ref: str, directory: str, na
     _publish(common, chosen, parsed, ware, force=is_forced(context, force=force))
 
 
-@add.command("git")
+@add.command("git", short_help="A commit of a repository.")
 @REF
 @click.argument("address", metavar="URL|DIR")
 @click.argument("revision", metavar="[GITREF]", default="HEAD")
@@ -102,7 +102,7 @@ def add_git(
     _publish(common, chosen, parsed, ware, module_address=where, force=is_forced(context, force=force))
 
 
-@add.command("oci")
+@add.command("oci", short_help="An image of a registry, or in a file.")
 @click.argument("ref", metavar="MODULE:RELEASE:ITEM")
 @click.argument("image", metavar="IMAGE")
 @click.option("--platform", metavar="OS/ARCH", default="", help="Which one of the image's platforms.")
@@ -153,6 +153,8 @@ def ingest_git_tags(
     where = WarehouseAddr.parse(repository_address(address))
     with _remote(common, where) as (remote, work):
         tags = remote.tags(work / "git")
+    if not tags:
+        common.note("the repository has no tags")
     forced = is_forced(context, force=force)
     with edit(chosen, parsed) as changed:
         for tag, commit in tags.items():

@@ -143,15 +143,12 @@ class Provenance:
         return {WareId.parse(text) if release else self._find(text): ""}
 
     def _items(self, module: str, name: str) -> dict[WareId, str]:
-        """The first name of each ware of a release."""
-        items: dict[WareId, str] = {}
-        for ware, named in self._names.items():
-            for ref in (str(ref) for _, ref, _ in named if (ref.module, ref.release) == (module, name)):
-                items.setdefault(ware, ref)
-        if not items:
+        """The wares of a release, each with its last name. Errors: as ``resolve``; catalogs that disagree."""
+        named = [ref for known in self._names.values() for _, ref, _ in known if ref[:2] == (module, name)]
+        if not named:
             ref = f"{module}:{name}"
             raise Missing("catalog-missing-entry", f"no catalog here has anything of {ref}", catalogRef=ref)
-        return items
+        return {pin.ware: str(ref) for ref, pin in self._engine.lookup.pin(named).items()}
 
     def _find(self, text: str) -> WareId:
         known = {*map(str, self._names), *(name for name in (*self._made, *self._taken) if ":" in name)}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from warpforge.store.warehouse import Staged
 
 BLOCK: Final = 1 << 20
+REMAKE: Final = "`run -r` also asks replays"
 MOST_MIRRORS: Final = 64  # that are asked for one ware
 MirrorsOf = Callable[[WareId], Sequence[WarehouseAddr]]
 
@@ -158,7 +159,7 @@ class Supply:
             failed.append((left[0], _too_many(len(left))))
         if addresses is None and self._remake is not None and (how := self._remake(ware)):
             return how
-        raise _nowhere(ware, failed)
+        raise _nowhere(ware, failed, advice="" if self._remake else REMAKE)
 
     def _fetch_from(self, ware: WareId, address: WarehouseAddr) -> None:
         from warpforge.mirror.download import Mark
@@ -284,20 +285,21 @@ def _too_many(count: int) -> Unable:
     )
 
 
-def _nowhere(ware: WareId, failed: Iterable[tuple[WarehouseAddr, WarpforgeError]]) -> WarpforgeError:
+def _nowhere(ware: WareId, failed: Iterable[tuple[WarehouseAddr, WarpforgeError]], *, advice: str) -> WarpforgeError:
     failed = [*failed]
     if not failed:
         return Missing(
             "missing",
             f"ware {ware} is not here and no mirror is known for it: "
-            "set WARPFORGE_WAREHOUSE, add a mirror to its catalog entry, or a warehouse to the formula's context",
+            "set WARPFORGE_WAREHOUSE, add a mirror to its catalog entry, or a warehouse to the formula's context"
+            + (f"; {advice}" if advice else ""),
             wareId=ware,
         )
     lines = "".join(f"\n  {_said(address, error)}" for address, error in failed)
     gone = all(error.reason == "not-found" for _, error in failed)
     return Unable(
         "fetch",
-        f"ware {ware} could not be had from any mirror:{lines}",
+        f"ware {ware} could not be had from any mirror{f' ({advice})' if advice else ''}:{lines}",
         cause=next((error for _, error in failed if _is_telling(error)), None),
         reason="not-found" if gone else "all-failed",
         wareId=ware,
