@@ -28,6 +28,7 @@ from warpforge.polytope.lines import Lines
 from warpforge.polytope.lockfile import NAME, LockFile
 from warpforge.polytope.mounting import Mounting
 from warpforge.polytope.nouns import Value
+from warpforge.polytope.runner import Interrupted
 from warpforge.polytope.running import Running
 from warpforge.polytope.scaling import Scaler
 from warpforge.polytope.services import Services, not_ready
@@ -211,8 +212,9 @@ class JobBoxes:
         self._scaler.close()
         for running in reversed([*self._containers.values()]):
             running.stop()
+        until = time.monotonic() + _LITTLE  # one that fetches an image is not waited for to its end
         for thread in self._starting:
-            thread.join(_LITTLE)  # one that fetches an image is not waited for to its end
+            thread.join(max(0.0, until - time.monotonic()))
         self._discarder.discard(self._work)
         self._network.close()
         self._stay.end()
@@ -289,6 +291,8 @@ class JobBoxes:
     def _touching(self) -> Iterator[None]:
         """Wares are looked for and used; nobody collects garbage meanwhile. One thread at a time."""
         with self._in_store:
+            if self._is_closed:
+                raise Interrupted  # it waited until the job was over
             self._stay.come(_PATIENCE)
             try:
                 yield
