@@ -64,6 +64,8 @@ def test_the_tree_is_for_people(built: World) -> None:
     assert sum("(see above)" in line for line in lines) >= 1  # the root file system is taken by every step
     assert built.run("explain", app.partition(":")[2][:12]).out.splitlines() == lines
     by_name = built.run("explain", f"{LIB}:v1:lib").out
+    assert built.run("explain", f"catalog:{LIB}:v1:lib").out == by_name
+    assert built.run("explain", f"ware:{app}").out.splitlines() == lines
     assert "from ingest:dir:src" in by_name and by_name.startswith("ztar:")
 
 

@@ -73,9 +73,9 @@ def _facts(common: Common, ref: str, *, packed: bool) -> Facts:
 
 def _wanted(ref: str) -> Wanted:
     from warpforge.engine.replay import Wanted
-    from warpforge.model.names import parse_module_name
+    from warpforge.model.names import parse_module_name, without_kind
 
-    module, *rest = ref.split(":")
+    module, *rest = without_kind(ref).split(":")
     if len(rest) not in (1, 2):
         refuse_argument(f"{ref}: MODULE:RELEASE or MODULE:RELEASE:ITEM is wanted")
     return Wanted(parse_module_name(module), *rest)

@@ -15,6 +15,7 @@ from warpforge.engine.catalogs import open_catalog, open_lookup
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef
 from warpforge.model.catalog import HAZARD
+from warpforge.model.names import without_kind
 
 if TYPE_CHECKING:
     from warpforge.model.catalog import Mirrors, Release
@@ -110,7 +111,7 @@ def show(common: Common, context: click.Context, ref: str, name: str | None) -> 
 
     The tree has the wares, too, under --verbose. Without -n every catalog that is seen from here is looked into.
     """
-    module, _, rest = ref.partition(":")
+    module, _, rest = without_kind(ref).partition(":")
     release, _, item = rest.partition(":")
     stack = here(common)
     shown = 0

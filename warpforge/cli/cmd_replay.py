@@ -167,12 +167,12 @@ def _known(engine: Engine, said: ReleaseVerdicts) -> bool:
 
 def _meant(replayer: Replayer, refs: Iterable[str], *, every: bool) -> Iterable[tuple[Catalog, str, Release, str]]:
     from warpforge.engine.replay import Wanted
-    from warpforge.model.names import parse_module_name
+    from warpforge.model.names import parse_module_name, without_kind
 
     if every:
         yield from ((*one, "") for one in replayer.every())
     for ref in refs:
-        module, *rest = ref.split(":")
+        module, *rest = without_kind(ref).split(":")
         if len(rest) > 2:
             refuse_argument(f"{ref}: MODULE[:RELEASE[:ITEM]] is wanted")
         wanted = Wanted(parse_module_name(module), *rest)

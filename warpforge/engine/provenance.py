@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from warpforge.engine.history import DEPTH
 from warpforge.errors import Invalid, Missing
 from warpforge.model.atoms import CatalogRef, WareId
-from warpforge.model.names import is_module_name
+from warpforge.model.names import is_module_name, without_kind
 from warpforge.plan.refs import refs, wares
 
 if TYPE_CHECKING:
@@ -134,6 +134,7 @@ class Provenance:
         Each ware with the name that was said, or an empty text. Errors: ``catalog-missing-entry``, ``catalog-name``,
         ``wareid-invalid``, ``missing``, ``invalid-argument`` when the beginning is that of several.
         """
+        text = without_kind(text)
         module, *release = text.split(":")
         if len(release) == 1 and is_module_name(module) and "." in module:  # no packtype has a dot
             return self._items(module, *release)

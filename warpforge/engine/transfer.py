@@ -164,8 +164,9 @@ def wares_of(texts: Iterable[str], lookup: Lookup, allowed: Callable[[], frozens
     """
     from warpforge.engine.hazards import refuse_hazards
     from warpforge.model.atoms import CatalogRef
+    from warpforge.model.names import without_kind
 
-    texts = [*texts]
+    texts = [without_kind(text) for text in texts]
     refs = {text: CatalogRef.parse(text) for text in texts if text.count(":") == 2}
     pins = lookup.pin(refs.values())
     if allowed is not None:

@@ -79,3 +79,9 @@ def fault_of_label(text: str, what: str = "a label") -> str:
 def fault_of_step(text: str) -> str:
     """As a label."""
     return fault_of_label(text, "a step's name")
+
+
+def without_kind(text: str) -> str:
+    """A name or WareId as it is, of one that was copied out of a plot with its ``catalog:`` or ``ware:`` in front."""
+    kind, _, rest = text.partition(":")
+    return rest if kind in ("catalog", "ware") and rest else text
