@@ -86,6 +86,11 @@ def test_what_was_broken_here_is_brought_back_by_force(world: World, far: Repo) 
     assert (lib / "a.org/x/_mine").read_text() == "mine"
 
 
+def test_a_repository_that_is_not_there(world: World, far: Repo) -> None:
+    nowhere = world.fail("catalog", "init", "--remote", "../nowhere", "lib")
+    assert nowhere.code == "missing" and "../nowhere" in nowhere.error["message"]
+
+
 def test_one_that_fails_keeps_no_other_from_its_update(world: World, far: Repo) -> None:
     config = {"a": str(far.path), "b": f"{far.path}#nowhere", "c": f"{far.path}#main"}
     world.write(".warpforge/config/catalogs.json", {"catalogs.v1": config})

@@ -72,9 +72,11 @@ def update(common: Common, context: click.Context, names: tuple[str, ...], name:
 
 
 def install(common: Common, name: str, address: str, branch: str) -> None:
-    """``catalog init --remote``. Errors: as ``Updater.install``."""
+    """``catalog init --remote``. Errors: ``missing``; as ``Updater.install``."""
     if "://" not in address and os.path.isdir(address):
         address = os.path.abspath(address)
+    elif address.startswith((".", "/")):
+        raise Missing("missing", f"{address}: there is no such directory", path=address)
     show_update(common, _updater(common, here(common), force=False).install(name, address, branch))
 
 
