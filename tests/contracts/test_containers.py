@@ -112,6 +112,16 @@ def test_an_image_that_is_not_there(job: YardJob, tmp_path: Path) -> None:
     assert job.states(container)[-1] == "failed"
 
 
+def test_who_answers_is_heard_out(job: YardJob) -> None:
+    answer = "printf 'HTTP/1.0 200 OK\\r\\n\\r\\n'; head -c 900000 /dev/zero && touch /tmp/whole"
+    mounts = (Mount("/answer", StringSource(answer)),)
+    script = (
+        "nc -l -p 8080 -e sh /answer; for n in $(seq 900); do test -e /tmp/whole && break; usleep 9999; done; ls /tmp"
+    )
+    container = job.serve(script, web("talker", free_port()), mounts=mounts)
+    assert job.boxes.await_exited(container) == 0 and job.said(container) == ["whole"]
+
+
 def test_one_that_never_answers(yard: Yard) -> None:
     job = yard.open(ready=0.5)
     try:

@@ -270,6 +270,7 @@ templates:
   - {id: push, module: lint, args: {to: pt.param where}}
   - {id: check, module: test, args: {x: "#pt-output push n"}}
 - {id: one, run: [{id: inner, module: lint}]}
+- {id: pause, run: [polytope/noop]}
 - id: both
   run: [one, {template: deploy, args: {where: a}}, {id: last, module: wrapper, after: [{step: one}, {step: deploy}]}]
 - {id: loop, run: [{id: a, module: lint, after: b}, {id: b, module: lint, after: a}]}
@@ -302,6 +303,7 @@ def test_ids_of_steps_are_unique(world: World) -> None:
     assert [step.id for step in world.plan("both")] == ["one", "push", "check", "last"]
     assert [step.id for step in world.plan("lint", "one", "lint")] == ["lint", "one", "lint-2"]
     assert world.plan("both")[3].after == (After("one"), After("push"), After("check"))
+    assert [step.id for step in world.plan("pause")] == ["pause"]
 
 
 def test_groups_follow_one_another(world: World) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _GLANCE: Final = 0.02  # seconds between two tries, at first
 _LONGEST_GLANCE: Final = 0.5
+_LONGEST_ANSWER: Final = 1 << 20  # bytes
+_ONE_PAUSE: Final = 0.2  # seconds within an answer
 _ONE_TRY: Final = 2.0
 
 
@@ -193,8 +195,20 @@ class Services:
                 context.verify_mode = ssl.CERT_NONE
                 connection = context.wrap_socket(connection)
             connection.sendall(f"GET / HTTP/1.0\r\nHost: {address}\r\n\r\n".encode())
-            return connection.recv(5).startswith(b"HTTP/")
+            speaks = connection.recv(5).startswith(b"HTTP/")
+            if speaks:
+                _hear_out(connection)
+            return speaks
         return False
+
+
+def _hear_out(connection: socket.socket) -> None:
+    """Take the rest of an answer, within reason: a server that is cut off in it complains in its log."""
+    left = _LONGEST_ANSWER
+    connection.settimeout(_ONE_PAUSE)
+    with suppress(OSError):
+        while left > 0 and (data := connection.recv(left)):
+            left -= len(data)
 
 
 def not_ready(container: str, opened: Open, what: str, seconds: float) -> Failed:

@@ -101,7 +101,9 @@ class _Job:
         args = self._resolver.resolve(call.args, frame)
         assert isinstance(args, dict)
         called = msgspec.structs.replace(call, args=args)
-        return self._add_template(expand(called, self._resolver), edges, "" if is_alone else name)
+        return self._add_template(
+            expand(called, self._resolver), edges, "" if is_alone and not _is_bare(leaf) else name
+        )
 
     def _template_of(self, reference: str, frame: Frame, place: Place) -> Template | None:
         """The template that a reference comes down to, through modules that extend it."""
@@ -209,6 +211,12 @@ class _Job:
             planned = self.steps[number]
             edges = tuple(dict.fromkeys((*planned.after, *wanted.get(planned.id, ()))))
             self.steps[number] = msgspec.structs.replace(planned, after=edges, names=planned.names or names)
+
+
+def _is_bare(template: Template) -> bool:
+    """Whether all it has is a built-in without an id: ``container`` would say less of it than its own name."""
+    only = template.run[0] if len(template.run) == 1 else None
+    return only is not None and only.call.startswith("polytope/") and only.id == default_id(only.call)
 
 
 def _implied(step: Step, names: dict[str, tuple[str, ...]]) -> list[After]:
