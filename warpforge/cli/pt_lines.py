@@ -96,6 +96,7 @@ class LineTeller:
         self._lock = threading.Lock()
         self._colors: dict[str, str] = {}
         self._states: dict[str, str] = {}
+        self._failures: dict[str, str] = {}  # why containers failed
 
     def hear(self, event: Event) -> None:
         with self._lock:
@@ -129,7 +130,10 @@ class LineTeller:
             case StepChanged(state="success"):
                 return f"ok    {event.step}"
             case StepChanged(state="failed"):
-                return f"FAIL  {event.step}" + (f"  {event.why}" if event.why else "")
+                is_known = event.why in self._failures.values()
+                if is_known and self._failures.get(event.step) == event.why:
+                    return ""  # its container said so
+                return f"FAIL  {event.step}" + (f"  {event.why}" if event.why and not is_known else "")
             case StepChanged(state="canceled"):
                 return f"skip  {event.step}  {event.why}"
             case StepChanged(state="stopped"):
@@ -145,6 +149,7 @@ class LineTeller:
             case ContainerChanged(state="pulling", why=why) if why:
                 return f"note  {why}"
             case ContainerChanged(state="failed"):
+                self._failures[event.container] = event.why
                 return f"FAIL  {event.container}  {event.why}"
             case JobChanged(state="stopping"):
                 return "stopping: once more Ctrl-C to stop at once"
