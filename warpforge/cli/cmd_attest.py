@@ -73,12 +73,11 @@ def _facts(common: Common, ref: str, *, packed: bool) -> Facts:
 
 def _wanted(ref: str) -> Wanted:
     from warpforge.engine.replay import Wanted
-    from warpforge.model.names import parse_module_name, without_kind
 
-    module, *rest = without_kind(ref).split(":")
-    if len(rest) not in (1, 2):
+    wanted = Wanted.parse(ref)
+    if not wanted.release:
         refuse_argument(f"{ref}: MODULE:RELEASE or MODULE:RELEASE:ITEM is wanted")
-    return Wanted(parse_module_name(module), *rest)
+    return wanted
 
 
 def _write(common: Common, facts: Facts, form: str, keys: tuple[str, ...], output: str | None) -> None:

@@ -167,15 +167,11 @@ def _known(engine: Engine, said: ReleaseVerdicts) -> bool:
 
 def _meant(replayer: Replayer, refs: Iterable[str], *, every: bool) -> Iterable[tuple[Catalog, str, Release, str]]:
     from warpforge.engine.replay import Wanted
-    from warpforge.model.names import parse_module_name, without_kind
 
     if every:
         yield from ((*one, "") for one in replayer.every())
     for ref in refs:
-        module, *rest = without_kind(ref).split(":")
-        if len(rest) > 2:
-            refuse_argument(f"{ref}: MODULE[:RELEASE[:ITEM]] is wanted")
-        wanted = Wanted(parse_module_name(module), *rest)
+        wanted = Wanted.parse(ref)
         yield from ((*one, wanted.item) for one in replayer.wanted(wanted))
 
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from warpforge.engine.compare import differences
 from warpforge.engine.job import Where
 from warpforge.engine.recorded import repointed
-from warpforge.errors import Missing, WarpforgeError
+from warpforge.errors import Invalid, Missing, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.model.names import parse_module_name, without_kind
 from warpforge.model.verdict import DIFFERS, FAILED, MISSING, NO_REPLAY, SAME
 
 if TYPE_CHECKING:
@@ -54,6 +55,14 @@ class Wanted(NamedTuple):
     module: str
     release: str = ""
     item: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Wanted:
+        """``MODULE[:RELEASE[:ITEM]]``, also as it stands in plots. Errors: ``catalog-name``, ``invalid-argument``."""
+        module, *rest = without_kind(text).split(":")
+        if len(rest) > 2:
+            raise Invalid("invalid-argument", f"{text}: MODULE[:RELEASE[:ITEM]] is wanted")
+        return cls(parse_module_name(module), *rest)
 
 
 class Replayer:
