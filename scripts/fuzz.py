@@ -25,7 +25,7 @@ PACK = ("central", "collect", "decode", "extract", "fileset", "lazy", "members",
 LAZY = (
     *(f"pack.{name}" for name in (*PACK, "tar", "zip", "ztar")),
     *(f"model.{name}" for name in ("jsontext", "check", "lint")),
-    *(f"polytope.{name}" for name in ("read", "text.yaml", "text.json", "text.edn")),
+    *(f"polytope.{name}" for name in ("files.read", "text.yaml", "text.json", "text.edn")),
 )
 
 

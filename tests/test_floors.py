@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from floors import FLOOR_OF, imports, violations
+from floors import FLOOR_OF, POLYTOPE_FLOOR_OF, imports, violations
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_every_import_goes_down() -> None:
     assert list(violations(ROOT / "warpforge")) == []
+
+
+def test_every_import_within_polytope_goes_down() -> None:
+    found = violations(ROOT / "warpforge" / "polytope", {**POLYTOPE_FLOOR_OF, "builtin": -1}, "warpforge.polytope")
+    assert list(found) == []
 
 
 def test_every_package_stands_on_a_floor() -> None:

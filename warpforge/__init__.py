@@ -13,6 +13,7 @@ The house
     plan                                        thought about plots, without I/O: order, refs, what is ready
     pack store mirror catalog workspace sandbox strangers to each other, one craft of I/O each
     engine                                      weaves them: supply, furnish, gather, execute, run
+    polytope                                    jobs, modules and services, as polytope files describe them
     cli                                         arguments in; screen, JSON lines and an exit status out
 
 The walk of data

@@ -18,7 +18,7 @@ from support.containers import Yard, YardJob, free_port, refuses, until, web
 from support.probes import compile_probe
 
 from warpforge.errors import Failed, Invalid, Missing, Unable
-from warpforge.polytope.datasets import Datasets
+from warpforge.polytope.containers.datasets import Datasets
 from warpforge.polytope.spec import (
     DatasetSource,
     EnvVar,

@@ -16,7 +16,7 @@ from support.world import World
 
 from warpforge.model.atoms import WareId
 from warpforge.pack.image import Platform
-from warpforge.polytope.lockfile import LockFile
+from warpforge.polytope.containers.lockfile import LockFile
 
 FILE = Path(__file__).parents[3] / "shared/polytope/files/131-orangem4_webapp-template-test__polytope.yml"
 PYTHON = "public.ecr.aws/docker/library/python"

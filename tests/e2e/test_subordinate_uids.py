@@ -15,9 +15,9 @@ from support.containers import Yard, until
 from support.people import USER_UID
 
 from warpforge.fsx.remove import remove_tree
-from warpforge.polytope.discarding import Discarder
+from warpforge.polytope.containers.discarding import Discarder
+from warpforge.polytope.containers.volumes import Volumes, volumes_of
 from warpforge.polytope.spec import Mount, VolumeSource
-from warpforge.polytope.volumes import Volumes, volumes_of
 from warpforge.sandbox.ids import find_ids
 
 SCRIPT = """

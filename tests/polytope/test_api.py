@@ -13,17 +13,17 @@ import pytest
 from support.recording import Recording, StepFailed
 
 from warpforge.errors import Missing, WarpforgeError
-from warpforge.polytope.api import NAMES, Api
-from warpforge.polytope.author import Author
+from warpforge.polytope.calls.expand import Call
+from warpforge.polytope.calls.mounts import Facts
+from warpforge.polytope.calls.resolve import Frame
+from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.code.evaluator import Evaluator
 from warpforge.polytope.code.host import CALLS, VARIABLES
-from warpforge.polytope.expand import Call
-from warpforge.polytope.library import Library
-from warpforge.polytope.mounts import Facts
+from warpforge.polytope.files.library import Library
+from warpforge.polytope.jobs.author import Author
+from warpforge.polytope.modules.api import NAMES, Api
+from warpforge.polytope.modules.python_code import make_start
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.python_code import make_start
-from warpforge.polytope.resolve import Frame
-from warpforge.polytope.steps import JobStep
 
 FILE = """\
 modules:

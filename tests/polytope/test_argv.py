@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from warpforge.errors import Invalid
-from warpforge.polytope.argv import parse_calls
+from warpforge.polytope.calls.argv import parse_calls
 from warpforge.polytope.nouns import Value
 
 

@@ -12,8 +12,8 @@ from support.workshop import Workshop, workshop
 from warpforge.engine.events import Event, Reporter, StepFinished, StepOutput
 from warpforge.errors import Invalid, Missing, WarpforgeError
 from warpforge.model.atoms import WareId
+from warpforge.polytope.calls.mounts import Facts
 from warpforge.polytope.dockerfile.image import Ground, build_image
-from warpforge.polytope.mounts import Facts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.spec import HostSource, Source
 

@@ -11,12 +11,12 @@ from support.goldens import GOLDENS, give, load
 from support.recording import Recording, StepFailed
 
 from warpforge.errors import Failed, Invalid
-from warpforge.polytope.author import Author
+from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.code.evaluator import Evaluator
-from warpforge.polytope.library import Library, builtin_names, load_builtin
+from warpforge.polytope.files.library import Library, builtin_names, load_builtin
+from warpforge.polytope.jobs.author import Author
+from warpforge.polytope.jobs.work import Work
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.steps import JobStep
-from warpforge.polytope.work import Work
 
 HOOK = "https://hooks.slack.com/services/T0/B0/abc"
 

@@ -11,7 +11,7 @@ from support.workshop import Workshop, workshop
 
 from warpforge.engine.events import Reporter
 from warpforge.errors import Missing, WarpforgeError
-from warpforge.polytope.checkouts import Checkouts, spell_address
+from warpforge.polytope.containers.checkouts import Checkouts, spell_address
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from warpforge.errors import Invalid
-from warpforge.polytope.container import make_container
+from warpforge.polytope.calls.container import make_container
+from warpforge.polytope.calls.mounts import Facts
 from warpforge.polytope.marks import SecretText
-from warpforge.polytope.mounts import Facts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.spec import (
     ContainerSpec,

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from warpforge.errors import Invalid
-from warpforge.polytope.cron import parse_schedule
+from warpforge.polytope.types.cron import parse_schedule
 
 AFTER = datetime(2024, 2, 27, 10, 30, 59)  # a Tuesday
 

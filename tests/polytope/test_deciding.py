@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from warpforge.fsx.tree import Entry
-from warpforge.polytope.box import wants_restart
-from warpforge.polytope.furnish import choose_cpus
-from warpforge.polytope.image import MOST_COPIED, choose_owned
-from warpforge.polytope.scaling import CALM, decide
+from warpforge.polytope.containers.box import wants_restart
+from warpforge.polytope.containers.furnish import choose_cpus
+from warpforge.polytope.containers.image import MOST_COPIED, choose_owned
+from warpforge.polytope.containers.scaling import CALM, decide
 from warpforge.polytope.spec import Restart
 
 

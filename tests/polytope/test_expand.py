@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from warpforge.errors import Failed, Invalid, Missing, WarpforgeError
+from warpforge.polytope.calls.expand import Call, Leaf, expand
+from warpforge.polytope.calls.resolve import Frame, Resolver
+from warpforge.polytope.calls.steps import JobStep, begin, plan_steps
 from warpforge.polytope.code.evaluator import Evaluator
-from warpforge.polytope.expand import Call, Leaf, expand
-from warpforge.polytope.library import Library, find_file, find_highest, scoped
+from warpforge.polytope.files.library import Library, find_file, find_highest, scoped
 from warpforge.polytope.marks import MASK, SecretText, Unknown, masked
 from warpforge.polytope.nouns import After, Value
-from warpforge.polytope.resolve import Frame, Resolver
-from warpforge.polytope.steps import JobStep, begin, plan_steps
 
 
 class Stored:

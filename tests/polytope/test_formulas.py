@@ -14,16 +14,16 @@ from support.workshop import Workshop, workshop
 from warpforge.errors import Invalid, Missing
 from warpforge.model.atoms import Ingest, Literal, WareId
 from warpforge.model.formula import Exec, Userinfo
-from warpforge.polytope.container import make_container
-from warpforge.polytope.datasets import Datasets
-from warpforge.polytope.formulas import Formulas
-from warpforge.polytope.image import ImageConfig, parse_config
-from warpforge.polytope.mounts import Facts
+from warpforge.polytope.calls.container import make_container
+from warpforge.polytope.calls.mounts import Facts
+from warpforge.polytope.containers.datasets import Datasets
+from warpforge.polytope.containers.image import ImageConfig, parse_config
+from warpforge.polytope.hermetic.formulas import Formulas
+from warpforge.polytope.hermetic.purity import list_impurities, make_protoformula
+from warpforge.polytope.hermetic.relay import Relay
+from warpforge.polytope.hermetic.sources import find_bases
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.purity import list_impurities, make_protoformula
-from warpforge.polytope.relay import Relay
 from warpforge.polytope.runner import Interrupted
-from warpforge.polytope.sources import find_bases
 from warpforge.polytope.spec import ContainerSpec
 
 IMAGE = WareId("oci", "a" * 64)

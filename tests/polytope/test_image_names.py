@@ -18,8 +18,8 @@ from warpforge.engine.engine import Engine
 from warpforge.engine.events import Reporter
 from warpforge.errors import Invalid, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
-from warpforge.polytope.image_names import ImageNames
-from warpforge.polytope.lockfile import NAME, LockFile
+from warpforge.polytope.containers.image_names import ImageNames
+from warpforge.polytope.containers.lockfile import NAME, LockFile
 from warpforge.workspace.find import find_stack
 
 OLD, NEW = (Image(tar(member(b"f", content))) for content in (b"old", b"new"))

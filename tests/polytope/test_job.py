@@ -10,13 +10,13 @@ import pytest
 from support.jobs import Maker, Play
 
 from warpforge.errors import Failed, Invalid, Missing
-from warpforge.polytope.control import Control, ask
+from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import JobChanged, StepSaid
-from warpforge.polytope.job import Job
-from warpforge.polytope.journal import KEPT, Journal, get_job, list_jobs, load_job, log_name, read_log
+from warpforge.polytope.jobs.control import Control, ask
+from warpforge.polytope.jobs.job import Job
+from warpforge.polytope.jobs.journal import KEPT, Journal, get_job, list_jobs, load_job, log_name, read_log
 from warpforge.polytope.nouns import After, Value
 from warpforge.polytope.runner import Runner
-from warpforge.polytope.steps import JobStep
 
 
 @pytest.fixture

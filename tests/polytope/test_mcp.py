@@ -14,14 +14,14 @@ import pytest
 from support.jobs import Maker
 
 from warpforge.errors import Unable
-from warpforge.polytope.answers import Answers
-from warpforge.polytope.control import Control, ask
+from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import ContainerSaid, ContainerSpawned
-from warpforge.polytope.job import Job
-from warpforge.polytope.mcp import Server
-from warpforge.polytope.mcp_http import McpHttp
+from warpforge.polytope.jobs.answers import Answers
+from warpforge.polytope.jobs.control import Control, ask
+from warpforge.polytope.jobs.job import Job
+from warpforge.polytope.jobs.mcp import Server
+from warpforge.polytope.jobs.mcp_http import McpHttp
 from warpforge.polytope.runner import Runner
-from warpforge.polytope.steps import JobStep
 
 TOOLS = [
     {"id": "greet", "info": "Greets.", "is-tool": True, "params": [{"id": "name", "type": "str", "is-required": True}]}

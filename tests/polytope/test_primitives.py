@@ -10,9 +10,9 @@ from support.answering import Answering, answering
 from support.recording import Recording, StepFailed
 
 from warpforge.errors import Invalid, Unable
-from warpforge.polytope.mounts import Facts
+from warpforge.polytope.calls.mounts import Facts
+from warpforge.polytope.modules.primitives import run_primitive
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.primitives import run_primitive
 
 FACTS = Facts(step="s")
 SERVED: dict[str, Value] = {

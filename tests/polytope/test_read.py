@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warpforge.errors import Invalid
+from warpforge.polytope.files.read import load_file
 from warpforge.polytope.nouns import After, Include, On, PolytopeFile, Step
-from warpforge.polytope.read import load_file
 from warpforge.polytope.text.document import DEPTH_LIMIT, PART_LIMIT, load_document
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "polytope"

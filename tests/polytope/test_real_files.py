@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from warpforge.errors import Invalid, Missing
+from warpforge.polytope.calls.expand import Call, expand
+from warpforge.polytope.calls.resolve import Resolver
+from warpforge.polytope.calls.steps import begin, plan_steps
 from warpforge.polytope.code.evaluator import Evaluator
-from warpforge.polytope.expand import Call, expand
-from warpforge.polytope.library import Library
+from warpforge.polytope.files.library import Library
 from warpforge.polytope.marks import Unknown
-from warpforge.polytope.resolve import Resolver
-from warpforge.polytope.steps import begin, plan_steps
 
 FILES = sorted((Path(__file__).parents[3] / "shared" / "polytope" / "files").glob("*.y*ml"))
 

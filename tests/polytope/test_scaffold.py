@@ -10,10 +10,10 @@ import pytest
 from support.recording import Recording
 
 from warpforge.errors import Failed, Invalid
-from warpforge.polytope.mounts import Facts
+from warpforge.polytope.calls.mounts import Facts
+from warpforge.polytope.modules.primitives import run_primitive
+from warpforge.polytope.modules.rendering import render
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.primitives import run_primitive
-from warpforge.polytope.rendering import render
 
 FILE = """\
 # ours

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from warpforge.errors import Invalid
 from warpforge.polytope.events import ENDED
+from warpforge.polytope.jobs.schedule import Asked, Schedule
 from warpforge.polytope.nouns import After
-from warpforge.polytope.schedule import Asked, Schedule
 
 
 def make(**steps: str | list[After]) -> Schedule:

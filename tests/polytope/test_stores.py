@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from warpforge.errors import Invalid, Missing, Unable
-from warpforge.polytope.stores import Key, Layers, Store
+from warpforge.polytope.jobs.stores import Key, Layers, Store
 
 
 @pytest.fixture

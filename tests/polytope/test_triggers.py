@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from warpforge.errors import Invalid
+from warpforge.polytope.containers.repository import find_repository, read_refs
 from warpforge.polytope.nouns import On, Trigger
-from warpforge.polytope.repository import find_repository, read_refs
-from warpforge.polytope.triggers import Memory, check_triggers, load_memory, look, next_time, save_memory
+from warpforge.polytope.triggers.triggers import Memory, check_triggers, load_memory, look, next_time, save_memory
 
 NOON = datetime(2026, 5, 4, 12, 0)
 HOURLY = Trigger(id="hourly", on=(On(schedule="0 * * * *"),), template="t")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from warpforge.errors import Missing
+from warpforge.polytope.calls.expand import Call
 from warpforge.polytope.code.evaluator import Evaluator
-from warpforge.polytope.expand import Call
-from warpforge.polytope.library import Library
+from warpforge.polytope.files.library import Library
 from warpforge.polytope.nouns import Template, Trigger
-from warpforge.polytope.watching import Watching
+from warpforge.polytope.triggers.watching import Watching
 
 FILE = """
 modules: [{id: a, code: "#pt-js 1"}]

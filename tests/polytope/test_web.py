@@ -10,7 +10,7 @@ import pytest
 from support.answering import Answering, answering
 
 from warpforge.errors import Invalid, Missing, Unable
-from warpforge.polytope.web import Web, parse_route
+from warpforge.polytope.modules.web import Web, parse_route
 
 HOOK = "https://hooks.slack.com/services/T0/B0/abc"
 

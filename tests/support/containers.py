@@ -14,7 +14,7 @@ from support import forge, images
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Reporter
 from warpforge.engine.options import Options
-from warpforge.polytope.boxes import JobBoxes
+from warpforge.polytope.containers.boxes import JobBoxes
 from warpforge.polytope.events import ContainerChanged, ContainerSaid, Event
 from warpforge.polytope.spec import ContainerSpec, Ports, Service
 from warpforge.workspace.find import find_stack

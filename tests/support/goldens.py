@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
+from warpforge.polytope.calls.container import make_container
+from warpforge.polytope.calls.expand import Call, expand
+from warpforge.polytope.calls.mounts import Facts
+from warpforge.polytope.calls.resolve import Resolver
 from warpforge.polytope.code.evaluator import Evaluator
-from warpforge.polytope.container import make_container
-from warpforge.polytope.expand import Call, expand
-from warpforge.polytope.library import Library
-from warpforge.polytope.mounts import Facts
-from warpforge.polytope.resolve import Resolver
+from warpforge.polytope.files.library import Library
 
 GOLDENS = Path(__file__).parents[2] / "fixtures" / "polytope" / "builtin"
 

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from warpforge.errors import Missing
+from warpforge.polytope.calls.expand import Call
+from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import Event
-from warpforge.polytope.expand import Call
-from warpforge.polytope.job import Job, Parts
-from warpforge.polytope.journal import Journal
+from warpforge.polytope.jobs.job import Job, Parts
+from warpforge.polytope.jobs.journal import Journal
+from warpforge.polytope.jobs.summary import JobSummary
+from warpforge.polytope.jobs.work import Work
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import Source
-from warpforge.polytope.steps import JobStep
-from warpforge.polytope.summary import JobSummary
-from warpforge.polytope.work import Work
 
 Play = Callable[[Runner], Value]
 

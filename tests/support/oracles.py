@@ -227,8 +227,8 @@ def polytope(data: bytes) -> str:
 
 
 def _polytope(data: bytes, name: str) -> str:
+    from warpforge.polytope.files.read import load_file
     from warpforge.polytope.issues import Refused
-    from warpforge.polytope.read import load_file
 
     try:
         file, issues = load_file(data, name)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from warpforge.errors import Failed, Missing
+from warpforge.polytope.files.read_steps import default_id
+from warpforge.polytope.modules.web import Web
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.read_steps import default_id
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import ContainerSpec, HostSource, RepoSource, Service, Source
-from warpforge.polytope.web import Web
 
 
 class StepFailed(Failed):

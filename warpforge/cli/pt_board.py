@@ -13,7 +13,7 @@ from typing import Final
 from warpforge.cli.board import clock
 from warpforge.cli.picture import Row
 from warpforge.polytope.events import Event, Exposed
-from warpforge.polytope.summary import ContainerSummary, JobSummary, ServiceSummary, StepSummary
+from warpforge.polytope.jobs.summary import ContainerSummary, JobSummary, ServiceSummary, StepSummary
 
 MARKS: Final = {
     "queued": ("·", "dim"),

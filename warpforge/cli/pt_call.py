@@ -13,7 +13,7 @@ from warpforge.cli.conduct import conducted
 from warpforge.errors import Failed
 
 if TYPE_CHECKING:
-    from warpforge.polytope.expand import Call
+    from warpforge.polytope.calls.expand import Call
     from warpforge.polytope.nouns import Parameter, Value
 
 
@@ -31,7 +31,7 @@ def call(common: Common, tool: str, args: tuple[str, ...], *, file: str | None, 
     """
     from warpforge.cli.pt_jobs import running_jobs
     from warpforge.cli.pt_world import open_library
-    from warpforge.polytope.argv import parse_calls
+    from warpforge.polytope.calls.argv import parse_calls
 
     groups = parse_calls([tool])
     if len(groups) != 1 or len(groups[0]) != 1:
@@ -65,7 +65,7 @@ def _take(params: Sequence[Parameter], args: Sequence[str]) -> dict[str, Value]:
 
 
 def _ask(common: Common, path: str, reference: str, args: dict[str, Any]) -> None:
-    from warpforge.polytope.control import ask
+    from warpforge.polytope.jobs.control import ask
 
     answer = ask(path, "run", reference=reference, args=args, wait=True)
     if answer["state"] != "success":

@@ -36,9 +36,9 @@ def check(common: Common, files: tuple[str, ...]) -> None:
 
 def _check_one(common: Common, file: str | None, evaluator: object) -> tuple[int, list[WarpforgeError]]:
     from warpforge.cli.pt_world import open_library
-    from warpforge.polytope.checking import check_library
     from warpforge.polytope.code.evaluator import Evaluator
     from warpforge.polytope.issues import REFERENCE, Issue
+    from warpforge.polytope.survey.checking import check_library
 
     assert isinstance(evaluator, Evaluator)
     try:

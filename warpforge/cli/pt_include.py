@@ -20,8 +20,8 @@ def include(common: Common, sources: tuple[str, ...]) -> None:
     A directory's polytope file is meant; gh:OWNER/NAME is a repository, whose checkout `repos:` of the configuration
     names.
     """
-    from warpforge.polytope.amend import add_calls
-    from warpforge.polytope.library import find_file, find_in
+    from warpforge.polytope.files.amend import add_calls
+    from warpforge.polytope.files.library import find_file, find_in
 
     cwd = str(common.settings.cwd)
     found = find_file(cwd)

@@ -10,12 +10,12 @@ from warpforge.errors import Missing
 from warpforge.workspace.find import INTERNAL
 
 if TYPE_CHECKING:
-    from warpforge.polytope.journal import Recorded
+    from warpforge.polytope.jobs.journal import Recorded
 
 
 def jobs_of(common: Common) -> str:
     """The directory that holds the jobs of the project that one stands in."""
-    from warpforge.polytope.library import find_file
+    from warpforge.polytope.files.library import find_file
 
     cwd = str(common.settings.cwd)
     found = find_file(cwd)
@@ -24,7 +24,7 @@ def jobs_of(common: Common) -> str:
 
 def running_jobs(common: Common) -> list[Recorded]:
     """The jobs that run now, the newest first."""
-    from warpforge.polytope.journal import list_jobs
+    from warpforge.polytope.jobs.journal import list_jobs
 
     return [job for job in reversed(list_jobs(jobs_of(common))) if job.is_running]
 
@@ -44,7 +44,7 @@ def get_running(common: Common, id: str = "") -> Recorded:
 
 def find_job_with(common: Common, part: str) -> Recorded | None:
     """The newest job that has a service, a container or a step of this id; one that runs goes before."""
-    from warpforge.polytope.journal import list_jobs
+    from warpforge.polytope.jobs.journal import list_jobs
 
     jobs = [*reversed(list_jobs(jobs_of(common)))]
     for job in sorted(jobs, key=lambda job: not job.is_running):

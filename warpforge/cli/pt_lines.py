@@ -22,7 +22,7 @@ from warpforge.polytope.events import (
     StepChanged,
     StepSaid,
 )
-from warpforge.polytope.summary import JobSummary
+from warpforge.polytope.jobs.summary import JobSummary
 
 if TYPE_CHECKING:
     from warpforge.cli.picture import Picture

@@ -11,8 +11,8 @@ from warpforge.cli.app import Command, Common, pass_common, printable, refuse_ar
 from warpforge.errors import Failed
 
 if TYPE_CHECKING:
-    from warpforge.polytope.library import Library
-    from warpforge.polytope.lockfile import LockFile
+    from warpforge.polytope.containers.lockfile import LockFile
+    from warpforge.polytope.files.library import Library
 
 
 @click.command(cls=Command, name="lock")
@@ -27,7 +27,7 @@ def lock(common: Common, refs: tuple[str, ...], *, file: str | None, update: boo
     Without IMAGE, all that the project's files name. From then on a tag means that digest, whatever the registry says.
     """
     from warpforge.cli.pt_world import open_library
-    from warpforge.polytope.lockfile import NAME, LockFile
+    from warpforge.polytope.containers.lockfile import NAME, LockFile
 
     if update and check:
         refuse_argument("--check changes nothing: leave --update out")
@@ -46,7 +46,7 @@ def lock(common: Common, refs: tuple[str, ...], *, file: str | None, update: boo
 def _named(common: Common, library: Library) -> list[str]:
     from warpforge.engine.images import REGISTRY, parse_called
     from warpforge.polytope.code.evaluator import Evaluator
-    from warpforge.polytope.image_list import list_images
+    from warpforge.polytope.survey.image_list import list_images
 
     with Evaluator() as evaluator:
         found = list_images(library, evaluator, str(common.settings.cwd))
@@ -65,7 +65,7 @@ def _check(common: Common, locked: LockFile, wanted: list[str]) -> None:
 def _lock(common: Common, library: Library, locked: LockFile, wanted: list[str], *, update: bool) -> list[str]:
     from warpforge.engine.engine import Engine
     from warpforge.engine.events import Reporter
-    from warpforge.polytope.image_names import ImageNames
+    from warpforge.polytope.containers.image_names import ImageNames
     from warpforge.workspace.find import find_stack
 
     changed = []

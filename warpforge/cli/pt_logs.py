@@ -17,7 +17,7 @@ from warpforge.cli.pt_jobs import find_job_with, get_running, jobs_of
 from warpforge.errors import Missing
 
 if TYPE_CHECKING:
-    from warpforge.polytope.journal import Line, Recorded
+    from warpforge.polytope.jobs.journal import Line, Recorded
 
 PAUSE: Final = 0.1  # seconds between two looks
 
@@ -65,7 +65,7 @@ class _Reader:
 
     def look(self) -> bool:
         """See what there is by now; gives whether the job is over."""
-        from warpforge.polytope.journal import load_job
+        from warpforge.polytope.jobs.journal import load_job
 
         now = load_job(self._job.path)
         if now is not None:
@@ -74,7 +74,7 @@ class _Reader:
 
     def read(self) -> Iterator[Line]:
         """The lines that are new."""
-        from warpforge.polytope.journal import log_name
+        from warpforge.polytope.jobs.journal import log_name
 
         for kind, id in self.sources:
             if (kind, id) not in self._tails:
@@ -112,7 +112,7 @@ class _Tail:
             yield from self._lines(self._file)
 
     def _lines(self, file: BinaryIO) -> Iterator[Line]:
-        from warpforge.polytope.journal import parse_line
+        from warpforge.polytope.jobs.journal import parse_line
 
         *whole, self._rest = (self._rest + file.read()).split(b"\n")
         return (parse_line(self._id, line) for line in whole)
@@ -134,7 +134,7 @@ class _Show:
 
 
 def _find(common: Common, job_id: str, ids: tuple[str, ...]) -> tuple[Recorded, tuple[str, ...]]:
-    from warpforge.polytope.journal import get_job, list_jobs
+    from warpforge.polytope.jobs.journal import get_job, list_jobs
 
     jobs = list_jobs(jobs_of(common))
     if job_id:

@@ -15,11 +15,11 @@ from warpforge.errors import Failed, Invalid, Unable, WarpforgeError
 
 if TYPE_CHECKING:
     from warpforge.model.plot import Plot
-    from warpforge.polytope.expand import Call
-    from warpforge.polytope.library import Library
+    from warpforge.polytope.calls.expand import Call
+    from warpforge.polytope.files.library import Library
+    from warpforge.polytope.hermetic.pinned import Pinned
+    from warpforge.polytope.hermetic.planning import Planned, World
     from warpforge.polytope.nouns import Value
-    from warpforge.polytope.pinned import Pinned
-    from warpforge.polytope.planning import Planned, World
 
 FILE: Final = click.option("-f", "--file", metavar="FILE", help="The polytope file; else the one of this directory.")
 COLOURS: Final = {"formula": "green", "box": "blue", "code": "magenta", "wrong": "red"}
@@ -73,8 +73,8 @@ def export(
     ingest, an image its digest, and a dataset that an earlier step keeps a pipe from it.
     """
     from warpforge.model.serial import dump
-    from warpforge.polytope.argv import parse_calls
-    from warpforge.polytope.planning import make_job_plot, plan_job
+    from warpforge.polytope.calls.argv import parse_calls
+    from warpforge.polytope.hermetic.planning import make_job_plot, plan_job
 
     goal = common.settings.cwd / output
     base = common.settings.cwd if output == "-" else goal.parent
@@ -104,10 +104,10 @@ def opened(common: Common, file: str | None, plot: str) -> Iterator[Opened]:
     from warpforge.cli.pt_world import open_library, open_stores
     from warpforge.engine.engine import Engine
     from warpforge.engine.events import Reporter
+    from warpforge.polytope.calls.resolve import Resolver
     from warpforge.polytope.code.evaluator import Evaluator
-    from warpforge.polytope.pinned import Pinned, find_dataset
-    from warpforge.polytope.planning import World
-    from warpforge.polytope.resolve import Resolver
+    from warpforge.polytope.hermetic.pinned import Pinned, find_dataset
+    from warpforge.polytope.hermetic.planning import World
     from warpforge.workspace.find import find_stack
 
     settings = common.settings
@@ -125,10 +125,10 @@ def opened(common: Common, file: str | None, plot: str) -> Iterator[Opened]:
 
 def _jobs(library: Library, refs: Sequence[str]) -> Iterator[tuple[str, list[list[Call]]]]:
     """What was asked for as one job, or everything of the file by its name."""
-    from warpforge.polytope.argv import parse_calls
-    from warpforge.polytope.expand import Call
+    from warpforge.polytope.calls.argv import parse_calls
+    from warpforge.polytope.calls.expand import Call
     from warpforge.polytope.marks import Unknown
-    from warpforge.polytope.showing import is_open
+    from warpforge.polytope.survey.showing import is_open
 
     if refs:
         yield "", parse_calls(refs)
@@ -143,8 +143,8 @@ def _jobs(library: Library, refs: Sequence[str]) -> Iterator[tuple[str, list[lis
 
 def _plan(calls: list[list[Call]], world: World, name: str) -> list[Planned]:
     """The steps of one job. What is wrong with one of many (``name``) is told in its place."""
-    from warpforge.polytope.planning import Planned, plan_job
-    from warpforge.polytope.purity import Impurity
+    from warpforge.polytope.hermetic.planning import Planned, plan_job
+    from warpforge.polytope.hermetic.purity import Impurity
 
     try:
         return plan_job(calls, world)

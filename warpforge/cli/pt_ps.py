@@ -9,8 +9,8 @@ import click
 
 from warpforge.cli.app import Command, Common, Group, pass_common, printable, to_json
 from warpforge.cli.pt_jobs import get_running, jobs_of, running_jobs
-from warpforge.polytope.journal import Recorded, list_jobs
-from warpforge.polytope.summary import JobSummary
+from warpforge.polytope.jobs.journal import Recorded, list_jobs
+from warpforge.polytope.jobs.summary import JobSummary
 
 
 @click.command(cls=Command, name="ps")

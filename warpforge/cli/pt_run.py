@@ -15,9 +15,9 @@ from warpforge.errors import Failed, Missing
 
 if TYPE_CHECKING:
     from warpforge.cli.pt_session import Session
-    from warpforge.polytope.expand import Call
-    from warpforge.polytope.job import Job
-    from warpforge.polytope.summary import JobSummary
+    from warpforge.polytope.calls.expand import Call
+    from warpforge.polytope.jobs.job import Job
+    from warpforge.polytope.jobs.summary import JobSummary
 
 UNTIL: Final = "End with this step: whatever still runs then, services above all, is stopped."
 ROUTE: Final = "Send requests of code that begin with FROM to TO."
@@ -54,8 +54,8 @@ def run(
     services in order, twice at once.
     """
     from warpforge.cli.pt_session import Session
-    from warpforge.polytope.argv import parse_calls
-    from warpforge.polytope.web import parse_route
+    from warpforge.polytope.calls.argv import parse_calls
+    from warpforge.polytope.modules.web import parse_route
 
     calls = parse_calls(refs)
     with Session(common, file, highest=mcp and not file, routes=dict(map(parse_route, routes))) as session:
@@ -100,9 +100,9 @@ def playing(session: Session, name: str, said: str, *, live: bool, ask: bool) ->
 def answering(session: Session, job: Job, *, port: int | None) -> Iterator[None]:
     """The job answers on its socket, and by MCP at ``port``."""
     from warpforge.cli.pt_tools import describe_tools
-    from warpforge.polytope.answers import Answers
-    from warpforge.polytope.control import Control
-    from warpforge.polytope.expand import Call
+    from warpforge.polytope.calls.expand import Call
+    from warpforge.polytope.jobs.answers import Answers
+    from warpforge.polytope.jobs.control import Control
 
     def start(reference: str, args: Any) -> tuple[list[str], list[str]]:
         call = Call(reference=reference, args=dict(args), file=session.library.root)
@@ -116,8 +116,8 @@ def answering(session: Session, job: Job, *, port: int | None) -> Iterator[None]
     http = None
     try:
         if port is not None:
-            from warpforge.polytope.mcp import Server
-            from warpforge.polytope.mcp_http import McpHttp
+            from warpforge.polytope.jobs.mcp import Server
+            from warpforge.polytope.jobs.mcp_http import McpHttp
 
             root = session.library.root
             only = root.tools_only if root else ()

@@ -14,8 +14,8 @@ from warpforge.cli.conduct import conducted
 
 if TYPE_CHECKING:
     from warpforge.cli.pt_session import Session
-    from warpforge.polytope.expand import Call
-    from warpforge.polytope.job import Job
+    from warpforge.polytope.calls.expand import Call
+    from warpforge.polytope.jobs.job import Job
     from warpforge.polytope.nouns import Trigger
 
 
@@ -44,7 +44,7 @@ def serve(common: Common, file: str | None, *, once: bool) -> None:
     reported, not made up for. Ctrl-C stops what runs.
     """
     from warpforge.cli.pt_session import Session
-    from warpforge.polytope.watching import Watching, describe
+    from warpforge.polytope.triggers.watching import Watching, describe
 
     with Session(common, file) as session:
         jobs = _Jobs(session)

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.cli.app import Common
 from warpforge.cli.pt_world import open_library, open_stores
+from warpforge.polytope.calls.expand import Call
+from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import Hear
-from warpforge.polytope.expand import Call
-from warpforge.polytope.job import Boxes, Job, Parts
-from warpforge.polytope.journal import Journal
+from warpforge.polytope.jobs.job import Boxes, Job, Parts
+from warpforge.polytope.jobs.journal import Journal
+from warpforge.polytope.jobs.summary import JobSummary
+from warpforge.polytope.jobs.work import Person
 from warpforge.polytope.nouns import Template, Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import ContainerSpec
-from warpforge.polytope.steps import JobStep
-from warpforge.polytope.summary import JobSummary
-from warpforge.polytope.work import Person
 from warpforge.workspace.find import INTERNAL, find_stack
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Session:
         self._lock = threading.RLock()
         self._engine: Engine | None = None
         from warpforge.polytope.code.evaluator import Evaluator
-        from warpforge.polytope.relay import Relay
+        from warpforge.polytope.hermetic.relay import Relay
 
         self.relay = Relay()
 
@@ -71,8 +71,8 @@ class Session:
         self, name: str, run: str, listen: Callable[[JobSummary], Sequence[Hear]], person: Person | None
     ) -> Job:
         """A job with its directory; ``listen`` gives who hears of it."""
-        from warpforge.polytope.author import Author
-        from warpforge.polytope.surroundings import Surroundings
+        from warpforge.polytope.jobs.author import Author
+        from warpforge.polytope.jobs.surroundings import Surroundings
 
         journal = self._opened.enter_context(_Closing(Journal(f"{self.state}/jobs", name)))
         root = self.library.root
@@ -108,7 +108,7 @@ class Session:
         return [id for name in noun.waits_for for id in steps[0].names.get(name, ())]
 
     def _boxes(self, hear: Hear) -> Boxes:
-        from warpforge.polytope.boxes import JobBoxes
+        from warpforge.polytope.containers.boxes import JobBoxes
 
         return JobBoxes(self.engine(), Path(self.directory), hear, self.library.checkout)
 
@@ -128,10 +128,10 @@ class _Formulas:
         self._session = session
 
     def run(self, spec: ContainerSpec, runner: Runner) -> Value:
-        from warpforge.polytope.datasets import Datasets
-        from warpforge.polytope.formulas import Formulas
-        from warpforge.polytope.library import repository_of
-        from warpforge.polytope.pinned import Pinned
+        from warpforge.polytope.containers.datasets import Datasets
+        from warpforge.polytope.files.library import repository_of
+        from warpforge.polytope.hermetic.formulas import Formulas
+        from warpforge.polytope.hermetic.pinned import Pinned
 
         session = self._session
         engine, directory = session.engine(), session.directory

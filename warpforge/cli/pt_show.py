@@ -9,7 +9,7 @@ import click
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 
 if TYPE_CHECKING:
-    from warpforge.polytope.library import Library
+    from warpforge.polytope.files.library import Library
 
 
 @click.command(cls=Command)
@@ -28,7 +28,7 @@ def show(common: Common, module: str | None, file: str | None) -> None:
         _list(common, library)
         return
     from warpforge.polytope.code.evaluator import Evaluator
-    from warpforge.polytope.showing import describe
+    from warpforge.polytope.survey.showing import describe
 
     with Evaluator() as evaluator:
         found = describe(module, library, evaluator, cwd=str(common.settings.cwd))
@@ -39,7 +39,7 @@ def show(common: Common, module: str | None, file: str | None) -> None:
 
 
 def _list(common: Common, library: Library) -> None:
-    from warpforge.polytope.showing import list_all
+    from warpforge.polytope.survey.showing import list_all
 
     rows = list_all(library)
     if common.json:

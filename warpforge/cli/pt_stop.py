@@ -7,7 +7,7 @@ import click
 from warpforge.cli.app import Command, Common, pass_common
 from warpforge.cli.pt_jobs import get_running, running_jobs
 from warpforge.errors import Missing
-from warpforge.polytope.journal import Recorded
+from warpforge.polytope.jobs.journal import Recorded
 
 
 @click.command(cls=Command, name="stop")
@@ -21,7 +21,7 @@ def stop(common: Common, ids: tuple[str, ...], job_id: str) -> None:
 
     A job is stopped in order: its containers one after the other, the youngest first.
     """
-    from warpforge.polytope.control import ask
+    from warpforge.polytope.jobs.control import ask
 
     if not ids:
         job = get_running(common, job_id)

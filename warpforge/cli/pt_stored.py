@@ -13,8 +13,8 @@ from warpforge.cli.files import STDIN, read_document
 from warpforge.errors import Missing
 
 if TYPE_CHECKING:
+    from warpforge.polytope.jobs.stores import Store
     from warpforge.polytope.nouns import Value
-    from warpforge.polytope.stores import Store
 
 
 def _context(command: Any) -> Any:
@@ -38,7 +38,7 @@ def _store(common: Common, context: str | None) -> Store:
 
 
 def _print(value: Value, output: str, *, pretty: bool, raw: bool) -> None:
-    from warpforge.polytope.writing import write_text
+    from warpforge.polytope.modules.writing import write_text
 
     if raw and isinstance(value, str):
         text = value
@@ -61,8 +61,8 @@ def _given(name: str | None, data: str | None, file: str | None, *, stdin: bool,
 
 
 def _read(name: str | None, content: bytes, source: str, *, raw: bool) -> dict[str, str]:
-    from warpforge.polytope.references import spell_within
-    from warpforge.polytope.stores import parse_texts
+    from warpforge.polytope.calls.references import spell_within
+    from warpforge.polytope.jobs.stores import parse_texts
     from warpforge.polytope.text.document import decode, load_document
 
     if name is None:

@@ -9,13 +9,13 @@ import click
 from warpforge.cli.app import Command, Common, Group, pass_common, printable, to_json
 
 if TYPE_CHECKING:
-    from warpforge.polytope.library import Library
+    from warpforge.polytope.files.library import Library
 
 
 def describe_tools(library: Library) -> list[dict[str, Any]]:
     """The modules and templates of the root file; templates are tools."""
     from warpforge.polytope.nouns import Template
-    from warpforge.polytope.showing import describe_parameter
+    from warpforge.polytope.survey.showing import describe_parameter
 
     root = library.root
     found = []

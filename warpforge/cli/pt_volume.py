@@ -12,7 +12,7 @@ from warpforge.cli.app import Command, Common, Group, pass_common, printable, to
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
-    from warpforge.polytope.volumes import Volumes
+    from warpforge.polytope.containers.volumes import Volumes
 
 
 @click.group(cls=Group)
@@ -55,7 +55,7 @@ def dataset() -> None:
 @pass_common
 def list_datasets(common: Common, ids: tuple[str, ...]) -> None:
     """List the datasets, their versions and wares."""
-    from warpforge.polytope.datasets import Datasets
+    from warpforge.polytope.containers.datasets import Datasets
 
     with _engine(common) as engine:
         datasets = Datasets(_directory(common), engine.store)
@@ -86,13 +86,13 @@ def _engine(common: Common) -> Engine:
 
 def _open(common: Common, engine: Engine | None) -> Volumes:
     """The project's; without an engine nothing is removed."""
-    from warpforge.polytope.volumes import Volumes, volumes_of
+    from warpforge.polytope.containers.volumes import Volumes, volumes_of
 
     directory = _directory(common)
     project = volumes_of(directory)
     if engine is None:
         return Volumes(project, project, lambda _: None)
-    from warpforge.polytope.discarding import Discarder
+    from warpforge.polytope.containers.discarding import Discarder
     from warpforge.sandbox.ids import find_ids
 
     scratch = Path(engine.store.staging.directory())

@@ -11,8 +11,8 @@ from warpforge.errors import Invalid, Missing, Unable
 from warpforge.workspace.find import INTERNAL
 
 if TYPE_CHECKING:
-    from warpforge.polytope.library import Library
-    from warpforge.polytope.stores import Layers, Store
+    from warpforge.polytope.files.library import Library
+    from warpforge.polytope.jobs.stores import Layers, Store
 
 OWN: Final = "polytope"
 CONTEXT: Final = "default"
@@ -23,7 +23,7 @@ def open_library(common: Common, file: str | None = None, *, highest: bool = Fal
 
     A library without a file knows the built-ins alone. Errors: ``serialization``, ``module-invalid``, ``missing``.
     """
-    from warpforge.polytope.library import Library, find_file, find_highest, find_in
+    from warpforge.polytope.files.library import Library, find_file, find_highest, find_in
 
     cwd = str(common.settings.cwd)
     path = (find_highest if highest else find_file)(cwd) if file is None else os.path.join(cwd, file)
@@ -55,7 +55,7 @@ def _repositories(common: Common) -> dict[str, str]:
 
 def open_stores(common: Common, library: Library, context: str | None = None) -> Layers:
     """The project's values and secrets, before those of the context that it was asked for, or of ``default``."""
-    from warpforge.polytope.stores import Layers
+    from warpforge.polytope.jobs.stores import Layers
 
     shared = store_of(common, None, context or CONTEXT)
     own = [store_of(common, library, None)] if library.root is not None else []
@@ -64,7 +64,7 @@ def open_stores(common: Common, library: Library, context: str | None = None) ->
 
 def store_of(common: Common, library: Library | None, context: str | None) -> Store:
     """The store of a context, or of the project; without a project that of the context ``default``."""
-    from warpforge.polytope.stores import Key, Store
+    from warpforge.polytope.jobs.stores import Key, Store
 
     config, state = common.settings.config_home, common.settings.state_home
     if config is None or state is None:

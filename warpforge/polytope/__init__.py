@@ -5,6 +5,19 @@ The walk of data
     -> level by level: arguments checked against parameter types, references and code evaluated -> a leaf: a primitive,
     or code, with values only -> as a formula, if it is a pure function of pinned inputs; else as boxes of a job
 
+The house
+    Imports go down here, too (tests/test_floors.py).
+
+    nouns spec issues marks events runner   what is spoken of everywhere
+    code text types                         evaluators of code; documents as values with places; parameter types
+    files                                   what documents say, and what references mean
+    calls                                   arguments checked, references evaluated: a leaf, with values only
+    containers                              boxes that serve, on networks of jobs, with volumes
+    modules builtin                         what primitives do, and the modules that ship with us
+    hermetic dockerfile                     containers as formulas; images built of formulas
+    jobs triggers                           steps and their states; what starts them
+    survey                                  what can be told without running anything
+
 The words
     module      a template for formulas and boxes: parameters, and another module with arguments, or code
     primitive   a module that is not described by another: container, and the few that the job itself carries out

@@ -28,7 +28,7 @@ from warpforge.polytope.dockerfile.parse import (
 )
 from warpforge.polytope.dockerfile.state import State, declare
 from warpforge.polytope.dockerfile.trees import Trees
-from warpforge.polytope.people import make_userinfo
+from warpforge.polytope.hermetic.people import make_userinfo
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine

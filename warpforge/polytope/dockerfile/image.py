@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.errors import Missing
 from warpforge.model.atoms import WareId
+from warpforge.polytope.calls.mounts import Facts, take_source
+from warpforge.polytope.calls.taking import Taking
 from warpforge.polytope.dockerfile.builder import Builder, Building
 from warpforge.polytope.dockerfile.context import Files, leave_out, read_files
 from warpforge.polytope.dockerfile.parse import parse_dockerfile
-from warpforge.polytope.mounts import Facts, take_source
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.spec import Source, StringSource
-from warpforge.polytope.taking import Taking
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from warpforge.errors import Invalid
-from warpforge.polytope.cron import parse_schedule
 from warpforge.polytope.marks import SecretText
 from warpforge.polytope.nouns import Value
+from warpforge.polytope.types.cron import parse_schedule
 
 # (value -> value), raising Wrong; ``is_exact``: nothing is to be converted
 Taker = Callable[..., Value]

@@ -1,0 +1,162 @@
+"""A container that runs: its boxes, one or several, and what became of them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Final
+
+from warpforge.errors import Failed, WarpforgeError
+from warpforge.model.atoms import WareId
+from warpforge.polytope.containers.box import Box
+from warpforge.polytope.events import ContainerChanged, ContainerState, Hear
+from warpforge.polytope.spec import ContainerSpec
+
+MakeBox = Callable[["Running", int], Box]
+
+
+class Running:
+    """One container of a job. May be used from many threads."""
+
+    def __init__(self, spec: ContainerSpec, hear: Hear) -> None:
+        self.spec: Final = spec
+        self.id: Final = spec.id
+        self.ware: WareId | None = None
+        self.kept: Final[dict[str, WareId]] = {}  # datasets that were gathered, by path
+        self._hear = hear
+        self._changed = threading.Condition()
+        self._boxes: list[Box] = []
+        self._make_box: MakeBox | None = None
+        self._number = 0  # of the next box
+        self._state: ContainerState = "pulling"
+        self._status = 0
+        self._trouble: WarpforgeError | None = None
+        self._has_started = False
+        self._restarts = 0
+        self._stopping = False
+
+    @property
+    def boxes(self) -> list[Box]:
+        """Those that have not ended."""
+        with self._changed:
+            return [*self._boxes]
+
+    @property
+    def addresses(self) -> list[str]:
+        """Of its boxes."""
+        return [box.address for box in self.boxes]
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended for good."""
+        return self._state in ("exited", "failed")
+
+    def pulling(self, why: str) -> None:
+        """Its image is looked for; ``why`` it will be less than it could be."""
+        self._tell("pulling", why=why)
+
+    def begin(self, make_box: MakeBox) -> None:
+        """Start its boxes. Errors: ``sandbox-unavailable``."""
+        self._make_box = make_box
+        if self._stopping:
+            return
+        self._tell("spawning")
+        for _ in range(max(1, self.spec.scaling.min)):
+            self.grow()
+
+    def grow(self) -> None:
+        """One box more."""
+        assert self._make_box is not None
+        with self._changed:
+            if self._stopping:
+                return
+            number, self._number = self._number, self._number + 1
+            box = self._make_box(self, number)
+            self._boxes.append(box)
+            box.begin()
+
+    def shrink(self) -> None:
+        """The youngest box less."""
+        with self._changed:
+            box = self._boxes.pop() if len(self._boxes) > 1 else None
+        if box is not None:
+            box.stop()
+
+    def fail(self, error: WarpforgeError) -> None:
+        """It could not even begin."""
+        with self._changed:
+            self._trouble = error
+        self._tell("failed", why=error.message)
+
+    def started(self) -> None:
+        """A box runs its command."""
+        with self._changed:
+            self._has_started = True
+        self._tell("running")
+
+    def restarting(self, status: int, restarts: int, pause: float) -> None:
+        """A box has ended, and starts again after a pause."""
+        self._restarts = max(self._restarts, restarts)
+        self._tell("restarting", exit=status, why=f"it ended with status {status}; it starts again in {pause:g} s")
+
+    def ended(self, box: Box, status: int, trouble: WarpforgeError | None) -> bool:
+        """A box has ended for good; whether that was the last."""
+        with self._changed:
+            if box not in self._boxes:
+                return False  # there were too many
+            self._boxes.remove(box)
+            self._status = self._status or status
+            self._trouble = self._trouble or trouble
+            if self._boxes:
+                return False
+        if self._trouble is not None:
+            self._tell("failed", why=self._trouble.message)
+        else:
+            self._tell("exited", exit=self._status)
+        return True
+
+    def stop(self) -> None:
+        """As ``Containers.stop``."""
+        with self._changed:
+            self._stopping = True
+            boxes = [*self._boxes]
+        if not self.is_over:
+            self._tell("stopping")
+        if not boxes:
+            self._tell("exited", exit=self._status)  # before it began
+        threads = [threading.Thread(target=box.stop) for box in boxes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def await_started(self) -> None:
+        """Until it runs. Raises what kept it from running."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._has_started or self.is_over)
+            if self._trouble is not None and not self._has_started:
+                raise self._trouble
+
+    def await_exited(self) -> int:
+        """Its status. Raises what ended it when that was not its command."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_over)
+            if self._trouble is not None:
+                raise self._trouble
+            return self._status
+
+    def resident_box(self) -> Box:
+        """A box whose command runs now. Errors: ``missing``."""
+        for box in self.boxes:
+            if box.resident is not None:
+                return box
+        raise Failed("missing", f"container {self.id} does not run", container=self.id)
+
+    def _tell(self, state: ContainerState, *, exit: int | None = None, why: str = "") -> None:
+        with self._changed:
+            if self.is_over:
+                return
+            self._state = state
+            event = ContainerChanged(self.id, state, exit, self._restarts, str(self.ware or ""), why)
+            self._changed.notify_all()
+        self._hear(event)

@@ -1,0 +1,1 @@
+"""Hermetic steps: containers that are pure functions of pinned inputs, as formulas."""

@@ -1,0 +1,1 @@
+"""Jobs: steps, their states, what happens in them, and who may look."""

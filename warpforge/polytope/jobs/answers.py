@@ -1,0 +1,165 @@
+"""What can be asked of a running job, by its socket and by MCP: looking, logs, stopping, and running more.
+
+Values are made for programs: maps of plain values, times as ISO 8601.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from warpforge.errors import Invalid, Missing
+from warpforge.polytope.jobs.job import Job
+from warpforge.polytope.jobs.journal import log_name, read_log
+from warpforge.polytope.jobs.mcp import Tool
+
+Start = Callable[[str, Mapping[str, Any]], tuple[list[str], list[str]]]
+LINES: Final = 100  # of a log, when nobody says how many
+
+
+class Answers:
+    """One job and its surroundings. ``start`` begins a module, template or tool within it; it gives the ids of its
+    steps, and of those that whoever calls it waits for. ``list_tools``: the modules and templates that can be run, each
+    with its parameters."""
+
+    def __init__(self, job: Job, start: Start, list_tools: Callable[[], list[dict[str, Any]]]) -> None:
+        self._job = job
+        self._start = start
+        self._list_tools = list_tools
+
+    def answer(self, question: Mapping[str, Any]) -> Any:
+        """What the socket is asked: ``summary``, ``stop`` (``id`` "": the whole job), ``run``.
+
+        Errors: ``missing``, ``invalid``, and those of the asked.
+        """
+        match question.get("do"):
+            case "summary":
+                return msgspec.to_builtins(self._job.summary)
+            case "stop":
+                if not question.get("id"):
+                    self._job.request_stop()
+                    return []
+                return self._job.stop_one(question["id"])
+            case "run":
+                return self.run(question["reference"], question.get("args") or {}, wait=bool(question.get("wait")))
+        raise Invalid("invalid", f"a job cannot be asked to {question.get('do')}")
+
+    def run(self, reference: str, args: Mapping[str, Any], *, wait: bool = False) -> dict[str, Any]:
+        """Begin something more; with ``wait``, until it has ended: its steps, and then its state, why, and output."""
+        steps, awaited = self._start(reference, args)
+        if not wait:
+            return {"steps": steps}
+        self._job.wait_for(awaited)
+        summaries = [self._job.summary.steps[step] for step in awaited]
+        bad = next((one for one in summaries if one.state != "success"), None)
+        outputs = {step: self._job.mask.value(self._job.find_output(step)) for step in awaited}
+        return {
+            "steps": steps,
+            "state": bad.state if bad else "success",
+            "why": f"{bad.id}: {bad.why}" if bad else "",
+            "output": outputs[awaited[0]] if len(awaited) == 1 else outputs,
+        }
+
+    def every(self, what: str) -> list[dict[str, Any]]:
+        """All ``steps``, ``containers`` or ``services``."""
+        return [_plain(one) for one in [*getattr(self._job.summary, what).values()]]
+
+    def describe(self, what: str, id: str) -> dict[str, Any]:
+        """One of them. Errors: ``missing``, naming those that are there."""
+        there = getattr(self._job.summary, what)
+        if id not in there:
+            named = ", ".join(there) or "none"
+            raise Missing("missing", f"there is no {what.removesuffix('s')} {id}: there is {named}", id=id)
+        return _plain(there[id])
+
+    def describe_job(self) -> dict[str, Any]:
+        """The job without its parts."""
+        found = _plain(self._job.summary)
+        return {key: len(value) if isinstance(value, dict) else value for key, value in found.items()}
+
+    def logs(self, container: str, limit: int) -> dict[str, Any]:
+        """The last lines that a container wrote. Errors: ``missing``."""
+        self.describe("containers", container)
+        path = f"{self._job.parts.journal.path}/containers/{log_name(container)}"
+        lines = [line.text for line in read_log(path, container)]
+        return {"container": container, "lines": lines[-limit:] if limit > 0 else []}
+
+    def tools(self, only: Sequence[str] = ()) -> list[Tool]:
+        """What MCP offers. ``only``: of the file's own tools just these, else all."""
+        own = [_own(tool, self.run) for tool in self._list_tools() if tool.get("is-tool")]
+        mine = [tool for tool in own if not only or tool.name in only]
+        ours = self._ours()
+        taken = {tool.name for tool in ours}
+        return [*ours, *(tool for tool in mine if tool.name not in taken)]
+
+    def _ours(self) -> list[Tool]:
+        def one(name: str, what: str, text: str) -> Tool:
+            id = {"type": "string", "description": f"the {name}'s id"}
+            return Tool(f"describe-{name}", text, _schema({"id": id}), lambda args: self.describe(what, args["id"]))
+
+        limit = {"type": "integer", "description": f"how many lines, from the end; {LINES} when it is not said"}
+        container = {"type": "string", "description": "the container's id"}
+        ref = {"type": "string", "description": "a module, template or tool, as `pt run` takes it"}
+        args = {"type": "object", "description": "its arguments"}
+        wait = {"type": "boolean", "description": "wait until it has ended"}
+        listed = {
+            "containers": "The job's containers.",
+            "services": "Its services, with their ports on this host.",
+            "steps": "Its steps.",
+        }
+        return [
+            *(self._lister(what, text) for what, text in listed.items()),
+            Tool("list-tools", "What can be run here.", _schema({}), lambda _: {"tools": self._list_tools()}),
+            Tool(
+                "get-container-logs",
+                "The last lines that a container wrote.",
+                _schema({"container": container, "limit": limit}, "container"),
+                lambda args: self.logs(args["container"], int(args.get("limit") or LINES)),
+            ),
+            one("container", "containers", "One container: state, image, exit status."),
+            one("service", "services", "One service: state and addresses."),
+            one("step", "steps", "One step: state, times, why it failed."),
+            Tool(
+                "describe-job",
+                "The job: state, and how much it has of what.",
+                _schema({}),
+                lambda _: self.describe_job(),
+            ),
+            Tool("describe-sandbox", "All of it.", _schema({}), lambda _: _plain(self._job.summary)),
+            Tool(
+                "run",
+                "Run a module, template or tool in this sandbox; gives its step.",
+                _schema({"ref": ref, "args": args, "wait": wait}, "ref"),
+                lambda args: self.run(args["ref"], args.get("args") or {}, wait=bool(args.get("wait"))),
+            ),
+        ]
+
+    def _lister(self, what: str, text: str) -> Tool:
+        return Tool(f"list-{what}", text, _schema({}), lambda _: {what: self.every(what)})
+
+
+def _own(tool: Mapping[str, Any], run: Callable[..., Any]) -> Tool:
+    properties = {
+        one["id"]: {"description": " ".join(filter(None, (one.get("info"), f"({one['type']})")))}
+        for one in tool["params"]
+    }
+    required = [one["id"] for one in tool["params"] if one["is-required"]]
+    name = tool["id"]
+    return Tool(name, tool.get("info", ""), _schema(properties, *required), lambda args: run(name, args, wait=True))
+
+
+def _schema(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
+    wanted = required or tuple(name for name in properties if name == "id")
+    return {"type": "object", "properties": dict(properties), "required": [*wanted]}
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(value)
+    return {key: _time(value) if key in ("created", "started", "finished") else value for key, value in found.items()}
+
+
+def _time(seconds: float) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds") if seconds else None

@@ -1,0 +1,361 @@
+"""A job while it runs: begin what is ready, each step in a thread of its own; take what has ended; until all has.
+
+    ready -> open: what the step does -> that is done, against the runner -> finished -> ready ...
+
+Everything that happens goes through ``hear``: masked, into the summary and the logs, and on to whoever listens.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from warpforge.errors import Failed, Internal, Missing, WarpforgeError
+from warpforge.polytope.calls.steps import JobStep
+from warpforge.polytope.containers.masking import Mask
+from warpforge.polytope.events import (
+    ContainerChanged,
+    ContainerSaid,
+    ContainerSpawned,
+    Event,
+    Hear,
+    JobChanged,
+    StepChanged,
+    StepSaid,
+    StepState,
+)
+from warpforge.polytope.jobs.journal import Journal
+from warpforge.polytope.jobs.schedule import Asked, Schedule
+from warpforge.polytope.jobs.step import StepRunner
+from warpforge.polytope.jobs.summary import JobSummary
+from warpforge.polytope.jobs.work import Author, Person, Project
+from warpforge.polytope.nouns import Value
+from warpforge.polytope.runner import Containers, Interrupted, Runner
+
+GRACE: Final = 0.2  # seconds between two looks whether the job is to stop
+PATIENCE: Final = 5.0  # seconds for threads that are told to stop
+
+
+class Boxes(Containers, Protocol):
+    """The containers of a job, and their end."""
+
+    def close(self) -> None:
+        """End what still runs, and take the network and the job's volumes down."""
+
+
+class Parts(NamedTuple):
+    """What a job works with. ``make_boxes`` is given whom to tell of containers; ``listeners`` hear everything;
+    ``routes``: where requests of code really go, by the beginning of their addresses."""
+
+    author: Author
+    project: Project
+    journal: Journal
+    make_boxes: Callable[[Hear], Boxes]
+    person: Person | None = None
+    listeners: Sequence[Hear] = ()
+    routes: Mapping[str, str] = MappingProxyType({})
+    now: Callable[[], float] = time.time
+
+
+class Job:
+    """One job, run once."""
+
+    def __init__(self, parts: Parts, summary: JobSummary) -> None:
+        self.summary = summary
+        self.mask = Mask()
+        self.values: dict[str, Value] = {}
+        self.parts = parts
+        self._changed = threading.Condition(threading.RLock())
+        self._schedule = Schedule()
+        self._given: dict[str, JobStep] = {}
+        self._outputs: dict[str, Value] = {}
+        self._errors: dict[str, WarpforgeError] = {}
+        self._runners: dict[str, StepRunner] = {}
+        self._spawned: list[str] = []  # containers, in the order in which they began
+        self._stopping = threading.Event()
+        self._asked_to_stop = threading.Event()
+        self._deaf: OSError | None = None
+        self._boxes: Boxes | None = None
+
+    @property
+    def boxes(self) -> Boxes:
+        """The containers, from the first one on."""
+        with self._changed:
+            if self._boxes is None:
+                self._boxes = self.parts.make_boxes(self.hear)
+            return self._boxes
+
+    # what is asked from outside; any thread
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def hear(self, event: Event) -> None:
+        """Take what happened, and tell everybody."""
+        now = self.parts.now()
+        event = _masked(event, self.mask)
+        if isinstance(event, StepSaid | ContainerSaid):
+            kind, id = ("steps", event.step) if isinstance(event, StepSaid) else ("containers", event.container)
+            self.parts.journal.say(kind, id, event.line, now)
+        else:
+            with self._changed:
+                if self.summary.hear(event, now):
+                    with suppress(WarpforgeError):  # a full disk: the job goes on, seen by nobody else
+                        self.parts.journal.save(self.summary)
+                self._changed.notify_all()
+        for listener in self.parts.listeners:
+            try:
+                listener(event)
+            except OSError as error:  # whoever read what we say has gone
+                self._deaf = self._deaf or error
+                self._asked_to_stop.set()
+
+    def run(self, steps: Sequence[JobStep], until: Sequence[str] = (), *, stay: bool = False) -> StepState:
+        """Run these steps to their end, or until those of ``until`` have ended: then the others are stopped.
+        With ``stay`` the job goes on without steps until it is stopped: more may be added.
+
+        Gives what became of the job; ``error`` tells why. Errors: ``job-invalid``.
+        """
+        self.hear(JobChanged(self.summary.id, "running"))
+        state: StepState = "failed"
+        why = ""
+        try:
+            with self._changed:
+                self._add(steps)
+            self._loop(until, stay=stay)
+            if self._deaf is not None:
+                raise self._deaf
+            state, why = self._outcome(until)
+        except BaseException as error:
+            state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
+            why = "interrupted" if state == "stopped" else str(error)
+            self.stop()
+            self._drain()
+            raise
+        finally:
+            try:
+                if self._boxes is not None:
+                    self._boxes.close()
+            finally:
+                self.hear(JobChanged(self.summary.id, state, why))
+        return state
+
+    def request_stop(self) -> None:
+        """Stop everything soon: whoever runs the job does it."""
+        self._asked_to_stop.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    def stop(self) -> None:
+        """Stop everything: containers one after the other, the youngest first; returns when they have ended."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self.hear(JobChanged(self.summary.id, "stopping"))
+        with self._changed:
+            self._schedule.stop()
+            self._tell()
+        for container in reversed(self._spawned):
+            if not self._has_ended(container):
+                self.boxes.stop(container)
+
+    def stop_one(self, id: str) -> list[str]:
+        """Stop a service, a container or a step; gives the containers that were stopped.
+
+        Errors: ``missing``, naming what there is.
+        """
+        containers = self._containers_of(id)
+        for step in {self.summary.containers[container].step for container in containers} | {id}:
+            if step in self._runners:
+                self._runners[step].interrupt()
+        for container in containers:
+            self.boxes.stop(container)
+        return containers
+
+    # what steps ask for
+
+    def add(self, steps: Sequence[JobStep], parent: str = "") -> list[str]:
+        """More steps, begun as soon as they may; their ids. Errors: ``job-invalid``."""
+        with self._changed:
+            return self._add(steps, parent)
+
+    def run_inside(self, parent: str, steps: Sequence[JobStep]) -> dict[str, Value]:
+        """Steps that the code of another one waits for; their outputs. Errors: ``job-step-failed``."""
+        names = self.add(steps, parent)
+        self.wait_for(names)
+        for name in names:
+            if self.summary.steps[name].state != "success":
+                raise Failed("job-step-failed", f"step {name} failed", cause=self._errors.get(name), step=name)
+        return {step.id: self.find_output(name) for step, name in zip(steps, names, strict=True)}
+
+    def wait_for(self, steps: Sequence[str]) -> None:
+        """Until these have ended. Errors: Interrupted."""
+        while not all(map(self.has_ended, steps)):
+            self.wait()
+
+    def wait(self) -> None:
+        """Until something has happened, or a moment has gone by. Errors: Interrupted."""
+        with self._changed:
+            if not self._stopping.is_set():
+                self._changed.wait(GRACE)
+        if self._stopping.is_set():
+            raise Interrupted
+
+    def given(self, step: str) -> JobStep:
+        """A step as it was planned."""
+        return self._given[step]
+
+    def outside(self) -> Runner:
+        """The job as it is asked from outside of its steps, to plan more of them."""
+        return StepRunner(self, "", JobStep(id=""))
+
+    def has_ended(self, step: str) -> bool:
+        return self.summary.steps[step].has_ended
+
+    def output(self, step: str) -> Value:
+        """What a step gave. KeyError: it has not ended, or there is none."""
+        with self._changed:
+            return self._outputs[step]
+
+    def find_output(self, step: str) -> Value:
+        """What a step gave; None when it has not ended, or gave nothing."""
+        with self._changed:
+            return self._outputs.get(step)
+
+    def last_words(self, step: str) -> str:
+        """The last lines of a step's containers that ended badly; of the step itself where there is none."""
+        with self._changed:
+            bad = [one.id for one in self.summary.containers.values() if one.step == step and one.exit]
+        said = [self.parts.journal.tail("containers", id) for id in bad] or [self.parts.journal.tail("steps", step)]
+        return "\n".join(filter(None, said))
+
+    def spawned(self, container: str, step: str, image: str) -> None:
+        """A step has begun to start a container."""
+        with self._changed:
+            self._spawned.append(container)
+            self.hear(ContainerSpawned(container, step, image))
+
+    def running(self, step: str) -> None:
+        """What a step does is under way."""
+        with self._changed:
+            self._schedule.running(step)
+            self._tell()
+
+    # the loop
+
+    def _add(self, steps: Sequence[JobStep], parent: str = "") -> list[str]:
+        before = len(self._schedule.states)
+        given = self._schedule.add([Asked(step.id, step.after) for step in steps], parent)
+        names = [*self._schedule.states][before:]
+        for name, step in zip(names, steps, strict=True):
+            beside = {said: tuple(given.get(own, own) for own in owns) for said, owns in step.names.items()}
+            self._given[name] = msgspec.structs.replace(step, names=beside)
+        self._tell()
+        return names
+
+    def _loop(self, until: Sequence[str], *, stay: bool) -> None:
+        while True:
+            with self._changed:
+                for id in self._schedule.ready():
+                    threading.Thread(target=self._step, args=(id,), name=f"step {id}", daemon=True).start()
+                self._tell()
+                if self._schedule.done and (self.is_stopping or not stay):
+                    return
+                over = self._asked_to_stop.is_set() or (
+                    until and all(id in self.summary.steps and self.has_ended(id) for id in until)
+                )
+                if not over or self.is_stopping:
+                    self._changed.wait(GRACE)  # with a bound: a signal is seen only between two waits
+            if over and not self.is_stopping:
+                self.stop()
+
+    def _drain(self) -> None:
+        """Wait, for a while, until the threads of what was stopped have ended."""
+        deadline = time.monotonic() + PATIENCE
+        with self._changed:
+            while not self._schedule.done and time.monotonic() < deadline:
+                self._changed.wait(GRACE)
+
+    def _step(self, id: str) -> None:
+        """One step, in its thread."""
+        step = self._given[id]
+        runner = self._runners[id] = StepRunner(self, id, step)
+        state: StepState = "success"
+        why = ""
+        try:
+            opened = self.parts.author.open(step, runner)
+            if not opened.is_container:
+                self.running(id)
+            output = opened.do(runner)
+            with self._changed:
+                self._outputs[id] = output
+        except Interrupted:
+            state = "stopped"
+        except WarpforgeError as error:
+            state, why = self._failed(id, error)
+        except Exception as error:
+            wrong = Internal("internal", f"our bug, please report it: {type(error).__name__}: {error}")
+            state, why = self._failed(id, wrong)
+        with self._changed:
+            self._schedule.finished(id, state, why)
+            self._tell()
+
+    def _failed(self, id: str, error: WarpforgeError) -> tuple[StepState, str]:
+        if self.is_stopping or self._runners[id].is_interrupted:
+            return "stopped", ""
+        self._errors.setdefault(id, self.mask.error(error))
+        return "failed", error.message
+
+    def _tell(self) -> None:
+        """Tell what the schedule says has changed."""
+        for change in self._schedule.changes():
+            self.hear(StepChanged(change.step, change.state, self._schedule.parent(change.step), change.why))
+
+    def _outcome(self, until: Sequence[str]) -> tuple[StepState, str]:
+        outcome = self._schedule.outcome()
+        if outcome == "stopped" and until and not self._errors:
+            return "success", ""
+        first = next(iter(self._errors.items()), None)
+        return outcome, f"step {first[0]}: {first[1].message}" if first else ""
+
+    def error(self) -> WarpforgeError | None:
+        """Why the job failed: the step that failed first, as the cause."""
+        for id, error in self._errors.items():
+            return Failed("job-step-failed", f"job {self.summary.id}: step {id} failed", cause=error, step=id)
+        return None
+
+    # looking things up
+
+    def _has_ended(self, container: str) -> bool:
+        return self.summary.containers[container].has_ended
+
+    def _containers_of(self, id: str) -> list[str]:
+        summary = self.summary
+        if id in summary.services:
+            return summary.services[id].containers
+        if id in summary.containers:
+            return [id]
+        steps = {id} if id in summary.steps else set()
+        while more := {step.id for step in summary.steps.values() if step.parent in steps} - steps:
+            steps |= more
+        if steps:
+            return [one.id for one in summary.containers.values() if one.step in steps and not one.has_ended]
+        there = ", ".join(dict.fromkeys((*summary.services, *summary.containers, *summary.steps)))
+        what = f"job {summary.id} has no service, container or step {id}: there is {there or 'nothing'}"
+        raise Missing("missing", what, id=id)
+
+
+def _masked(event: Event, mask: Mask) -> Event:
+    match event:
+        case StepSaid() | ContainerSaid():
+            return msgspec.structs.replace(event, line=mask.text(event.line))
+        case StepChanged() | ContainerChanged() | JobChanged():
+            return msgspec.structs.replace(event, why=mask.text(event.why)) if event.why else event
+    return event

@@ -1,0 +1,1 @@
+"""Triggers: schedules and what happens in repositories, which start templates."""
