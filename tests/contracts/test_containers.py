@@ -19,6 +19,7 @@ from support.probes import compile_probe
 
 from warpforge.errors import Failed, Invalid, Missing, Unable
 from warpforge.polytope.containers.datasets import Datasets
+from warpforge.polytope.events import ServiceChanged
 from warpforge.polytope.spec import (
     DatasetSource,
     EnvVar,
@@ -120,6 +121,16 @@ def test_who_answers_is_heard_out(job: YardJob) -> None:
     )
     container = job.serve(script, web("talker", free_port()), mounts=mounts)
     assert job.boxes.await_exited(container) == 0 and job.said(container) == ["whole"]
+
+
+def test_what_follows_from_an_end_has_come_when_a_job_is_closed(yard: Yard) -> None:
+    job = yard.open()
+    ends = "httpd -p 8080 -h /srv; until test -e /tmp/end; do usleep 9999; done"
+    container = job.serve(ends, web("brief", free_port()))
+    job.boxes.write_file(container, "/tmp/end", b"")
+    assert job.boxes.await_exited(container) == 0
+    job.close()
+    assert [event.state for event in job.events if isinstance(event, ServiceChanged)][-1] == "stopped"
 
 
 def test_one_that_never_answers(yard: Yard) -> None:

@@ -114,6 +114,11 @@ class Box:
         self._cancel.cancel()
         self._thread.join()
 
+    def join(self) -> None:
+        """Until it has ended for good, and whoever is told of that has been; at once when it never began."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
     def _live(self) -> None:
         status = 0
         trouble: WarpforgeError | None = None

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from warpforge.errors import Internal, Missing, WarpforgeError
+from warpforge.errors import Internal, Missing, Unable, WarpforgeError
 from warpforge.polytope.containers.box import GRACE, Box, Ground, Told
 from warpforge.polytope.containers.checkouts import Checkouts
 from warpforge.polytope.containers.datasets import Datasets
@@ -73,6 +73,7 @@ class JobBoxes:
         self._ready = ready
         self._ids = find_ids(engine.box.owner)
         self._containers: dict[str, Running] = {}
+        self._boxes: list[Box] = []  # all there ever were
         self._lock = threading.RLock()
         self._in_store = threading.Lock()
         self._starting: list[threading.Thread] = []
@@ -215,6 +216,8 @@ class JobBoxes:
         until = time.monotonic() + _LITTLE  # one that fetches an image is not waited for to its end
         for thread in self._starting:
             thread.join(max(0.0, until - time.monotonic()))
+        for box in self._boxes:
+            box.join()
         self._discarder.discard(self._work)
         self._network.close()
         self._stay.end()
@@ -264,15 +267,17 @@ class JobBoxes:
             told = Told(running.started, running.restarting, lambda *end: self._ended(running, box, *end))
             box = Box(self._ground, spec, made, self._make_lines(spec), told, self._gather(running))
             box.signal = image.config.signal
+            self._boxes.append(box)
             return box
 
         return make
 
     def _ended(self, running: Running, box: Box, status: int, trouble: WarpforgeError | None) -> None:
-        if running.ended(box, status, trouble):
-            self._services.close_all(running.id)
-        else:
-            self._services.retarget(running.id, running.addresses)
+        with suppress(Unable):  # without its network: somebody killed the keeper
+            if running.ended(box, status, trouble):
+                self._services.close_all(running.id)
+            else:
+                self._services.retarget(running.id, running.addresses)
 
     def _gather(self, running: Running) -> Callable[[int, Entries], None]:
         def gather(index: int, entries: Entries) -> None:
