@@ -96,7 +96,7 @@ class LineTeller:
         self._lock = threading.Lock()
         self._colors: dict[str, str] = {}
         self._states: dict[str, str] = {}
-        self._failures: dict[str, str] = {}  # why containers failed
+        self._failures: dict[str, str] = {}  # whose, and why
 
     def hear(self, event: Event) -> None:
         with self._lock:
@@ -130,10 +130,7 @@ class LineTeller:
             case StepChanged(state="success"):
                 return f"ok    {event.step}"
             case StepChanged(state="failed"):
-                is_known = event.why in self._failures.values()
-                if is_known and self._failures.get(event.step) == event.why:
-                    return ""  # its container said so
-                return f"FAIL  {event.step}" + (f"  {event.why}" if event.why and not is_known else "")
+                return self._failed(event.step, event.why)
             case StepChanged(state="canceled"):
                 return f"skip  {event.step}  {event.why}"
             case StepChanged(state="stopped"):
@@ -149,11 +146,15 @@ class LineTeller:
             case ContainerChanged(state="pulling", why=why) if why:
                 return f"note  {why}"
             case ContainerChanged(state="failed"):
-                self._failures[event.container] = event.why
-                return f"FAIL  {event.container}  {event.why}"
+                return self._failed(event.container, event.why)
             case JobChanged(state="stopping"):
                 return "stopping: once more Ctrl-C to stop at once"
         return ""
+
+    def _failed(self, id: str, why: str) -> str:
+        """What a step and its container of the same name both say is said once, whoever says it first."""
+        before, self._failures[id] = self._failures.get(id), why
+        return "" if before == why else f"FAIL  {id}" + (f"  {why}" if why else "")
 
 
 class LiveTeller(LineTeller):
