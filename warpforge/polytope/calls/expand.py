@@ -153,22 +153,22 @@ def bind(
         params[parameter.id] = _keep_mark(args.get(parameter.id), check.value(args.get(parameter.id), kind), resolver)
         for finding in check.findings:
             place = _place(call, (parameter.id, *finding.way))
-            message = f"{noun.id}: {spell_way(parameter.id, finding.way)} {finding.message}"
+            message = f"{call.reference}: {spell_way(parameter.id, finding.way)} {finding.message}"
             issue = Issue(place, message, TYPE, finding.level)
             (issues if finding.level == "error" else warnings).append(issue)
     declared = [parameter.id for parameter in noun.params]
     for name, value in args.items():
         if name not in params:
             params[name] = value
-            warnings.append(Issue(_place(call, (name,)), _not_declared(noun, name, declared), TYPE, "warning"))
+            warnings.append(Issue(_place(call, (name,)), _not_declared(call, name, declared), TYPE, "warning"))
     if issues:
         refuse("invalid-argument", [*issues, *warnings[told:]])
     return params
 
 
-def _not_declared(noun: Module | Template, name: str, declared: list[str]) -> str:
+def _not_declared(call: Call, name: str, declared: list[str]) -> str:
     near = get_close_matches(name, declared, 1, 0.7)
-    return f"{noun.id}: there is no parameter {name}" + (f": did you mean {near[0]}?" if near else "")
+    return f"{call.reference}: there is no parameter {name}" + (f": did you mean {near[0]}?" if near else "")
 
 
 def _spelled_as_declared(args: dict[str, Value], noun: Module | Template) -> dict[str, Value]:
