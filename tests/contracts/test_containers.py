@@ -19,6 +19,7 @@ from support.probes import compile_probe
 
 from warpforge.errors import Failed, Invalid, Missing, Unable
 from warpforge.polytope.containers.datasets import Datasets
+from warpforge.polytope.containers.volumes import Volumes, volumes_of
 from warpforge.polytope.events import ServiceChanged
 from warpforge.polytope.spec import (
     DatasetSource,
@@ -228,6 +229,10 @@ def test_it_is_asked_to_end_before_it_is_killed(yard: Yard, job: YardJob) -> Non
     assert other.boxes.await_exited(deaf) == 137
 
 
+def refuse_to_remove(path: Path) -> None:
+    raise AssertionError(path)
+
+
 def test_volumes_live_as_long_as_their_scope(yard: Yard, job: YardJob) -> None:
     mine, ours = Mount("/mine", VolumeSource("v")), Mount("/ours", VolumeSource("v", "project"))
     write = "echo x >> /mine/f; echo x >> /ours/f; cat /mine/f | wc -l; cat /ours/f | wc -l"
@@ -240,6 +245,8 @@ def test_volumes_live_as_long_as_their_scope(yard: Yard, job: YardJob) -> None:
         assert other.run("ls /ours", mounts=(new,)) == (0, [])
         with pytest.raises(Missing, match="no volume w"):
             other.run("true", mounts=(Mount("/w", VolumeSource("w", "project", "never")),))
+        with pytest.raises(Unable, match=f"volume v-2 is used .* {os.getpid()}"):
+            Volumes(volumes_of(yard.path / "project"), yard.path, refuse_to_remove).remove("v-2")
     finally:
         other.close()
     names = sorted(os.listdir(yard.path / "project" / ".warpforge" / "volumes"))

@@ -90,8 +90,9 @@ class JobBoxes:
         self._services = Services(self._network, hear)
         self._references = ImageNames(engine, LockFile(directory / NAME), directory, self._stay.need)
         self._datasets = Datasets(directory, engine.store)
-        volumes = Volumes(volumes_of(directory), self._work / "volumes", self._discarder.discard)
-        self._mounting = Mounting(engine, volumes, self._datasets, Checkouts(checkout, lambda: engine), self._stay.need)
+        self._volumes = Volumes(volumes_of(directory), self._work / "volumes", self._discarder.discard)
+        checkouts = Checkouts(checkout, lambda: engine)
+        self._mounting = Mounting(engine, self._volumes, self._datasets, checkouts, self._stay.need)
         self._scaler = Scaler(self._services.retarget)
 
     @property
@@ -218,6 +219,7 @@ class JobBoxes:
             thread.join(max(0.0, until - time.monotonic()))
         for box in self._boxes:
             box.join()
+        self._volumes.close()
         self._discarder.discard(self._work)
         self._network.close()
         self._stay.end()

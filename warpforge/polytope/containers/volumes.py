@@ -2,6 +2,7 @@
 
     .warpforge/volumes/ID/data        a project's: stays until it is removed
     .warpforge/volumes/ID/lock        held by whoever makes or removes it
+    .warpforge/volumes/ID/used        held, together, by the jobs that use it
 
 They lie beside the polytope file. A job's volumes lie in the staging directory of its process, and go with it. Under
 root everything in a volume belongs to the uids behind the boxes, and the directories around it are root's alone.
@@ -16,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from warpforge.errors import Failed, Invalid, Missing
+from warpforge.errors import Failed, Invalid, Missing, Unable
 from warpforge.fsx.atomic import make_dirs
-from warpforge.fsx.locks import Lock
+from warpforge.fsx.locks import Busy, Lock
 from warpforge.polytope.spec import VolumeSource
 from warpforge.workspace.find import INTERNAL
 
@@ -41,11 +42,20 @@ class Volume(NamedTuple):
 
 
 class Volumes:
-    """``project``: where the project's lie; ``job``: where those of this job do; ``discard`` removes a directory."""
+    """``project``: where the project's lie; ``job``: where those of this job do; ``discard`` removes a directory.
+
+    Close it: what it opened can be removed then.
+    """
 
     def __init__(self, project: Path, job: Path, discard: Callable[[Path], None]) -> None:
         self._scopes: Final = {"project": project, "job": job}
         self._discard = discard
+        self._used: dict[Path, Lock] = {}
+
+    def close(self) -> None:
+        """Nothing of it is used any more."""
+        while self._used:
+            self._used.popitem()[1].release()
 
     def open(self, source: VolumeSource, default: str, fill: Fill) -> Path:
         """The directory of a volume, made as its source says; ``default``: its id when it has none.
@@ -71,6 +81,9 @@ class Volumes:
                 elif source.create == "always":
                     number += 1
                     continue
+                if found not in self._used:
+                    lock = self._used[found] = Lock(found / "used", shared=True)
+                    lock.acquire()
                 return data
 
     def list(self) -> list[Volume]:
@@ -82,13 +95,19 @@ class Volumes:
         return []
 
     def remove(self, name: str) -> None:
-        """Remove one of the project's. Errors: ``missing``, ``store``."""
+        """Remove one of the project's. Errors: ``missing``, ``store`` (busy: a job uses it)."""
         found = self._scopes["project"] / name
         if not _ID.match(name) or not (found / _DATA).is_dir():
             there = ", ".join(volume.id for volume in self.list())
             raise Missing("missing", f"there is no volume {name}: there is {there or 'none'}", volume=name)
         with Lock(found / "lock"):
-            self._discard(found)
+            try:
+                with Lock(found / "used", timeout=0):
+                    self._discard(found)
+            except Busy as busy:
+                pids = ", ".join(map(str, busy.pids)) or "unknown"
+                what = f"volume {name} is used by a job that runs (pid {pids}): `pt stop` ends it"
+                raise Unable("store", what, cause=busy, reason="busy", volume=name, pid=pids) from busy
 
     def _make(self, data: Path, fill: Fill) -> None:
         new = data.with_name("new")
