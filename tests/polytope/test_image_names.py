@@ -102,6 +102,9 @@ def test_a_catalog_comes_first(engine: Engine, registry: Hostile, tmp_path: Path
     catalog.mkdir(parents=True)
     add_item(Catalog(catalog), CatalogRef("example.org/some/thing", "v9", "image"), ware)
     assert names(engine, tmp_path).find("example.org/some/thing:v9") == ware
+    lock = LockFile(tmp_path / "polytope.lock")
+    assert ImageNames(engine, lock, tmp_path).lock("example.org/some/thing:v9", update=False)
+    assert lock.images["example.org/some/thing:v9"].digest == f"sha256:{ware.hash}"
 
 
 def test_a_lock_file_that_makes_no_sense(tmp_path: Path) -> None:

@@ -63,6 +63,8 @@ class ImageNames:
         from warpforge.mirror.reference import parse_reference
 
         reference = parse_reference(text)
+        if (named := self._catalogued(reference)) is not None:  # which need not be what its registry has
+            return self._lock.put(text, f"sha256:{named.hash}", _platform(), named)
         found = self._lock.images.get(text)
         if found is not None and not update:
             digest = found.digest
