@@ -52,8 +52,8 @@ _userinfos = _members(
 _surroundings = {"network": st.booleans(), "cwd": paths, "userinfo": _userinfos}
 
 actions: Documents = st.one_of(
-    st.just({"echo": {}}),
-    st.just({"noop": {}}),
+    st.builds(lambda: {"echo": {}}),  # a new one each time: whoever draws it may change it
+    st.builds(lambda: {"noop": {}}),
     _members({"command": st.lists(words, max_size=4)}, _surroundings).map(lambda body: {"exec": body}),
     _members({"interpreter": words, "contents": st.lists(texts, max_size=4)}, _surroundings).map(
         lambda body: {"script": body}
@@ -116,7 +116,7 @@ def plots(draw: st.DrawFn, depth: int = 1, scope: tuple[str, ...] = (), *, repla
             body = draw(_protoformulas(given, known))
             steps[name] = {draw(st.sampled_from(["protoformula", "formula"])): body}
         results += [f"pipe:{name}:{label}" for label in body["outputs"]]
-    named = st.dictionaries(labels, inputs_of(st.sampled_from(results)), max_size=2) if results else st.just({})
+    named = st.dictionaries(labels, inputs_of(st.sampled_from(results)), max_size=2) if results else st.builds(dict)
     spelling = draw(st.sampled_from(["inputs", "input"]))
     return {spelling: inputs, "steps": steps, "outputs": draw(named)}
 
