@@ -114,8 +114,10 @@ class Images:
         self._limits = limits
         self._moved = moved
 
-    def keep(self, called: Called) -> tuple[WareId, bool]:
+    def keep(self, called: Called, *, unpacked: bool = False) -> tuple[WareId, bool]:
         """The ware of an image, and whether it was here; a tag is looked up every time.
+
+        ``unpacked``: its tree is wanted: what is brought goes to the shelf, too.
 
         Errors: ``missing``, ``fetch``, ``io``, ``ware-mismatch``, ``ware-corrupt``, ``ware-invalid``, ``ware-limit``.
         """
@@ -135,7 +137,8 @@ class Images:
             else:
                 with self._store.single_flight(ware):
                     if not self._store.warehouse.has(ware):
-                        keep_image(self._store, source, image, self._limits(), self._moved(ware, source.name))
+                        moved = self._moved(ware, source.name)
+                        keep_image(self._store, source, image, self._limits(), moved, unpacked=unpacked)
         if version and version == _version(called):
             self._store.index.ingest_put(_noted(called), version, ware)
         return ware, here
@@ -191,31 +194,45 @@ class Images:
         return found if found is not None and self._store.warehouse.has(found) else None
 
 
-def keep_image(store: Store, source: Source, image: Image, limits: Limits, moved: Moved) -> WareId:
-    """Keep an image's tree, and what it says besides. Errors: as ``open_layers``; ``ware-mismatch``, ``store``."""
+def keep_image(
+    store: Store, source: Source, image: Image, limits: Limits, moved: Moved, *, unpacked: bool = False
+) -> WareId:
+    """Keep an image's tree, and what it says besides; ``unpacked``: on the shelf, too, in the same pass.
+
+    Errors: as ``open_layers``; ``ware-mismatch``, ``store``.
+    """
     from warpforge.engine.keep import keep
     from warpforge.pack.filters import SCAN
     from warpforge.pack.oci import write_at_rest
+    from warpforge.pack.packer import Place
     from warpforge.store.images import KeptImage
 
+    ware = WareId("oci", image.id)
     counted = _Counting(source, sum(layer.size for layer in image.layers), moved)
 
-    def write(sink: BinaryIO) -> Sum:
-        seen = write_at_rest(counted, image, SCAN, limits, sink, store.staging.directory())
+    def write(sink: BinaryIO, place: Place | None = None) -> Sum:
+        seen = write_at_rest(counted, image, SCAN, limits, sink, store.staging.directory(), place)
         store.images.record(seen.ware, KeptImage(image.manifest, image.config))
         return seen
 
-    return keep(store, write, WareId("oci", image.id))
+    if not unpacked or store.shelf.has(ware):
+        return keep(store, write, ware)
+    with store.shelf.stage() as staged:
+        keep(store, lambda sink: write(sink, Place(staged.fd, staged.name, store.owner)), ware)
+        store.shelf.commit(staged, ware)  # only now is its tree known to be the one that this id had before
+    return ware
 
 
-def fetch_image(store: Store, mirror: OciMirror, ware: WareId, limits: Limits, moved: Moved) -> None:
+def fetch_image(
+    store: Store, mirror: OciMirror, ware: WareId, limits: Limits, moved: Moved, *, unpacked: bool = False
+) -> None:
     """Bring an ``oci`` ware from a registry. Errors: ``fetch``, and as ``keep_image``."""
     from warpforge.pack.image import find_image
 
     source = mirror.image(ware)
     image = find_image(source)
     _check_named(ware, image)
-    keep_image(store, source, image, limits, moved)
+    keep_image(store, source, image, limits, moved, unpacked=unpacked)
 
 
 def keep_archive_of_image(store: Store, stream: BinaryIO, name: str, ware: WareId, limits: Limits) -> None:

@@ -2,7 +2,8 @@
 
 Asked in order: the shelf, the warehouse, every mirror, and, where that is wanted, replays of releases that name it.
 What a mirror gives is verified on its way into the
-warehouse and verified again on its way to the shelf; bytes in the warehouse that turn out to be wrong are
+warehouse and verified again on its way to the shelf, but for an image that comes for its tree: that is written to both
+in one pass. Bytes in the warehouse that turn out to be wrong are
 quarantined, and the mirrors are asked instead.
 """
 
@@ -97,7 +98,10 @@ class Supply:
                 self._reporter.tell(Notice("warning", f"{ware} in the warehouse is damaged and was set aside"))
                 if not self._mirrors(ware) and self._remake is None:
                     raise
-        source = self.fetch(ware)
+        source = self.fetch(ware, unpacked=not key)
+        found = self._store.shelf.find(ware, key)
+        if found:
+            return source, found
         with self._store.warehouse.open(ware) as packed:
             return source, self._unpack(ware, packed, filters, key)
 
@@ -132,10 +136,11 @@ class Supply:
         dual = self._store.duals.get(ware)
         return "ztar", WareId.parse(dual) if dual else None
 
-    def fetch(self, ware: WareId, addresses: Sequence[WarehouseAddr] | None = None) -> str:
+    def fetch(self, ware: WareId, addresses: Sequence[WarehouseAddr] | None = None, *, unpacked: bool = False) -> str:
         """Bring the packed ware into the warehouse from the first mirror that has it right; gives its address.
 
-        ``addresses``: these mirrors, instead of those that are known for the ware. Errors: ``fetch``, ``missing``,
+        ``addresses``: these mirrors, instead of those that are known for the ware. ``unpacked``: its tree may be put
+        on the shelf at once, where both come in one pass. Errors: ``fetch``, ``missing``,
         ``store``.
         """
         from warpforge.mirror.protocol import shown
@@ -145,7 +150,7 @@ class Supply:
         order = sorted(known, key=self._bad.__contains__)[:MOST_MIRRORS]
         for number, address in enumerate(order, 1):
             try:
-                self._fetch_from(ware, address)
+                self._fetch_from(ware, address, unpacked=unpacked)
                 return shown(address)
             except WarpforgeError as error:
                 if error.code == "warpforge-error-store":
@@ -161,7 +166,7 @@ class Supply:
             return how
         raise _nowhere(ware, failed, advice="" if self._remake else REMAKE)
 
-    def _fetch_from(self, ware: WareId, address: WarehouseAddr) -> None:
+    def _fetch_from(self, ware: WareId, address: WarehouseAddr, *, unpacked: bool) -> None:
         from warpforge.mirror.download import Mark
         from warpforge.mirror.policy import DEFAULT
         from warpforge.mirror.protocol import Resuming, connect, find_upstream
@@ -169,7 +174,7 @@ class Supply:
         access = self._access() if self._access else DEFAULT
         upstream = find_upstream(address, ware.packtype, access)
         if upstream is not None:
-            self._make(ware, upstream)
+            self._make(ware, upstream, unpacked=unpacked)
             return
         mirror = connect(address, access)
         partial = self._store.partials.find(ware, address) if isinstance(mirror, Resuming) else None
@@ -186,13 +191,13 @@ class Supply:
         with mirror.open(ware) as stream:
             self._take(ware, address, stream)
 
-    def _make(self, ware: WareId, upstream: Upstream) -> None:
+    def _make(self, ware: WareId, upstream: Upstream, *, unpacked: bool) -> None:
         from warpforge.engine.upstream import keep_from
 
         def moved(done: int, total: int | None) -> None:
             self._reporter.tell(WareMoving(ware, upstream.name, done, total))
 
-        keep_from(self._store, ware, upstream, moved, self._unverified())
+        keep_from(self._store, ware, upstream, moved, self._unverified(), unpacked=unpacked)
 
     def _take(self, ware: WareId, address: WarehouseAddr, stream: BinaryIO, partial: Partial | None = None) -> None:
         """Read a mirror's stream. ``partial``: what is here of it already."""

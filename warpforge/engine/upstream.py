@@ -13,8 +13,14 @@ if TYPE_CHECKING:
     from warpforge.store.store import Store
 
 
-def keep_from(store: Store, ware: WareId, upstream: Upstream, moved: Moved, limits: Limits) -> None:
-    """Bring what a ware is made of, and keep its tree under the ware's id. Errors: those of the packtype; ``store``."""
+def keep_from(
+    store: Store, ware: WareId, upstream: Upstream, moved: Moved, limits: Limits, *, unpacked: bool = False
+) -> None:
+    """Bring what a ware is made of, and keep its tree under the ware's id.
+
+    ``unpacked``: on the shelf, too, where that costs less than to unpack it later. Errors: those of the packtype;
+    ``store``.
+    """
     if ware.packtype == "git":
         from warpforge.engine.commits import keep_commit
         from warpforge.mirror.git import GitRemote
@@ -27,6 +33,6 @@ def keep_from(store: Store, ware: WareId, upstream: Upstream, moved: Moved, limi
         from warpforge.mirror.oci import OciMirror
 
         assert isinstance(upstream, OciMirror)
-        fetch_image(store, upstream, ware, limits, moved)
+        fetch_image(store, upstream, ware, limits, moved, unpacked=unpacked)
         return
     raise Unable("fetch", f"{upstream.name}: nobody here makes {ware.packtype} wares of it", reason="policy")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Failed, WarpforgeError, store_error
@@ -19,7 +20,7 @@ from . import faults
 from .crew import Closing, Crew, LateError, Piece
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from warpforge.fsx.tree import Content, Entry
 
@@ -93,16 +94,27 @@ class Extractor:
 
     def large_file(self, entry: Entry, content: Content, digesting: ContentHash) -> None:
         """A file that comes in pieces, hashed on the way. The caller checks that its size is right."""
+        with self.writing(entry) as write:
+            while data := content.read(_PIECE):
+                write(data)
+                digesting.update(data)
+
+    @contextmanager
+    def writing(self, entry: Entry) -> Iterator[Callable[[bytes], None]]:
+        """A large file, whose pieces are given one after the other."""
         try:
             fd = self._create(entry)
         except OSError as error:
             raise self._fault(error, entry.path) from error
         offset = 0
+
+        def write(data: bytes) -> None:
+            nonlocal offset
+            self._crew.piece(Piece(fd, offset, data))
+            offset += len(data)
+
         try:
-            while data := content.read(_PIECE):
-                self._crew.piece(Piece(fd, offset, data))
-                offset += len(data)
-                digesting.update(data)
+            yield write
         except OSError as error:
             raise self._fault(error, entry.path) from error
         finally:

@@ -16,7 +16,7 @@ from warpforge.model.atoms import WareId
 
 from . import faults
 from .fileset import BLAKE3
-from .filters import SCAN
+from .filters import INPUT, SCAN
 from .image import find_image
 from .image_files import ArchiveFiles
 from .layers import open_layers
@@ -102,11 +102,31 @@ class Oci:
 
 
 def write_at_rest(
-    source: Source, image: Image, filters: Filters, limits: Limits, sink: BinaryIO, scratch: str | None
+    source: Source,
+    image: Image,
+    filters: Filters,
+    limits: Limits,
+    sink: BinaryIO,
+    scratch: str | None,
+    place: Place | None = None,
 ) -> Sum:
-    """Write an image's tree as the ``ztar`` that it is at rest; the sum's ware is the image. Errors: as ``scan``."""
-    with open_layers(source, image, limits, scratch) as overlay:
-        return ZTAR.pack(overlay.entries(), filters, sink)._replace(ware=WareId("oci", image.id))
+    """Write an image's tree as the ``ztar`` that it is at rest; the sum's ware is the image.
+
+    ``place``: where the tree is written as well, as ``unpack`` would from these bytes. Errors: as ``scan``, ``unpack``.
+    """
+    with open_layers(source, image, limits, scratch) as overlay, _placed(overlay, place) as entries:
+        return ZTAR.pack(entries, filters, sink)._replace(ware=WareId("oci", image.id))
+
+
+@contextmanager
+def _placed(overlay: Overlay, place: Place | None) -> Iterator[Iterable[tuple[Entry, Content | None]]]:
+    if place is None:
+        yield overlay.entries()
+        return
+    from .alongside import write_alongside
+
+    with write_alongside(overlay.entries(), place, INPUT) as entries:
+        yield entries
 
 
 def _tree(overlay: Overlay) -> Tarball:

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -26,6 +26,7 @@ from warpforge.polytope.containers.image_names import ImageNames
 from warpforge.polytope.containers.lines import Lines
 from warpforge.polytope.containers.lockfile import NAME, LockFile
 from warpforge.polytope.containers.mounting import Mounting
+from warpforge.polytope.containers.pulls import Pulls
 from warpforge.polytope.containers.running import Running
 from warpforge.polytope.containers.scaling import Scaler
 from warpforge.polytope.containers.services import Services, not_ready
@@ -76,6 +77,7 @@ class JobBoxes:
         self._boxes: list[Box] = []  # all there ever were
         self._lock = threading.RLock()
         self._in_store = threading.Lock()
+        self._pulls = Pulls()
         self._starting: list[threading.Thread] = []
         self._is_closed = False
         engine.store.sweep()
@@ -257,10 +259,11 @@ class JobBoxes:
 
     def _prepare(self, running: Running) -> Callable[[Running, int], Box]:
         spec = running.spec
-        with self._touching():
+        with self._touching(self._pulls.turn(spec.image)):
             running.ware = self._references.find(spec.image, update=spec.update_image)
             self._stay.need((running.ware,))
             image = open_image(self._engine, running.ware)
+        with self._touching(self._in_store):
             mounts, fresh = self._mounting.mounts(spec, image)
 
         def make(running: Running, number: int) -> Box:
@@ -286,7 +289,7 @@ class JobBoxes:
             from warpforge.engine.keep import keep_tree
             from warpforge.pack.filters import OUTPUT
 
-            with self._touching():
+            with self._touching(self._in_store):
                 filters = OUTPUT.replace({"mtime": "keep", "setid": "ignore"})
                 ware = keep_tree(self._engine.store, entries, "ztar", filters)
                 self._stay.need((ware,))
@@ -295,9 +298,9 @@ class JobBoxes:
         return gather
 
     @contextmanager
-    def _touching(self) -> Iterator[None]:
-        """Wares are looked for and used; nobody collects garbage meanwhile. One thread at a time."""
-        with self._in_store:
+    def _touching(self, turn: AbstractContextManager[object]) -> Iterator[None]:
+        """Wares are looked for and used, once it is our turn; nobody collects garbage meanwhile."""
+        with turn:
             if self._is_closed:
                 raise Interrupted  # it waited until the job was over
             self._stay.come(_PATIENCE)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 class ImageNames:
     """``lock``: the project's lock file. What a tag meant when it was asked for last is noted in the store, so that an
-    image that is here needs no registry. The caller uses the store; ``need`` hears which wares."""
+    image that is here needs no registry. The caller uses the store; ``need`` hears which wares. Several threads may ask
+    at a time."""
 
     def __init__(
         self, engine: Engine, lock: LockFile, base: Path, need: Callable[[tuple[WareId]], None] | None = None
@@ -31,6 +33,7 @@ class ImageNames:
         self._engine = engine
         self._need = need or engine.store.need
         self._lock = lock
+        self._looking = threading.Lock()  # held for catalogs and notes, never while something is brought
         self._base = base
 
     def find(self, text: str, *, update: bool = False) -> WareId:
@@ -43,7 +46,7 @@ class ImageNames:
 
         called = parse_called(text, self._base)
         if called.kind != REGISTRY:
-            return self._engine.images.keep(called)[0]
+            return self._engine.images.keep(called, unpacked=True)[0]
         reference = parse_reference(called.what)
         known = self._in_catalog(reference) or self._locked(text, reference)
         if known is not None:
@@ -116,7 +119,8 @@ class ImageNames:
                 ref = CatalogRef.parse(f"{reference.repository}:{reference.tag}:{item}")
             except WarpforgeError:
                 return None  # such a name no module can have
-            ware = self._engine.pinner.find(ref)
+            with self._looking:
+                ware = self._engine.pinner.find(ref)
             if ware is not None and ware.packtype == "oci":
                 return ware
         return None
@@ -135,7 +139,9 @@ class ImageNames:
         self._need((ware,))
         if not self._engine.supply.has(ware):
             try:
-                self._engine.supply.fetch(ware)
+                with self._engine.store.turn(ware):
+                    if not self._engine.supply.has(ware):
+                        self._engine.supply.fetch(ware, unpacked=True)
             except Missing:
                 self._keep(f"{_named(reference)}@sha256:{ware.hash}")
         return ware
@@ -147,9 +153,10 @@ class ImageNames:
         return ware
 
     def _note_tag(self, reference: Reference, digest: str) -> None:
-        notes = self._notes()
-        notes[str(reference)] = digest
-        self._write_notes(notes)
+        with self._looking:
+            notes = self._notes()
+            notes[str(reference)] = digest
+            self._write_notes(notes)
 
     def _digest(self, reference: Reference) -> str:
         from warpforge.engine.images import REGISTRY, Called
@@ -160,7 +167,7 @@ class ImageNames:
     def _keep(self, name: str) -> WareId:
         from warpforge.engine.images import REGISTRY, Called
 
-        ware, _ = self._engine.images.keep(Called(REGISTRY, name, "", None))
+        ware, _ = self._engine.images.keep(Called(REGISTRY, name, "", None), unpacked=True)
         self._need((ware,))
         return ware
 
