@@ -1,9 +1,8 @@
 """Supply: from a WareId to its tree on the shelf, or to its packed bytes.
 
 Asked in order: the shelf, the warehouse, every mirror, and, where that is wanted, replays of releases that name it.
-What a mirror gives is verified on its way into the
-warehouse and verified again on its way to the shelf, but for an image that comes for its tree: that is written to both
-in one pass. Bytes in the warehouse that turn out to be wrong are
+What a mirror gives is verified on its way into the warehouse and verified again on its way to the shelf, but for an
+image that comes for its tree: that is written to both in one pass. Bytes in the warehouse that turn out to be wrong are
 quarantined, and the mirrors are asked instead.
 """
 
