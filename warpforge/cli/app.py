@@ -32,6 +32,7 @@ class Common:
         self.trace_endpoint = ""
         self.traces: Traces | None = None  # hears events, while a command is traced
         self.config_file = ""  # of pt: instead of the one in the configuration's directory
+        self.give_back: Callable[[], None] = lambda: None  # the terminal, when we end at once
         self._settings: Settings | None = None
 
     @property

@@ -17,7 +17,7 @@ from warpforge.engine.engine import Engine
 from warpforge.engine.enter import enter, job_of
 from warpforge.errors import Missing
 from warpforge.model.formula import Script
-from warpforge.sandbox.seat import Stdin, Terminal
+from warpforge.sandbox.seat import Stdin, Terminal, following
 from warpforge.workspace.find import find_stack
 from warpforge.workspace.targets import Target, find_targets
 
@@ -117,7 +117,8 @@ def _sit(common: Common, engine: Engine, job: Job, command: list[str], at_entry:
         return enter(engine, job, command, seat=Stdin(0), **arguments).exit_code
     if not command:
         _greet(common, job, box)
-    with Terminal(0, 1) as seat:
+    with Terminal(0, 1) as seat, following(seat.resize):
+        common.give_back = seat.leave
         outcome = enter(engine, job, command, seat=seat, **arguments)
     return outcome.exit_code
 

@@ -165,6 +165,7 @@ def _mind_signals(common: Common, argv: list[str]) -> None:
             raise KeyboardInterrupt
         error = Failed("interrupted", "interrupted twice: stopped at once")
         with suppress(OSError, RuntimeError):
+            common.give_back()
             if sys.stderr.isatty():
                 sys.stderr.write("\033[?25h\r")  # the cursor, which a live picture had hidden
             common.json = common.json or "--json" in argv

@@ -97,15 +97,18 @@ class LineTeller:
         self._colors: dict[str, str] = {}
         self._states: dict[str, str] = {}
         self._failures: dict[str, str] = {}  # whose, and why
+        self._held: list[str] | None = None  # what happened while the terminal is somebody else's
 
     def hear(self, event: Event) -> None:
         with self._lock:
             if isinstance(event, StepSaid | ContainerSaid):
+                if self._held is not None:
+                    return  # it is in the log
                 id = event.step if isinstance(event, StepSaid) else event.container
                 level = event.level if isinstance(event, StepSaid) and event.level in ("warn", "error") else ""
                 self.said(id, level, plain(event.line))
             elif not self._common.quiet and (words := self._words(event)):
-                self.line(words)
+                self.line(words) if self._held is None else self._held.append(words)
 
     def said(self, id: str, level: str, text: str) -> None:
         """A line of a step or a container."""
@@ -121,6 +124,21 @@ class LineTeller:
     def paused(self) -> Iterator[None]:
         """Something else is written to the terminal."""
         yield
+
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """The terminal is somebody else's: what happens is told afterwards, what is said is in the logs alone."""
+        with self.paused():
+            sys.stdout.flush()
+            with self._lock:
+                self._held = []
+            try:
+                yield
+            finally:
+                with self._lock:
+                    held, self._held = self._held or [], None
+                    for words in held:
+                        self.line(words)
 
     def close(self) -> None:
         """Nothing more will come."""
@@ -191,10 +209,12 @@ class LiveTeller(LineTeller):
 
         was_there = self._picture is not None
         self.close()
-        yield
-        with self._lock:
-            if was_there:
-                self._picture = Picture(self._board.picture)
+        try:
+            yield
+        finally:
+            with self._lock:
+                if was_there:
+                    self._picture = Picture(self._board.picture)
 
     def close(self) -> None:
         with self._lock:

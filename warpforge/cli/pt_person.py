@@ -10,18 +10,28 @@ from typing import TYPE_CHECKING
 from warpforge.cli.app import printable
 
 if TYPE_CHECKING:
+    from warpforge.cli.pt_attach import Attachment
     from warpforge.cli.pt_lines import LineTeller
+    from warpforge.polytope.containers.seats import Sitter
+    from warpforge.polytope.spec import ContainerSpec
 
 
 class Terminal:
-    """Questions come one after the other; the picture is away while one is asked."""
+    """Questions come one after the other, and not while the person sits at a container; the picture is away while one
+    is asked."""
 
-    def __init__(self, teller: Callable[[], LineTeller]) -> None:
+    def __init__(self, teller: Callable[[], LineTeller], attachment: Attachment | None = None) -> None:
         self._teller = teller
+        self._attachment = attachment
         self._lock = threading.Lock()
+
+    def sitter(self, step: str, spec: ContainerSpec) -> Sitter | None:
+        return self._attachment.sitter(step, spec, self._teller()) if self._attachment else None
 
     def ask(self, step: str, kind: str, prompt: str) -> str | None:
         """A line, without its end; None at the end of the input."""
+        if self._attachment is not None:
+            self._attachment.is_free.wait()
         with self._lock, self._teller().paused():
             sys.stderr.write(printable(prompt))
             sys.stderr.flush()

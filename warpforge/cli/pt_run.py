@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -14,12 +14,14 @@ from warpforge.cli.conduct import conducted
 from warpforge.errors import Failed, Missing
 
 if TYPE_CHECKING:
+    from warpforge.cli.pt_attach import Attachment
     from warpforge.cli.pt_session import Session
     from warpforge.polytope.calls.expand import Call
     from warpforge.polytope.jobs.job import Job
     from warpforge.polytope.jobs.summary import JobSummary
 
 UNTIL: Final = "End with this step: whatever still runs then, services above all, is stopped."
+ATTACH: Final = "Sit at the terminal of this step's container; by itself at that of the only one without services."
 ROUTE: Final = "Send requests of code that begin with FROM to TO."
 
 
@@ -29,6 +31,7 @@ ROUTE: Final = "Send requests of code that begin with FROM to TO."
 @click.option("--non-interactive", is_flag=True, help="Lines instead of a picture; nobody is asked anything.")
 @click.option("--no-ui", is_flag=True, help="Lines instead of a picture.")
 @click.option("--until", multiple=True, metavar="STEP", help=UNTIL)
+@click.option("--attach", default="", metavar="STEP", help=ATTACH)
 @click.option("--mcp", is_flag=True, help="Serve the sandbox's tools by MCP; the job stays until it is stopped.")
 @click.option("--mcp-port", type=click.IntRange(0, 65535), default=31338, show_default=True, help="Where; 0 for any.")
 @click.option("--route", "routes", multiple=True, metavar="FROM=TO", help=ROUTE)
@@ -43,16 +46,19 @@ def run(
     non_interactive: bool,
     no_ui: bool,
     until: tuple[str, ...],
+    attach: str,
     mcp: bool,
     mcp_port: int,
     routes: tuple[str, ...],
     local: bool,
-) -> None:
+) -> int:
     """Run modules and templates side by side, as one job; what follows a comma runs after what stands before it.
 
     Arguments stand in braces right behind a reference, as in 'polytope/postgres{port: 5433}'. Ctrl-C stops all
-    services in order, twice at once.
+    services in order, twice at once. In a terminal, a job's only container has that terminal, if it has no services:
+    all keys go to it, but Ctrl-P Ctrl-Q, which gives the terminal back.
     """
+    from warpforge.cli.pt_attach import attachment_for
     from warpforge.cli.pt_session import Session
     from warpforge.polytope.calls.argv import parse_calls
     from warpforge.polytope.modules.web import parse_route
@@ -62,18 +68,26 @@ def run(
         if not calls and not mcp:
             _refuse_nothing(session)
         name = _name(calls) if calls else "sandbox"
-        with playing(
-            session, name, " ".join(refs), live=not (non_interactive or no_ui), ask=not non_interactive
-        ) as job:
+        attachment = attachment_for(common, attach, is_plain=no_ui or (mcp and not attach), may_ask=not non_interactive)
+        live, ask = not (non_interactive or no_ui), not non_interactive
+        with playing(session, name, " ".join(refs), live=live, ask=ask, attachment=attachment) as job:
             steps = session.plan(job, calls)
             _refuse_strangers(until, [step.id for step in steps])
-            with answering(session, job, port=mcp_port if mcp else None):
+            if attachment is not None:
+                attachment.choose(steps, session.library)
+            sitting = attachment.minded() if attachment else nullcontext()
+            with answering(session, job, port=mcp_port if mcp else None), sitting:
                 job.run(steps, until, stay=mcp)
+        if attachment and (status := attachment.status(job)):
+            return status
         finish(job)
+    return 0
 
 
 @contextmanager
-def playing(session: Session, name: str, said: str, *, live: bool, ask: bool) -> Iterator[Job]:
+def playing(
+    session: Session, name: str, said: str, *, live: bool, ask: bool, attachment: Attachment | None = None
+) -> Iterator[Job]:
     """A job, told on the screen as long as the block lasts."""
     from warpforge.cli.pt_lines import LineTeller, Teller, make_teller
     from warpforge.cli.pt_person import Terminal
@@ -88,7 +102,7 @@ def playing(session: Session, name: str, said: str, *, live: bool, ask: bool) ->
         assert isinstance(tellers[0], LineTeller)  # under --json nobody is asked
         return tellers[0]
 
-    person = Terminal(lines) if ask and not session.common.json else None
+    person = Terminal(lines, attachment) if ask and not session.common.json else None
     job = session.make_job(name, said, listen, person)
     try:
         yield job

@@ -12,12 +12,13 @@ from graphlib import CycleError, TopologicalSorter
 import msgspec
 
 from warpforge.errors import Missing
-from warpforge.polytope.calls.expand import Call, Leaf, Level, expand
+from warpforge.polytope.calls.expand import LEVEL_LIMIT, Call, Leaf, Level, expand, primitive_name
 from warpforge.polytope.calls.references import code_at, outputs_named
 from warpforge.polytope.calls.resolve import Frame, Resolver
+from warpforge.polytope.files.library import Found, Library
 from warpforge.polytope.files.read_steps import default_id
 from warpforge.polytope.issues import REFERENCE, Issue, not_there, refuse
-from warpforge.polytope.nouns import After, Module, Place, Step, Template, Value, Way
+from warpforge.polytope.nouns import After, Module, Place, PolytopeFile, Step, Template, Value, Way
 
 
 class JobStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +79,31 @@ def begin(step: JobStep, resolver: Resolver) -> Leaf:
     return msgspec.structs.replace(leaf, warnings=(*step.warnings, *leaf.warnings)) if step.warnings else leaf
 
 
+def steps_of(primitive: str, steps: Sequence[JobStep], library: Library) -> list[str]:
+    """The ids of those steps that come down to a primitive, as far as can be told before they begin.
+
+    Errors: ``missing``.
+    """
+    return [step.id for step in steps if _primitive_of(step, library) == primitive]
+
+
+def _primitive_of(step: JobStep, library: Library) -> str:
+    found = _bottom(library, step.call, step.frame.file, step.place) if step.call else None
+    if found is None or isinstance(found.noun, Template) or found.noun.code:
+        return ""
+    return primitive_name(found.file, found.noun.id)
+
+
+def _bottom(library: Library, reference: str, file: PolytopeFile | None, place: Place) -> Found | None:
+    """What a reference comes down to, through modules that extend others; None for a circle: expansion says so."""
+    for _ in range(LEVEL_LIMIT):
+        found = library.find(reference, file, place=place)
+        if isinstance(found.noun, Template) or not found.noun.module:
+            return found
+        reference, file = found.noun.module, found.file
+    return None
+
+
 class _Job:
     def __init__(self, resolver: Resolver) -> None:
         self.steps: list[JobStep] = []
@@ -107,15 +133,8 @@ class _Job:
 
     def _template_of(self, reference: str, frame: Frame, place: Place) -> Template | None:
         """The template that a reference comes down to, through modules that extend it."""
-        file, seen = frame.file, 0
-        while seen < 50:
-            found = self._resolver.library.find(reference, file, place=place)
-            if isinstance(found.noun, Template):
-                return found.noun
-            if not found.noun.module:
-                return None
-            reference, file, seen = found.noun.module, found.file, seen + 1
-        return None  # a circle: expansion says so
+        found = _bottom(self._resolver.library, reference, frame.file, place)
+        return found.noun if found and isinstance(found.noun, Template) else None
 
     def _add_template(self, leaf: Leaf, edges: tuple[After, ...], prefix: str) -> tuple[str, ...]:
         """All steps of a template; the ids of those that whoever waits for it waits for."""

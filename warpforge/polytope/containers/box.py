@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec.structs import replace
 
 from warpforge.errors import Internal, Invalid, WarpforgeError
-from warpforge.polytope.containers.seats import take_seat
+from warpforge.polytope.containers.seats import Sitter, taken_seat
 from warpforge.polytope.spec import ContainerSpec, Restart
 from warpforge.sandbox.addresses import RESOLVER
 from warpforge.sandbox.berth import Berth, Resident
@@ -57,16 +57,24 @@ class Told(NamedTuple):
 
 
 class Box:
-    """Begins when it is made."""
+    """Begins when it is made. ``sitter``: who sits at it, if anybody does."""
 
     def __init__(
-        self, ground: Ground, spec: ContainerSpec, made: BoxSpec, lines: Lines, told: Told, on_gather: OnGather
+        self,
+        ground: Ground,
+        spec: ContainerSpec,
+        made: BoxSpec,
+        lines: Lines,
+        told: Told,
+        on_gather: OnGather,
+        sitter: Sitter | None = None,
     ) -> None:
         self._ground = ground
         self._spec = spec
         self._lines = lines
         self._told = told
         self._on_gather = on_gather
+        self._sitter = sitter
         self._cancel = Cancel()
         self._stopping = threading.Event()
         self._resident: Resident | None = None
@@ -152,24 +160,27 @@ class Box:
 
     def _run(self) -> Outcome:
         spec = self._spec
-        seat = take_seat(tty=spec.tty, has_stdin=spec.has_stdin)
         berth = Berth(self._ground.network, self.link, self._begin_residence)
         try:
-            return self._ground.backend.run(
-                self._made,
-                self._ground.work,
-                on_output=self._lines.feed,
-                on_gather=self._on_gather,
-                cancel=self._cancel,
-                seat=seat,
-                berth=berth,
-            )
+            with taken_seat(tty=spec.tty, has_stdin=spec.has_stdin, sitter=self._sitter) as seat:
+                return self._ground.backend.run(
+                    self._made,
+                    self._ground.work,
+                    on_output=self._hear,
+                    on_gather=self._on_gather,
+                    cancel=self._cancel,
+                    seat=seat,
+                    berth=berth,
+                )
         finally:
             with self._lock:
                 self._resident = None
-            if seat is not None:
-                seat.close()
             self._lines.end()
+
+    def _hear(self, stream: str, data: bytes) -> None:
+        if self._sitter is not None:
+            self._sitter.see(data)
+        self._lines.feed(stream, data)
 
     def _begin_residence(self, resident: Resident) -> None:
         with self._lock:

@@ -29,6 +29,7 @@ from warpforge.polytope.containers.mounting import Mounting
 from warpforge.polytope.containers.pulls import Pulls
 from warpforge.polytope.containers.running import Running
 from warpforge.polytope.containers.scaling import Scaler
+from warpforge.polytope.containers.seats import Sitter
 from warpforge.polytope.containers.services import Services, not_ready
 from warpforge.polytope.containers.volumes import Volumes, volumes_of
 from warpforge.polytope.events import ContainerSaid, Hear
@@ -104,7 +105,7 @@ class JobBoxes:
 
     # as Containers has them
 
-    def spawn(self, spec: ContainerSpec) -> str:
+    def spawn(self, spec: ContainerSpec, sitter: Sitter | None = None) -> str:
         with self._lock:
             there = self._containers.get(spec.id)
             if there is not None and not there.is_over and spec.create != "always":
@@ -113,7 +114,7 @@ class JobBoxes:
                 raise Missing(
                     "missing", f"there is no container {spec.id}, and it is not to be made", container=spec.id
                 )
-            running = Running(_renamed(spec, self._containers), self._hear)
+            running = Running(_renamed(spec, self._containers), self._hear, sitter)
             self._containers[running.id] = running
         thread = threading.Thread(target=self._start, args=(running,), name=f"spawn {running.id}", daemon=True)
         self._starting.append(thread)
@@ -270,7 +271,8 @@ class JobBoxes:
             hostname = running.id if not number else f"{running.id}-{number}"
             made = furnish(spec, image, mounts, fresh if not number else (), ids=self._ids, hostname=hostname)
             told = Told(running.started, running.restarting, lambda *end: self._ended(running, box, *end))
-            box = Box(self._ground, spec, made, self._make_lines(spec), told, self._gather(running))
+            sitter = running.sitter if not number else None
+            box = Box(self._ground, spec, made, self._make_lines(spec), told, self._gather(running), sitter)
             box.signal = image.config.signal
             self._boxes.append(box)
             return box

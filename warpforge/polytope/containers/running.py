@@ -9,6 +9,7 @@ from typing import Final
 from warpforge.errors import Failed, WarpforgeError
 from warpforge.model.atoms import WareId
 from warpforge.polytope.containers.box import Box
+from warpforge.polytope.containers.seats import Sitter
 from warpforge.polytope.events import ContainerChanged, ContainerState, Hear
 from warpforge.polytope.spec import ContainerSpec
 
@@ -16,10 +17,11 @@ MakeBox = Callable[["Running", int], Box]
 
 
 class Running:
-    """One container of a job. May be used from many threads."""
+    """One container of a job; perhaps a person sits at it. May be used from many threads."""
 
-    def __init__(self, spec: ContainerSpec, hear: Hear) -> None:
+    def __init__(self, spec: ContainerSpec, hear: Hear, sitter: Sitter | None = None) -> None:
         self.spec: Final = spec
+        self.sitter: Final = sitter
         self.id: Final = spec.id
         self.ware: WareId | None = None
         self.kept: Final[dict[str, WareId]] = {}  # datasets that were gathered, by path

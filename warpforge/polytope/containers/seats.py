@@ -1,4 +1,4 @@
-"""What a container's command reads from when nobody sits at it: a terminal of its own, a pipe that says nothing."""
+"""What a container's command reads from: a terminal that a person or nobody sits at, a pipe that says nothing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,11 @@ import fcntl
 import os
 import struct
 import termios
-from typing import Final
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final, Protocol
+
+from warpforge.sandbox.protocol import Seat
 
 _ROWS, _COLUMNS = 24, 120
 
@@ -53,6 +57,26 @@ class Silence:
                 os.close(fd)
 
 
-def take_seat(*, tty: bool, has_stdin: bool) -> Console | Silence | None:
-    """The seat of a container; None: its stdin is closed."""
-    return Console() if tty else Silence() if has_stdin else None
+class Sitter(Protocol):
+    """A person who sits at a container, at each of its starts anew."""
+
+    def sit(self) -> AbstractContextManager[Seat]:
+        """A seat that is a terminal, as long as the block lasts. Any thread."""
+
+    def see(self, data: bytes) -> None:
+        """What the container wrote."""
+
+
+@contextmanager
+def taken_seat(*, tty: bool, has_stdin: bool, sitter: Sitter | None) -> Iterator[Seat | None]:
+    """The seat of a container for one of its starts; None: its stdin is closed."""
+    if sitter is not None:
+        with sitter.sit() as seat:
+            yield seat
+        return
+    own = Console() if tty else Silence() if has_stdin else None
+    try:
+        yield own
+    finally:
+        if own is not None:
+            own.close()

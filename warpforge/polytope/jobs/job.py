@@ -19,6 +19,7 @@ import msgspec
 from warpforge.errors import Failed, Internal, Missing, WarpforgeError
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.containers.masking import Mask
+from warpforge.polytope.containers.seats import Sitter
 from warpforge.polytope.events import (
     ContainerChanged,
     ContainerSaid,
@@ -37,6 +38,7 @@ from warpforge.polytope.jobs.summary import JobSummary
 from warpforge.polytope.jobs.work import Author, Person, Project
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Containers, Interrupted, Runner
+from warpforge.polytope.spec import ContainerSpec
 
 GRACE: Final = 0.2  # seconds between two looks whether the job is to stop
 PATIENCE: Final = 5.0  # seconds for threads that are told to stop
@@ -44,6 +46,9 @@ PATIENCE: Final = 5.0  # seconds for threads that are told to stop
 
 class Boxes(Containers, Protocol):
     """The containers of a job, and their end."""
+
+    def spawn(self, spec: ContainerSpec, sitter: Sitter | None = None) -> str:
+        """As ``Containers.spawn``; ``sitter``: who sits at its terminal."""
 
     def close(self) -> None:
         """End what still runs, and take the network and the job's volumes down."""

@@ -54,7 +54,8 @@ class StepRunner:
         for variable in spec.env:
             if variable.is_secret:
                 self._job.mask.add(variable.value)
-        container = self._job.boxes.spawn(spec)
+        person = self._job.parts.person
+        container = self._job.boxes.spawn(spec, person.sitter(self.id, spec) if person else None)
         self._job.spawned(container, self.id, spec.image)
         return container
 

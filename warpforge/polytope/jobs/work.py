@@ -11,9 +11,10 @@ from typing import NamedTuple, Protocol
 
 from warpforge.polytope.calls.expand import Call
 from warpforge.polytope.calls.steps import JobStep
+from warpforge.polytope.containers.seats import Sitter
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Runner
-from warpforge.polytope.spec import Source
+from warpforge.polytope.spec import ContainerSpec, Source
 
 
 class Work(NamedTuple):
@@ -71,3 +72,6 @@ class Person(Protocol):
 
     def say(self, step: str, text: str) -> None:
         """Text as it is, perhaps a part of a line."""
+
+    def sitter(self, step: str, spec: ContainerSpec) -> Sitter | None:
+        """Who sits at a container that a step begins, if anybody does. Errors: ``invalid-argument``."""
