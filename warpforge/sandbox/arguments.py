@@ -10,12 +10,19 @@ SHM_BYTES = 64 << 20  # as runc's default
 
 
 def make_bwrap_arguments(
-    order: Order, env: dict[bytes, bytes], root: bytes, seccomp_fd: int, userns_fd: int = -1
+    order: Order,
+    env: dict[bytes, bytes],
+    root: bytes,
+    seccomp_fd: int,
+    userns_fd: int = -1,
+    *,
+    has_session: bool = True,
 ) -> list[bytes]:
     """bwrap's options, without the program and the command; they go through ``--args``, out of sight of ``ps``.
 
     The pid namespace, /proc and /dev are there already: see ``init`` and ``devices``.
     ``root``: where the box's root can be named. ``userns_fd``: a user namespace with the uids of a box that has many.
+    ``has_session``: the command leads a session of its own, which has no terminal.
     """
     arguments = [b"--unshare-ipc", b"--unshare-uts", b"--unshare-cgroup-try"]
     if userns_fd < 0:
@@ -27,7 +34,7 @@ def make_bwrap_arguments(
     arguments += [b"--cap-drop", b"ALL"]
     for name in order.capabilities:
         arguments += [b"--cap-add", name]
-    if not order.terminal:  # else the watcher made a session for it, whose terminal is nobody else's
+    if has_session:  # else the watcher made one for it, whose terminal is nobody else's
         arguments.append(b"--new-session")
     arguments += [b"--die-with-parent", b"--hostname", order.hostname]
     arguments += [b"--dev-bind", root, b"/"]  # every mount in it but /dev is nodev already

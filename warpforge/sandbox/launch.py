@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
         inherited: tuple[int, ...]  # descriptors that the back-end needs
         limits_the_action: bool  # it sets the resource limits itself, for the action alone
+        takes_terminal: bool  # the action takes its terminal by itself; known once prepared
 
         def prepare(self) -> None:
             """Write down, in memory, what the back-end will read. Raises OSError."""
@@ -67,6 +68,7 @@ class BwrapLaunch:
     """bwrap tells the pid of its child and its exit code on a pipe; the kernel tells a signal from such a code."""
 
     limits_the_action = False
+    takes_terminal = False
 
     def __init__(self, order: Order, env: dict[bytes, bytes]) -> None:
         self._order = order
@@ -78,14 +80,20 @@ class BwrapLaunch:
         self._seccomp = _make_memfd("seccomp", order.seccomp)
         self.inherited = (self._seccomp,)
         userns = step_down = -1
+        self.takes_terminal = order.terminal and os.uname().machine == "x86_64"
         if order.uids:
             userns = make_userns(make_inner(order.uids), make_inner(order.gids))
             forbid_namespaces()
+            self.inherited += (userns,)
+        if order.uids or self.takes_terminal:
             step_down = os.memfd_create("step-down", os.MFD_CLOEXEC)
-            os.write(step_down, make_program(order.uid, order.gid, order.groups, (step_down, userns)))
-            self.inherited += (userns, step_down)
+            person = (order.uid, order.gid, order.groups) if order.uids else None
+            closes = (step_down, *((userns,) if order.uids else ()))
+            os.write(step_down, make_program(person, closes, takes_terminal=self.takes_terminal))
+            self.inherited += (step_down,)
         self._command = _step_down(order, step_down)
-        arguments = make_bwrap_arguments(order, self._env, ROOT, self._seccomp, userns)
+        has_session = not order.terminal or self.takes_terminal
+        arguments = make_bwrap_arguments(order, self._env, ROOT, self._seccomp, userns, has_session=has_session)
         self._arguments = _make_memfd("arguments", b"".join(a + b"\0" for a in arguments))
         self.inherited += (self._arguments,)
 
@@ -143,7 +151,7 @@ class BwrapLaunch:
 
 
 def _step_down(order: Order, fd: int) -> tuple[bytes, ...]:
-    """The command, behind the program that becomes its user where one is needed."""
+    """The command, behind the program that becomes its user or takes its terminal where one is needed."""
     if fd < 0:
         return order.argv
     return (b"/proc/self/fd/%d" % fd, order.program_path, *order.argv)
@@ -179,6 +187,7 @@ class RuncLaunch:
     """runc is left as soon as it has started the action, which is the watcher's child then and tells it all."""
 
     limits_the_action = True
+    takes_terminal = False
 
     def __init__(self, order: Order, env: dict[bytes, bytes]) -> None:
         self._order = order

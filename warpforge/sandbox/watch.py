@@ -200,7 +200,7 @@ def _become_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], i
     os.chdir("/")
     for number, fd in enumerate(stdio):
         os.dup2(fd, number)
-    if order.terminal:
+    if order.terminal and not launch.takes_terminal:
         os.setsid()
         control_terminal(0)  # job control works, and reaches nobody else
     _be_expendable()
