@@ -62,6 +62,7 @@ _BUNDLE = MEETING_POINT + b"/runc"
 _ID = b"box"
 _MOST_OF_A_LOG = 1 << 16
 _GLANCE = 1  # milliseconds
+_KEPT = 3  # the descriptor that runc hands on first
 
 
 class BwrapLaunch:
@@ -80,7 +81,7 @@ class BwrapLaunch:
         self._seccomp = _make_memfd("seccomp", order.seccomp)
         self.inherited = (self._seccomp,)
         userns = step_down = -1
-        self.takes_terminal = order.terminal and os.uname().machine == "x86_64"
+        self.takes_terminal = _can_take_terminal(order)
         if order.uids:
             userns = make_userns(make_inner(order.uids), make_inner(order.gids))
             forbid_namespaces()
@@ -150,6 +151,10 @@ class BwrapLaunch:
             select.poll().poll(_GLANCE)
 
 
+def _can_take_terminal(order: Order) -> bool:
+    return order.terminal and os.uname().machine == "x86_64"
+
+
 def _step_down(order: Order, fd: int) -> tuple[bytes, ...]:
     """The command, behind the program that becomes its user or takes its terminal where one is needed."""
     if fd < 0:
@@ -197,14 +202,23 @@ class RuncLaunch:
     def prepare(self) -> None:
         os.mkdir("m/runc", 0o700)
         forbid_namespaces()
+        self.takes_terminal = _can_take_terminal(self._order)
+        if self.takes_terminal:
+            self.inherited = (_make_memfd("step-down", make_program(None, (_KEPT,), takes_terminal=True)),)
 
     def close(self) -> None:
-        pass
+        for fd in self.inherited:
+            os.close(fd)
 
     def furnish(self) -> None:
         pass
 
     def become(self, init_pid: int, status_fd: int) -> NoReturn:
+        kept: list[bytes] = []
+        for fd in self.inherited:
+            os.dup2(fd, _KEPT)
+            kept = [b"--preserve-fds", b"1"]
+            self._order.argv = _step_down(self._order, _KEPT)
         config = make_bundle(self._order, self._env, ROOT, init_pid)
         fd = os.open(_BUNDLE + b"/config.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(fd, "wb") as file:
@@ -214,7 +228,7 @@ class RuncLaunch:
         install_filter(self._order.early_filter)
         program = self._order.program
         words = [b"--root", _BUNDLE + b"/state", b"--rootless", b"true", b"--log", b"log", b"--log-format", b"json"]
-        run = [b"run", b"--detach", b"--pid-file", b"pid", b"--bundle", b".", b"--no-new-keyring", _ID]
+        run = [b"run", b"--detach", b"--pid-file", b"pid", b"--bundle", b".", b"--no-new-keyring", *kept, _ID]
         os.execve(program, [program, *words, *run], {})
 
     def follow(self, pid: int, status_fd: int, meter: Meter, started: Callable[[int], None]) -> bytes:
