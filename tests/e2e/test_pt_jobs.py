@@ -209,6 +209,7 @@ def test_serve_starts_what_happened_in_the_repository(world: World) -> None:
 def test_the_screen_shows_steps_and_what_they_say(world: World) -> None:
     terminal = Terminal(world, "run", "linger", "hello{who: you}", columns=44, rows=12, program=PT)
     terminal.until(lambda: any("▸1 ✓1" in line for line in terminal.lines))
+    terminal.until(lambda: any(line.startswith("linger | here") for line in terminal.lines))
     screen = terminal.lines
     assert any(line.startswith("linger | here") for line in screen) and any("▸ linger" in line for line in screen)
     assert any("✓ hello" in line for line in screen) and all(len(line) <= 44 for line in screen)
