@@ -71,5 +71,8 @@ def test_what_goes_wrong_is_said_and_ends_the_job(project: Project) -> None:
     assert taken.exit == 4 and f"pid {os.getpid()}" in taken.err
     noisy = project.world.pt("run", "noisy")
     assert noisy.exit == 0 and "it is ***" in noisy.out
+    ended = project.world.pt("--json", "run", "ended")
+    states = {line["step"]: line["state"] for line in ended.all("step")}
+    assert (ended.exit, states) == (0, {"waits": "stopped", "ends": "success", "noisy": "canceled"})
     jobs = project.world.root / ".warpforge/polytope/jobs"
     assert not [path for path in all_files(jobs) if b"s3cr3t" in path.read_bytes()]

@@ -153,7 +153,7 @@ def test_a_job_that_is_told_to_stop_does(make_job: Maker) -> None:
         runner.sleep(3600)
         return None
 
-    job, _ = make_job({"a": linger, "b": nothing})
+    job, heard = make_job({"a": linger, "b": nothing})
     control = Control(job.parts.journal.path, lambda question: job.request_stop() if question["do"] == "stop" else None)
 
     def stop() -> None:
@@ -166,6 +166,7 @@ def test_a_job_that_is_told_to_stop_does(make_job: Maker) -> None:
     thread.join()
     control.close()
     assert [step.state for step in job.summary.steps.values()] == ["stopped", "canceled"]
+    assert [event.why for event in heard if isinstance(event, JobChanged)] == ["", "it was asked to", ""]
 
 
 def test_a_job_until_a_step_has_ended(make_job: Maker) -> None:

@@ -79,9 +79,16 @@ modules:
     module: polytope/container
     args: {{image: "{host}/debian:12", id: noisy, cmd: [bash, -c, "echo it is $PW; echo $PW | head -c 4 >/dev/null"],
             env: [{{name: PW, value: pt.secret pgpass}}]}}
+  - id: waits
+    module: polytope/container
+    args: {{image: "{host}/debian:12", id: waits, cmd: [sleep, 1h]}}
+  - id: ends
+    code: "#pt-js for (;;) {{ try {{ pt.stop('waits'); break }} catch (e) {{ pt.sleep('0.1s') }} }}"
 templates:
   - id: stack
     run: [db, web, py, js, look, {{module: sql, after: {{step: look}}}}]
+  - id: ended
+    run: [waits, ends, {{module: noisy, after: {{step: waits}}}}]
 """
 
 

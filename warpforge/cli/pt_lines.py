@@ -13,6 +13,7 @@ import click
 from warpforge.cli.app import Common, printable, to_json
 from warpforge.cli.plain import plain
 from warpforge.polytope.events import (
+    INTERRUPTED,
     ContainerChanged,
     ContainerSaid,
     ContainerSpawned,
@@ -166,7 +167,8 @@ class LineTeller:
             case ContainerChanged(state="failed"):
                 return self._failed(event.container, event.why)
             case JobChanged(state="stopping"):
-                return "stopping: once more Ctrl-C to stop at once"
+                more = "once more Ctrl-C to stop" if event.why == INTERRUPTED else f"{event.why}; Ctrl-C stops"
+                return f"stopping: {more} at once"
         return ""
 
     def _failed(self, id: str, why: str) -> str:

@@ -20,6 +20,9 @@ ServiceState = Literal["pending", "running", "stopping", "stopped"]
 ENDED: Final = frozenset({"stopped", "success", "failed", "canceled"})
 
 
+INTERRUPTED: Final = "interrupted"  # why a job stops: somebody pressed Ctrl-C where it runs
+
+
 class StepChanged(msgspec.Struct, frozen=True, tag="step"):
     """``parent``: the step whose template this one is written in, "" at the top; ``why``: of a failure, or of a step
     that will not be run."""

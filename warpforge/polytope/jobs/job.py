@@ -21,6 +21,7 @@ from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.containers.masking import Mask
 from warpforge.polytope.containers.seats import Sitter
 from warpforge.polytope.events import (
+    INTERRUPTED,
     ContainerChanged,
     ContainerSaid,
     ContainerSpawned,
@@ -42,6 +43,10 @@ from warpforge.polytope.spec import ContainerSpec
 
 GRACE: Final = 0.2  # seconds between two looks whether the job is to stop
 PATIENCE: Final = 5.0  # seconds for threads that are told to stop
+
+# why a job stops before all of its steps have ended
+ASKED: Final = "it was asked to"
+DONE: Final = "what it was to do is done"
 
 
 class Boxes(Containers, Protocol):
@@ -83,6 +88,7 @@ class Job:
         self._errors: dict[str, WarpforgeError] = {}
         self._runners: dict[str, StepRunner] = {}
         self._spawned: list[str] = []  # containers, in the order in which they began
+        self._stopped_for: dict[str, str] = {}  # containers, and the steps that asked for their end
         self._stopping = threading.Event()
         self._asked_to_stop = threading.Event()
         self._deaf: OSError | None = None
@@ -140,8 +146,8 @@ class Job:
             state, why = self._outcome(until)
         except BaseException as error:
             state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
-            why = "interrupted" if state == "stopped" else str(error)
-            self.stop()
+            why = INTERRUPTED if state == "stopped" else str(error)
+            self.stop(why)
             self._drain()
             raise
         finally:
@@ -158,12 +164,12 @@ class Job:
         with self._changed:
             self._changed.notify_all()
 
-    def stop(self) -> None:
+    def stop(self, why: str = "") -> None:
         """Stop everything: containers one after the other, the youngest first; returns when they have ended."""
         if self._stopping.is_set():
             return
         self._stopping.set()
-        self.hear(JobChanged(self.summary.id, "stopping"))
+        self.hear(JobChanged(self.summary.id, "stopping", why))
         with self._changed:
             self._schedule.stop()
             self._tell()
@@ -241,6 +247,18 @@ class Job:
         said = [self.parts.journal.tail("containers", id) for id in bad] or [self.parts.journal.tail("steps", step)]
         return "\n".join(filter(None, said))
 
+    def stop_for(self, step: str, container: str) -> None:
+        """Stop a container because a step asks for it: another one that waits for it is stopped, too, and has not
+        failed."""
+        with self._changed:
+            if container in self.summary.containers and not self._has_ended(container):
+                self._stopped_for.setdefault(container, step)
+        self.boxes.stop(container)
+
+    def is_stopped_for_another(self, step: str, container: str) -> bool:
+        """Whether a container was stopped because another step than this one asked for it."""
+        return self._stopped_for.get(container, step) != step
+
     def spawned(self, container: str, step: str, image: str) -> None:
         """A step has begun to start a container."""
         with self._changed:
@@ -279,7 +297,7 @@ class Job:
                 if not over or self.is_stopping:
                     self._changed.wait(GRACE)  # with a bound: a signal is seen only between two waits
             if over and not self.is_stopping:
-                self.stop()
+                self.stop(ASKED if self._asked_to_stop.is_set() else DONE)
 
     def _drain(self) -> None:
         """Wait, for a while, until the threads of what was stopped have ended."""

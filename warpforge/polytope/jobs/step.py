@@ -47,6 +47,12 @@ class StepRunner:
         if self._interrupted.is_set() or self._job.is_stopping:
             raise Interrupted
 
+    def _go_on_with(self, container: str) -> None:
+        """Errors: Interrupted, also when another step has stopped this container."""
+        self.go_on()
+        if self._job.is_stopped_for_another(self.id, container):
+            raise Interrupted
+
     # containers
 
     def spawn(self, spec: ContainerSpec) -> str:
@@ -61,17 +67,19 @@ class StepRunner:
 
     def await_started(self, container: str) -> None:
         self._job.boxes.await_started(container)
-        self.go_on()
+        self._go_on_with(container)
         self._job.running(self.id)
 
     def open_service(self, container: str, service: Service) -> None:
         self.go_on()
-        self._job.boxes.open_service(container, service)
-        self.go_on()
+        try:
+            self._job.boxes.open_service(container, service)
+        finally:
+            self._go_on_with(container)
 
     def await_exited(self, container: str) -> int:
         status = self._job.boxes.await_exited(container)
-        self.go_on()
+        self._go_on_with(container)
         return status
 
     def exec(self, container: str, argv: Sequence[str], env: Mapping[str, str]) -> int:
@@ -81,7 +89,7 @@ class StepRunner:
         return status
 
     def stop(self, container: str) -> None:
-        self._job.boxes.stop(container)
+        self._job.stop_for(self.id, container)
 
     def close_service(self, service: str) -> None:
         self._job.boxes.close_service(service)
