@@ -145,6 +145,8 @@ def test_K02_an_update_that_is_not_believed_changes_nothing(world: World) -> Non
     commit("reset", "-q", "--hard", "HEAD~2")
     failed = world.call("--json", "catalog", "update", "test", cwd="here")
     assert failed.causes[-1]["details"]["reason"] == "rollback" and here.release(X.module, "v2") is not None
+    forced = world.run("catalog", "update", "-f", "test", cwd="here")
+    assert forced.out == "test: updated\n" and "nothing of it is believed" in forced.err
 
 
 def uses(*refs: object) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def faults(world: World, *, fails: bool = False) -> set[tuple[str, str]]:
 
 
 def test_a_sound_catalog_has_no_faults(world: World, catalog: Catalog) -> None:
-    assert world.run("catalog", "check").out == "test: 1 modules, 0 errors, 0 warnings\n"
+    assert world.run("catalog", "check").out == "test: 1 module, 0 errors, 0 warnings\n"
 
 
 def test_wares_that_no_mirror_has_are_counted(world: World, catalog: Catalog) -> None:

@@ -50,7 +50,7 @@ def together(world: World, *commands: list[str]) -> list[tuple[int, str, str]]:
 def test_a_person_follows_a_catalog(world: World, far: Repo) -> None:
     world.run("catalog", "init", "mine")
     made = world.run("catalog", "init", "--remote", "../far", "lib")
-    assert made.out == "lib: installed\n" and "1 releases" in made.err
+    assert made.out == "lib: installed\n" and "1 release" in made.err
     publish(far, "a.org/x:v2:item", OTHER)
     publish(far, "a.org/x:v2:more")
     said = world.run("catalog", "update")

@@ -34,6 +34,11 @@ def test_what_containers_left_is_listed_and_removed(world: World) -> None:
         locked = world.pt("--json", "lock").one("locked")
         assert locked == {"image": name, "digest": f"sha256:{image.id}", "changed": True}
         assert world.pt("lock", "--check").exit == 0
+        (world.root / "polytope.lock").unlink()
+        gone = [f"{host_of(registry)}/some/{word}:v1" for word in ("gone", "lost")]
+        partly = world.pt("lock", gone[0], name, gone[1])
+        assert partly.exit == 3 and all(one in partly.err for one in gone), str(partly)
+        assert world.pt("lock", "--check", name).exit == 0
         said = json.loads((world.root / "polytope.lock").read_text())["polytope.lock.v1"]["images"]
         assert said[name]["digest"] == f"sha256:{image.id}"
         assert world.pt("lock", "--check", "--update").exit == 2

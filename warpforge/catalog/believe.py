@@ -21,6 +21,7 @@ from warpforge.errors import Invalid, Unable, store_error
 from warpforge.fsx.atomic import make_dirs
 from warpforge.fsx.locks import Busy, Lock
 from warpforge.model.ident import digest
+from warpforge.model.units import counted
 
 from .envelope import Envelope, load_envelope
 from .snapshot import HEAD, LOG, PAYLOAD_TYPE, Snapshot, Snapshots, load_snapshot
@@ -228,7 +229,7 @@ def rewritten(snapshots: Snapshots, version: int) -> Invalid:
 
 
 def _days(seconds: float) -> str:
-    for unit, size in (("days", 86_400), ("hours", 3600), ("minutes", 60)):
+    for unit, size in (("day", 86_400), ("hour", 3600), ("minute", 60)):
         if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} seconds"
+            return counted(round(seconds / size), unit)
+    return counted(round(seconds), "second")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from warpforge.errors import Invalid
 from warpforge.model.plaintext import read_plain
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from .keys import PrivateKey, PublicKey
@@ -64,7 +65,7 @@ class Envelope(NamedTuple):
         if not 1 <= threshold <= len(good):
             raise _refuse(
                 f"{len(good)} of {len(keys)} trusted keys signed it, at least {max(threshold, 1)} must; "
-                f"it has {len(self.signatures)} signature(s)",
+                f"it has {counted(len(self.signatures), 'signature')}",
                 "threshold",
                 signed=len(good),
                 threshold=threshold,

@@ -23,6 +23,7 @@ from warpforge.engine.events import (
     WareMoving,
     WareSupplied,
 )
+from warpforge.model.units import counted
 from warpforge.plan.foresee import makespan
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Board:
                 row.append((f"  {event.address}", "dim"))
             rows.append(row)
         if len(moving) > len(rows):
-            rows.append([(f"↓ {len(moving) - len(rows)} more wares", "cyan")])
+            rows.append([(f"↓ {counted(len(moving) - len(rows), 'more ware')}", "cyan")])
         return rows
 
     def _steps(self, width: int, room: int, now: float, tails: dict[StepPath, Tail]) -> list[Row]:

@@ -11,6 +11,7 @@ import click
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.files import rewrite
 from warpforge.errors import Failed, Missing
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from warpforge.engine.bump import Bumper, PlotBump, RefBump
@@ -53,7 +54,7 @@ def bump(common: Common, targets: tuple[str, ...], *, write: bool, only_check: b
     if not changes:
         common.note("nothing newer")
     if only_check and changes:
-        many = "1 reference has a newer release" if changes == 1 else f"{changes} references have newer releases"
+        many = counted(changes, "reference has a newer release", "references have newer releases")
         raise Failed("invalid", f"{many}: --write takes them", reason="outdated", count=changes)
 
 

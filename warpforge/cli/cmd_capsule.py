@@ -11,6 +11,7 @@ import click
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.units import MAX_UNPACKED, size
 from warpforge.errors import PREFIX, Failed, WarpforgeError, beneath, store_error
+from warpforge.model.units import counted
 
 
 @click.group(cls=Group, name="capsule", no_args_is_help=True)
@@ -56,7 +57,8 @@ def create_(common: Common, file: str, module: str, *, no_memos: bool, recursive
     if common.json:
         common.result(to_json({"capsule": {**filled._asdict(), "ware": str(filled.ware), "file": goal}}))
         return
-    common.note(f"{file}: {size(filled.bytes)}, {filled.wares} wares, {filled.releases} releases, {filled.memos} memos")
+    numbers = (("ware", filled.wares), ("release", filled.releases), ("memo", filled.memos))
+    common.note(", ".join([f"{file}: {size(filled.bytes)}", *(counted(number, one) for one, number in numbers)]))
     common.result(str(filled.ware))
 
 

@@ -210,9 +210,8 @@ def _say(common: Common, chosen: Catalog, ref: CatalogRef, ware: WareId) -> None
 @contextmanager
 def _remote(common: Common, address: WarehouseAddr) -> Iterator[tuple[GitRemote, Path]]:
     """The repository, and a directory for what is learned of it."""
-    import tempfile
-
+    from warpforge.fsx.scratch import scratch
     from warpforge.mirror.git import GitRemote
 
-    with tempfile.TemporaryDirectory(prefix="warpforge-git-") as work:
-        yield GitRemote.of(address, common.settings.access()), Path(work)
+    with scratch() as work:
+        yield GitRemote.of(address, common.settings.access()), work

@@ -16,6 +16,7 @@ from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.catalogs import NAME, chosen_catalog, here, is_named
 from warpforge.errors import Invalid
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from warpforge.model.atoms import CatalogRef
@@ -42,9 +43,8 @@ def check(common: Common, context: click.Context, name: str | None, *, rewrite: 
     for catalog in catalogs:
         errors += _check(common, stack, catalog, rewrite=rewrite, jobs=jobs or len(os.sched_getaffinity(0)))
     if errors:
-        raise Invalid(
-            "catalog-invalid", f"{errors} errors in {len(catalogs)} catalog(s)", reason="check", errors=errors
-        )
+        what = f"{counted(errors, 'error')} in {counted(len(catalogs), 'catalog')}"
+        raise Invalid("catalog-invalid", what, reason="check", errors=errors)
 
 
 def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, jobs: int) -> int:
@@ -61,9 +61,10 @@ def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, job
         _show(common, catalog, fault)
     rewritten = sum(one.rewritten for one in examined)
     errors = sum(fault.level == ERROR for fault in faults)
-    summary = f"{len(modules)} modules, {errors} errors, {len(faults) - errors} warnings"
+    numbers = (("module", len(modules)), ("error", errors), ("warning", len(faults) - errors))
+    summary = ", ".join(counted(number, one) for one, number in numbers)
     if unmirrored := len({ware for one in examined for ware in one.unmirrored.values()}):
-        summary += f", {unmirrored} wares without a mirror"
+        summary += f", {counted(unmirrored, 'ware')} without a mirror"
     if common.json:
         counts = {"modules": len(modules), "errors": errors, "warnings": len(faults) - errors, "rewritten": rewritten}
         counts["unmirrored"] = unmirrored

@@ -16,6 +16,7 @@ import click
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.catalogs import NAME, chosen_catalog, here
 from warpforge.errors import Invalid, Unable
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from warpforge.catalog.html.publish import Published
@@ -169,7 +170,7 @@ def _raise_faults(published: Published) -> None:
         lines = "".join(f"\n  {fault}" for fault in published.faults[:SHOWN])
         raise Invalid(
             "catalog-invalid",
-            f"the pages are written, but {len(published.faults)} thing(s) cannot be shown as they should; "
+            f"the pages are written, but {counted(len(published.faults), 'thing')} cannot be shown as they should; "
             f"`warpforge catalog check` says more:{lines}{more}",
             reason="pages",
         )

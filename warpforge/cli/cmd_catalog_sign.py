@@ -13,6 +13,7 @@ from msgspec import UNSET
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_forced
 from warpforge.cli.units import Duration
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -174,7 +175,7 @@ def _show(common: Common, snapshot: Snapshot, envelope: Envelope, moved: Iterabl
     for one in moved if common.verbose else moved[:SHOWN]:
         common.result(printable(f"      {one.kind:<8} {one.module}:{one.release}"))
     if len(moved) > SHOWN and not common.verbose:
-        common.result(f"      and {len(moved) - SHOWN} more releases")
+        common.result(f"      and {counted(len(moved) - SHOWN, 'more release')}")
 
 
 def _serial(change: ReleaseChange) -> dict[str, str]:

@@ -11,8 +11,11 @@ from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.catalogs import FORCE, NAME, here, is_forced, is_named, named_catalog
 from warpforge.errors import Missing, WarpforgeError, beneath
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from warpforge.engine.update import Update, Updater
     from warpforge.workspace.find import Stack, Workspace
 
@@ -61,6 +64,8 @@ def update(common: Common, context: click.Context, names: tuple[str, ...], name:
                 common.note(printable(f"installing catalog {one} from {_shown(address)}"))
                 done = updater.install(one, address, branch)
             show_update(common, done)
+            if is_forced(context, force=force):
+                _mind_belief(common, stack, root.catalogs_dir / one)
         except WarpforgeError as error:
             failures.append(beneath(error, f"catalog {one} was not updated", catalog=one))
             if sources is DEFAULTS and one not in known:
@@ -95,7 +100,20 @@ def show_update(common: Common, done: Update) -> None:
     if len(told) > SHOWN and not common.verbose:
         common.note(f"  and {len(told) - SHOWN} more (--verbose names all)")
     if done.state == "installed":
-        common.note(f"  {len(done.steps)} releases")
+        common.note(f"  {counted(len(done.steps), 'release')}")
+
+
+def _mind_belief(common: Common, stack: Stack, path: Path) -> None:
+    """Say that nothing of a catalog is believed, which --force took over all the same."""
+    from warpforge.catalog.snapshot import Snapshots
+    from warpforge.engine.catalogs import find_believer
+
+    believer = find_believer(stack, path, common.note)
+    if believer is not None:
+        try:
+            believer.check(Snapshots(path))
+        except WarpforgeError as error:
+            common.note(printable(f"  nothing of it is believed: {error.message}"))
 
 
 def _updater(common: Common, stack: Stack, *, force: bool) -> Updater:

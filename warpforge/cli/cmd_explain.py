@@ -108,7 +108,7 @@ def _facts(one: Known) -> Iterator[str]:
     yield from (f"mirror {mirror}" for mirror in one.mirrors)
     yield from (f"its release says {key}: {value}" for key, value in one.said)
     if not (one.said or one.replays or one.executions or one.ingests or one.parts or one.mirrors):
-        yield "nobody here knows where it comes from"
+        yield "nobody here knows where it comes from" if one.here or one.names else "nobody here knows anything of it"
 
 
 def _draw(kind: str, known: Sequence[Known], output: str | None) -> None:

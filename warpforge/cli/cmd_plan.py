@@ -13,6 +13,7 @@ from warpforge.cli.app import Common, Group, pass_common, printable, to_json
 from warpforge.cli.conduct import CATALOG_AT
 from warpforge.cli.render import HITS_SHOWN, make_reporter, seconds, short
 from warpforge.cli.units import size
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from warpforge.engine.forecast import Forecast, StepForecast, WareForecast
@@ -140,7 +141,7 @@ def _lines(common: Common, forecast: Forecast) -> Iterator[str]:
         verdict = click.style(f"{step.verdict:<8}", **STYLES[step.verdict])  # type: ignore[arg-type]
         yield f"  {verdict}{printable(step.step or 'formula'):<{width}}  {printable(_said(step, wares))}".rstrip()
     if hidden:
-        yield f"  hit     {hidden} more steps"
+        yield f"  hit     {counted(hidden, 'more step')}"
     for ware in forecast.wares:
         if ware.state != "here" or common.verbose:
             words = _ware(ware) + (", perhaps" if ware.maybe else "")
@@ -174,7 +175,7 @@ def _ware(ware: WareForecast) -> str:
         case "mirror":
             return f"{'size unknown' if ware.bytes is None else size(ware.bytes)} from {ware.source}"
         case "replay":
-            return f"replay of {short(ware.source)}, {ware.steps} steps"
+            return f"replay of {short(ware.source)}, {counted(ware.steps, 'step')}"
         case "ingest":
             return "made from what is here"
     return "nobody has it" if ware.state == "nowhere" else "here"

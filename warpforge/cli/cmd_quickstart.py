@@ -30,7 +30,7 @@ def quickstart(common: Common, name: str) -> None:
     there = [file for file in (MODULE, PLOT) if os.path.lexists(file)]
     if there:
         raise Failed(
-            "already-exists", f"{' and '.join(there)} already exist(s) here: nothing was changed", path=there[0]
+            "already-exists", f"there already is {' and '.join(there)} here: nothing was changed", path=there[0]
         )
     for file, noun in ((MODULE, module), (PLOT, first_plot())):
         try:

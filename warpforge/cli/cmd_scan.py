@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
@@ -42,13 +41,12 @@ def scan(common: Common, source: str, packtype: str | None, filters: str, platfo
 
 def scan_repository(common: Common, address: str, ref: str) -> WareId:
     """The commit that a ref names in a repository, which must give it. Errors: ``git``, ``fetch``."""
-    from tempfile import TemporaryDirectory
-
+    from warpforge.fsx.scratch import scratch
     from warpforge.mirror.git import GitRemote
 
     remote = GitRemote.of(repository_address(address), common.settings.access())
-    with TemporaryDirectory(prefix="warpforge-git-") as work:
-        found = WareId("git", remote.resolve(ref, Path(work, "git")))
+    with scratch() as work:
+        found = WareId("git", remote.resolve(ref, work / "git"))
     if not remote.has(found):
         raise Unable("git", f"{remote.name}: {ref!r} is no commit", reason="ref", ref=ref, address=remote.name)
     return found

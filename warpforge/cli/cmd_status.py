@@ -15,6 +15,7 @@ from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef
 from warpforge.model.plot import Plot, unreplayable
 from warpforge.model.serial import load_module, load_plot
+from warpforge.model.units import counted
 from warpforge.plan.refs import refs
 from warpforge.workspace.find import Stack, find_stack
 from warpforge.workspace.targets import MODULE, PLOT
@@ -51,7 +52,8 @@ def _module(cwd: Path, stack: Stack) -> Iterator[Row]:
         yield "plot", "none beside the module: there is nothing to run"
         return
     noun = load_plot(plot.read_bytes(), str(plot)).noun
-    yield "plot", f"{len(noun.inputs)} inputs, {len(noun.steps)} steps, {len(noun.outputs)} outputs"
+    numbers = (("input", noun.inputs), ("step", noun.steps), ("output", noun.outputs))
+    yield "plot", ", ".join(counted(len(those), one) for one, those in numbers)
     yield from _names(noun, stack)
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from warpforge.cli.board import clock
 from warpforge.cli.picture import Row
+from warpforge.model.units import counted
 from warpforge.polytope.events import Event, Exposed
 from warpforge.polytope.jobs.summary import ContainerSummary, JobSummary, ServiceSummary, StepSummary
 
@@ -99,7 +100,7 @@ class JobBoard:
             if container is not None and not step.has_ended and container.state != "running":
                 row.append((f"  {said(container)}", "cyan"))
             elif container is not None and container.restarts and width >= WIDE:
-                row.append((f"  restarted {container.restarts} times", "yellow"))
+                row.append((f"  restarted {counted(container.restarts, 'time')}", "yellow"))
         return row
 
 

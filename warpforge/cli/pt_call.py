@@ -65,11 +65,13 @@ def _take(params: Sequence[Parameter], args: Sequence[str]) -> dict[str, Value]:
 
 
 def _ask(common: Common, path: str, reference: str, args: dict[str, Any]) -> None:
-    from warpforge.polytope.jobs.control import ask
+    from warpforge.polytope.jobs.control import ask, revive
 
     answer = ask(path, "run", reference=reference, args=args, wait=True)
     if answer["state"] != "success":
-        raise Failed("job-step-failed", f"{reference}: {answer['why'] or answer['state']}")
+        if "error" in answer:
+            raise Failed("job-step-failed", f"{reference} failed", cause=revive(answer["error"]))
+        raise Failed("job-step-failed", f"{reference}: {answer['why']}")
     _show(common, reference, answer["output"])
 
 

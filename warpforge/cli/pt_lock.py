@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
-from warpforge.errors import Failed
+from warpforge.errors import Failed, WarpforgeError, beneath
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from warpforge.polytope.containers.lockfile import LockFile
@@ -25,6 +26,7 @@ def lock(common: Common, refs: tuple[str, ...], *, file: str | None, update: boo
     """Write into polytope.lock which digest each IMAGE means, beside the polytope file.
 
     Without IMAGE, all that the project's files name. From then on a tag means that digest, whatever the registry says.
+    When that fails for some images, the others are locked all the same.
     """
     from warpforge.cli.pt_world import open_library
     from warpforge.polytope.containers.lockfile import NAME, LockFile
@@ -37,10 +39,14 @@ def lock(common: Common, refs: tuple[str, ...], *, file: str | None, update: boo
     if check:
         _check(common, locked, wanted)
         return
-    changed = _lock(common, library, locked, wanted, update=update)
+    changed, failures = _lock(common, library, locked, wanted, update=update)
     if changed:
         locked.save()
     common.note(f"{len(changed)} of {len(wanted)} changed in {locked.path}")
+    for failure in failures[:-1]:
+        common.note(printable(f"{failure.message}: {failure.chain()[-1].message}"))
+    if failures:
+        raise failures[-1]
 
 
 def _named(common: Common, library: Library) -> list[str]:
@@ -59,25 +65,33 @@ def _check(common: Common, locked: LockFile, wanted: list[str]) -> None:
         raise Failed(
             "invalid", f"{locked.path} does not lock {', '.join(missing)}: run `pt lock`", reason="lock", images=missing
         )
-    common.note(f"{locked.path} locks all {len(wanted)} images")
+    common.note(f"{locked.path} locks {counted(len(wanted), 'image')}")
 
 
-def _lock(common: Common, library: Library, locked: LockFile, wanted: list[str], *, update: bool) -> list[str]:
+def _lock(
+    common: Common, library: Library, locked: LockFile, wanted: list[str], *, update: bool
+) -> tuple[list[str], list[WarpforgeError]]:
+    """The images that were changed, and why others could not be locked."""
     from warpforge.engine.engine import Engine
     from warpforge.engine.events import Reporter
     from warpforge.polytope.containers.image_names import ImageNames
     from warpforge.workspace.find import find_stack
 
-    changed = []
+    changed: list[str] = []
+    failures: list[WarpforgeError] = []
     stack = find_stack(Path(library.directory), common.settings.home)
     with Engine(stack, Reporter(), common.options()) as engine, engine.store.use():
         names = ImageNames(engine, locked, Path(library.directory))
         for image in wanted:
-            if names.lock(image, update=update):
-                changed.append(image)
+            try:
+                if names.lock(image, update=update):
+                    changed.append(image)
+            except WarpforgeError as error:
+                failures.append(beneath(error, f"{image} was not locked", image=image))
+                continue
             digest = locked.images[image].digest
             if common.json:
                 common.result(to_json({"locked": {"image": image, "digest": digest, "changed": image in changed}}))
             else:
                 common.result(printable(f"{image}  {digest}"))
-    return changed
+    return changed, failures

@@ -25,6 +25,7 @@ from warpforge.engine.events import (
     WareMoving,
     WareSupplied,
 )
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from warpforge.cli.tail import Tail
@@ -164,7 +165,7 @@ class Lines(Renderer):
 
     def close(self) -> None:
         if self._hits > HITS_SHOWN and not self._common.verbose and not self._common.quiet:
-            self.line(f"memo  {self._hits - HITS_SHOWN} more steps")
+            self.line(f"memo  {counted(self._hits - HITS_SHOWN, 'more step')}")
         self._hits = 0
 
 

@@ -15,6 +15,7 @@ from warpforge.engine.job import Where
 from warpforge.errors import Unable
 from warpforge.mirror.protocol import shown
 from warpforge.model.atoms import CatalogRef, WareId
+from warpforge.model.units import counted
 from warpforge.plan.foresee import REPLAY
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _check(engine: Engine, forecaster: Forecaster, found: Sequence[WareForecast]
     lines = "".join(f"\n  {_said(engine, lack)}" for lack in lacks)
     raise Unable(
         "fetch",
-        f"offline, and {len(lacks)} ware(s) are not on this machine:{lines}",
+        f"offline, and {counted(len(lacks), 'ware is', 'wares are')} not on this machine:{lines}",
         reason="offline",
         wareId=" ".join(lack.ware.ware for lack in lacks),
     )
@@ -94,7 +95,7 @@ def _said(engine: Engine, lack: Lack) -> str:
     ware = lack.ware
     places = [shown(address) for address in engine.mirrors(WareId.parse(ware.ware))]
     if ware.state == REPLAY:
-        places.append(f"its replay ({ware.steps} steps, run -r)")
+        places.append(f"its replay ({counted(ware.steps, 'step')}, run -r)")
     where = f"could be had from {', '.join(places)}" if places else "nobody here knows where it could be had"
     name = f" ({ware.origin})" if ware.origin != f"ware:{ware.ware}" else ""
     more = [_size(ware.bytes)] if ware.bytes is not None else []

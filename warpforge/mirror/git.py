@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import random
 import re
-import tempfile
 import threading
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Unable, WarpforgeError
 from warpforge.fsx.git import Bare, is_id
+from warpforge.fsx.scratch import scratch
 
 from .git_process import GitFailed, converse
 from .git_url import GitUrl, Unsafe, find_submodule, parse_git_remote, parse_git_url
@@ -99,8 +99,8 @@ class GitRemote:
         """Whether the repository gives this commit, without its files. Errors: as ``bring``."""
         if not is_id(ware.hash):
             return False
-        with tempfile.TemporaryDirectory(prefix="warpforge-git-") as work:
-            bare = Bare(Path(work, "git"), size=len(ware.hash))
+        with scratch() as work:
+            bare = Bare(work / "git", size=len(ware.hash))
             try:
                 self._fetch(bare, ["--depth=1", "--filter=tree:0"], [ware.hash], _silent)
                 return bare.has_commit(ware.hash)

@@ -1,4 +1,4 @@
-"""Durations and sizes, as people spell them."""
+"""Durations, sizes and numbers of things, as people spell them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ def parse_duration(text: str) -> float:
     if found is None or (found[2] is None and float(found[1])):
         raise Invalid("invalid", f"{text!r} is no duration: 90s, 45m, 12h, 30d, 2w, 1y", value=text)
     return float(found[1]) * _SECONDS[found[2] or "s"]
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 ware``, ``2 wares``; ``many``: for words that do not take an s."""
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def parse_size(text: str) -> int:

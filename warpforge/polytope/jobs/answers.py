@@ -48,18 +48,21 @@ class Answers:
         raise Invalid("invalid", f"a job cannot be asked to {question.get('do')}")
 
     def run(self, reference: str, args: Mapping[str, Any], *, wait: bool = False) -> dict[str, Any]:
-        """Begin something more; with ``wait``, until it has ended: its steps, and then its state, why, and output."""
+        """Begin something more; with ``wait``, until it has ended: its steps, and then its state, why, and output;
+        ``error``: of the step that failed, as errors are written everywhere."""
         steps, awaited = self._start(reference, args)
         if not wait:
             return {"steps": steps}
         self._job.wait_for(awaited)
         summaries = [self._job.summary.steps[step] for step in awaited]
         bad = next((one for one in summaries if one.state != "success"), None)
+        error = self._job.find_error(bad.id) if bad else None
         outputs = {step: self._job.mask.value(self._job.find_output(step)) for step in awaited}
         return {
             "steps": steps,
             "state": bad.state if bad else "success",
-            "why": f"{bad.id}: {bad.why}" if bad else "",
+            "why": f"step {bad.id}: {bad.why or bad.state}" if bad else "",
+            **({"error": error.to_serial()} if error else {}),
             "output": outputs[awaited[0]] if len(awaited) == 1 else outputs,
         }
 

@@ -88,7 +88,7 @@ def ask(directory: str, do: str, /, **more: Any) -> Any:
         what = f"the process that runs this job does not answer ({error}): `pt ps` tells whether it runs"
         raise Unable("connection", what, cause=error, path=directory) from error
     if "error" in answer:
-        raise _revive(answer["error"])
+        raise revive(answer["error"])
     return answer["result"]
 
 
@@ -99,6 +99,7 @@ def _read(connection: socket.socket) -> bytes:
     return data
 
 
-def _revive(serial: Mapping[str, Any]) -> WarpforgeError:
-    cause = _revive(serial["cause"]) if "cause" in serial else None
+def revive(serial: Mapping[str, Any]) -> WarpforgeError:
+    """An error as it was written into an answer."""
+    cause = revive(serial["cause"]) if "cause" in serial else None
     return Failed(serial["code"].removeprefix(PREFIX), serial["message"], cause=cause, **serial.get("details", {}))

@@ -240,6 +240,11 @@ class Job:
         with self._changed:
             return self._outputs.get(step)
 
+    def find_error(self, step: str) -> WarpforgeError | None:
+        """Why a step failed."""
+        with self._changed:
+            return self._errors.get(step)
+
     def last_words(self, step: str) -> str:
         """The last lines of a step's containers that ended badly; of the step itself where there is none."""
         with self._changed:
