@@ -41,7 +41,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def sit(world: World) -> pexpect.spawn[str]:
     """A shell on a terminal of 24 lines and 90 columns."""
     env = {**world.environment(), "TERM": "xterm", "PS1": "host> "}
-    child = pexpect.spawn("sh", ["-i"], cwd=str(world.root), env=env, timeout=60, encoding="utf-8", dimensions=(24, 90))
+    child = pexpect.spawn("sh", ["-i"], cwd=str(world.root), env=env, timeout=30, encoding="utf-8", dimensions=(24, 90))
     child.delaybeforesend = 0.1
     child.expect("host> ")
     return child
@@ -82,7 +82,7 @@ def test_the_terminal_is_given_back_to_pt_and_after_a_kill(project: World) -> No
     child.sendline("trap exit TERM; while sleep 0.2; do echo ti''ck; done")
     child.expect("tick")
     child.send("\x10\x11")
-    child.expect("sh | tick")
+    child.expect(r"sh\S* \| \S*tick")
     child.sendintr()
     child.expect("host> ")
     child.sendline("echo status $?; test $before = $(stty -g) && echo the same")
@@ -105,5 +105,25 @@ def test_nobody_sits_where_there_is_no_terminal(project: World) -> None:
     child.expect("the steps are mute")
     child.expect("container mute has no terminal")
     child.expect("host> ")
+    child.sendline("exit")
+    child.close()
+
+
+def test_a_line_of_code_is_edited_and_twice_ctrl_c_leaves_the_terminal_as_it_was(project: World) -> None:
+    child = sit(project)
+    child.sendline(f"before=$(stty -g); {PT} run polytope/repl")
+    child.expect("code> ")
+    child.sendline("(+ 1 2)")
+    child.expect(r"repl\S* \| \S*3")
+    child.expect("code> ")
+    child.send("\x1b[A\x1b[D\x7f7\r")  # the line before, with another number
+    child.expect(r"repl\S* \| \S*8")
+    child.expect("code> ")
+    child.sendintr()
+    child.expect("once more")
+    child.sendintr()
+    child.expect("host> ")
+    child.sendline("echo status $?; test $before = $(stty -g) && echo the same")
+    child.expect("status 130\r\nthe same\r\n")
     child.sendline("exit")
     child.close()

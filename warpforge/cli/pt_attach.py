@@ -67,7 +67,13 @@ class Attachment:
         """The job runs: sizes of the window are passed on, and in the end the terminal is as it was. Main thread."""
         from warpforge.sandbox.seat import following
 
-        self._common.give_back = self._give_back
+        before = self._common.give_back
+
+        def give_back() -> None:
+            self._give_back()
+            before()
+
+        self._common.give_back = give_back
         try:
             with following(self._resize):
                 yield

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from warpforge.cli.app import printable
 
@@ -23,6 +24,7 @@ class Terminal:
     def __init__(self, teller: Callable[[], LineTeller], attachment: Attachment | None = None) -> None:
         self._teller = teller
         self._attachment = attachment
+        self._before: list[Any] | None = None  # how the terminal was before a question
         self._lock = threading.Lock()
 
     def sitter(self, step: str, spec: ContainerSpec) -> Sitter | None:
@@ -33,10 +35,36 @@ class Terminal:
         if self._attachment is not None:
             self._attachment.is_free.wait()
         with self._lock, self._teller().paused():
+            if sys.stdin.isatty() and sys.stdout.isatty():
+                return self._edit(printable(prompt))
             sys.stderr.write(printable(prompt))
             sys.stderr.flush()
             line = sys.stdin.readline()
         return line.rstrip("\n") if line else None
+
+    def _edit(self, prompt: str) -> str | None:
+        """A line that can be edited, with those before it to go back to."""
+        import readline  # noqa: F401 (input uses it)
+        import termios
+
+        self._before = termios.tcgetattr(0)
+        try:
+            return input(prompt)
+        except EOFError:
+            sys.stdout.write("\n")
+            sys.stdout.flush()
+            return None
+        finally:
+            self._before = None
+
+    def close(self) -> None:
+        """The terminal is as it was, though a question may have been left without an answer."""
+        import termios
+
+        before, self._before = self._before, None
+        if before is not None:
+            with suppress(termios.error):  # it was hung up
+                termios.tcsetattr(0, termios.TCSADRAIN, before)
 
     def say(self, step: str, text: str) -> None:
         """Text as it comes, on stdout."""

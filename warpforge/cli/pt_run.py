@@ -104,9 +104,13 @@ def playing(
 
     person = Terminal(lines, attachment) if ask and not session.common.json else None
     job = session.make_job(name, said, listen, person)
+    if person is not None:
+        session.common.give_back = person.close
     try:
         yield job
     finally:
+        if person is not None:
+            person.close()
         tellers[0].close()
 
 
