@@ -11,6 +11,7 @@ from support.recording import Recording
 
 from warpforge.errors import Failed, Invalid
 from warpforge.polytope.calls.mounts import Facts
+from warpforge.polytope.files.amend import add_calls
 from warpforge.polytope.modules.primitives import run_primitive
 from warpforge.polytope.modules.rendering import render
 from warpforge.polytope.nouns import Value
@@ -74,6 +75,28 @@ def test_templates_of_the_older_form_are_called_by_id(tmp_path: Path) -> None:
     (made / "polytope.yml").write_text("templates:\n  - id: stack\n    run: [web]\n")
     scaffold(made, action(tmp_path, add_to_tools=[{"tool": "stack", "call": "my-api"}]))
     assert "run: [web, my-api]" in (made / "polytope.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "include:\n  - more\n"),
+        ("# mine\n", "# mine\ninclude:\n  - more\n"),
+        ("include: [a,  'b' ] # c\nx: [{schedule: y}]", "include: [a,  'b', more ] # c\nx: [{schedule: y}]"),
+        ("include:\n- a # c\n\n# d\nx: [{schedule}]\n", "include:\n- a # c\n- more\n\n# d\nx: [{schedule}]\n"),
+        ("include:  # none\nx: 1\n", "include: [more]  # none\nx: 1\n"),
+        ("include: []\r\nx:  1\r\n", "include: [more]\r\nx:  1\r\n"),
+        ("x: |\n  text\n\n", "x: |\n  text\ninclude:\n  - more\n\n"),
+        ("y: 1\nx:  # a: b\n\n# c\n", "y: 1\nx:  # a: b\ninclude:\n  - more\n\n# c\n"),
+        ("include: ~ # c\nx: 1\n", "include: [more] # c\nx: 1\n"),
+        ("{x: 1}\n", "{x: 1, include: [more]}\n"),
+    ],
+)
+def test_every_other_byte_stays(tmp_path: Path, before: str, after: str) -> None:
+    path = tmp_path / "polytope.yml"
+    path.write_bytes(before.encode())
+    assert add_calls(str(tmp_path), "more", ()) == ["polytope.yml"] and path.read_bytes() == after.encode()
+    assert add_calls(str(tmp_path), "more", ()) == []
 
 
 def test_what_is_there_is_kept_replaced_or_refused(tmp_path: Path) -> None:
