@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from warpforge.cli.app import Common, refuse_argument
 from warpforge.errors import Invalid, Missing
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
     from warpforge.polytope.spec import ContainerSpec
     from warpforge.sandbox.seat import Terminal
 
+_MODE: Final = re.compile(rb"\x1b\[\?([0-9;]+)([hl])")  # xterm's private modes
+_CURSOR: Final = b"25"
+# the cursor, other screens, the mouse, pasting in brackets
+_MODES: Final = frozenset((_CURSOR, b"47", b"1047", b"1049", b"1000", b"1002", b"1003", b"1006", b"2004"))
+
 
 class Attachment:
     """Which container it is, and how it is sat at. ``asked``: the step that was named; without one it is the only step
@@ -32,7 +38,7 @@ class Attachment:
         self._step = ""
         self._has_sat = False
         self._seat: Terminal | None = None
-        self._stack = ExitStack()
+        self._modes: set[bytes] = set()  # of the screen, that are not as usual
         self.is_free = threading.Event()  # nobody sits at a container now
         self.is_free.set()
 
@@ -87,6 +93,22 @@ class Attachment:
             return 0
         return next((one.exit for one in job.summary.containers.values() if one.step == self._step and one.exit), 0)
 
+    def see(self, data: bytes) -> None:
+        """As ``Sitter.see``; nothing, once the terminal was given back."""
+        if self.is_free.is_set():
+            return
+        for numbers, end in _MODE.findall(data):
+            for number in _MODES & {*numbers.split(b";")}:
+                is_usual = (end == b"h") == (number == _CURSOR)
+                (self._modes.discard if is_usual else self._modes.add)(number)
+        _write(data)
+
+    def _undo(self) -> None:
+        """Nobody sits there any more; a program that was killed may have left the screen as only it wants it."""
+        self.is_free.set()
+        _write(b"".join(b"\x1b[?%s%s" % (number, b"h" if number == _CURSOR else b"l") for number in self._modes))
+        self._modes.clear()
+
     def _give_back(self) -> None:
         if self._seat is not None:
             self._seat.leave()
@@ -103,7 +125,7 @@ class Attachment:
         with ExitStack() as stack:
             stack.enter_context(teller.away())
             self.is_free.clear()
-            stack.callback(self.is_free.set)
+            stack.callback(self._undo)
             self._common.note(f"at the terminal of {container}: Ctrl-P Ctrl-Q gives yours back to pt")
             with Terminal(0, 1, stack.close) as seat:
                 self._seat = seat
@@ -123,10 +145,12 @@ class _Sitter:
         return self._attachment.sit(self._container, self._teller)
 
     def see(self, data: bytes) -> None:
-        if self._attachment.is_free.is_set():
-            return
-        while data:
-            data = data[os.write(1, data) :]
+        self._attachment.see(data)
+
+
+def _write(data: bytes) -> None:
+    while data:
+        data = data[os.write(1, data) :]
 
 
 def attachment_for(common: Common, asked: str, *, is_plain: bool, may_ask: bool) -> Attachment | None:

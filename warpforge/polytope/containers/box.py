@@ -163,19 +163,21 @@ class Box:
         berth = Berth(self._ground.network, self.link, self._begin_residence)
         try:
             with taken_seat(tty=spec.tty, has_stdin=spec.has_stdin, sitter=self._sitter) as seat:
-                return self._ground.backend.run(
-                    self._made,
-                    self._ground.work,
-                    on_output=self._hear,
-                    on_gather=self._on_gather,
-                    cancel=self._cancel,
-                    seat=seat,
-                    berth=berth,
-                )
+                try:
+                    return self._ground.backend.run(
+                        self._made,
+                        self._ground.work,
+                        on_output=self._hear,
+                        on_gather=self._on_gather,
+                        cancel=self._cancel,
+                        seat=seat,
+                        berth=berth,
+                    )
+                finally:
+                    self._lines.end()
         finally:
             with self._lock:
                 self._resident = None
-            self._lines.end()
 
     def _hear(self, stream: str, data: bytes) -> None:
         if self._sitter is not None:
