@@ -20,7 +20,7 @@ from support.probes import compile_probe
 from warpforge.errors import Failed, Invalid, Missing, Unable
 from warpforge.polytope.containers.datasets import Datasets
 from warpforge.polytope.containers.volumes import Volumes, volumes_of
-from warpforge.polytope.events import ServiceChanged
+from warpforge.polytope.events import ContainerChanged, ServiceChanged
 from warpforge.polytope.spec import (
     DatasetSource,
     EnvVar,
@@ -178,6 +178,8 @@ def test_replicas_stand_behind_one_name_in_turn(job: YardJob) -> None:
     until(lambda: {fetch(port) for _ in range(3)} == {"many\n", "many-1\n", "many-2\n"})
     script = "for n in 1 2 3; do wget -q -O - http://many:8080/index.html; done"
     assert sorted(job.run(script)[1]) == ["many", "many-1", "many-2"]
+    told = [one for one in job.events if isinstance(one, ContainerChanged) and one.container == container]
+    assert (told[-1].state, told[-1].boxes, told[-1].up) == ("running", 3, 3)
     job.boxes.stop(container)
 
 

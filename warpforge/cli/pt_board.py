@@ -110,6 +110,8 @@ def said(container: ContainerSummary) -> str:
         return f"pulling {container.image}"
     if container.exit is not None:
         return f"{container.state}, exit {container.exit}"
+    if container.boxes > 1:
+        return f"{container.state}, {container.up} of {container.boxes}"
     return container.state
 
 

@@ -72,6 +72,8 @@ def to_line(event: Event) -> dict[str, object]:
                     "restarts": event.restarts,
                     "image": event.image,
                     "why": event.why,
+                    "boxes": event.boxes,
+                    "up": event.up,
                 }
             }
         case ServiceChanged():

@@ -51,7 +51,7 @@ class ContainerSpawned(msgspec.Struct, frozen=True, tag="spawned"):
 
 class ContainerChanged(msgspec.Struct, frozen=True, tag="container"):
     """``exit``: of the process that ended, None while there is none; ``restarts``: how often it was begun again;
-    ``image``: its digest, once that is known."""
+    ``image``: its digest, once that is known; ``boxes``: how many it has, ``up``: those of them that run."""
 
     container: str
     state: ContainerState
@@ -59,6 +59,8 @@ class ContainerChanged(msgspec.Struct, frozen=True, tag="container"):
     restarts: int = 0
     image: str = ""
     why: str = ""
+    boxes: int = 0
+    up: int = 0
 
 
 class ContainerSaid(msgspec.Struct, frozen=True, tag="output"):

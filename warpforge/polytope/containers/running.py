@@ -82,6 +82,7 @@ class Running:
         with self._changed:
             box = self._boxes.pop() if len(self._boxes) > 1 else None
         if box is not None:
+            self._recount()
             box.stop()
 
     def fail(self, error: WarpforgeError) -> None:
@@ -109,8 +110,10 @@ class Running:
             self._boxes.remove(box)
             self._status = self._status or status
             self._trouble = self._trouble or trouble
-            if self._boxes:
-                return False
+            left = bool(self._boxes)
+        if left:
+            self._recount()
+            return False
         if self._trouble is not None:
             self._tell("failed", why=self._trouble.message)
         else:
@@ -154,11 +157,18 @@ class Running:
                 return box
         raise Failed("missing", f"container {self.id} does not run", container=self.id)
 
+    def _recount(self) -> None:
+        """Tell that it has another number of boxes."""
+        if self._state == "running":
+            self._tell("running")
+
     def _tell(self, state: ContainerState, *, exit: int | None = None, why: str = "") -> None:
         with self._changed:
             if self.is_over:
                 return
             self._state = state
-            event = ContainerChanged(self.id, state, exit, self._restarts, str(self.ware or ""), why)
+            up = sum(box.resident is not None for box in self._boxes)
+            ware = str(self.ware or "")
+            event = ContainerChanged(self.id, state, exit, self._restarts, ware, why, len(self._boxes), up)
             self._changed.notify_all()
         self._hear(event)

@@ -45,7 +45,8 @@ class StepSummary(msgspec.Struct, kw_only=True):
 
 
 class ContainerSummary(msgspec.Struct, kw_only=True):
-    """``exit``: of the process that ended last; ``image``: as written, then its digest."""
+    """``exit``: of the process that ended last; ``image``: as written, then its digest; ``boxes``, ``up``: how many it
+    has, and how many of these run."""
 
     id: str
     step: str = ""
@@ -58,6 +59,8 @@ class ContainerSummary(msgspec.Struct, kw_only=True):
     exit: int | None = None
     restarts: int = 0
     why: str = ""
+    boxes: int = 0
+    up: int = 0
 
     @property
     def has_ended(self) -> bool:
@@ -130,11 +133,11 @@ class JobSummary(msgspec.Struct, kw_only=True):
 
     def _container(self, event: ContainerChanged, now: float) -> None:
         one = self.containers.setdefault(event.container, ContainerSummary(id=event.container, created=now))
-        one.state, one.restarts = event.state, event.restarts
+        if event.state == "running" and one.state != "running":  # else it has only another number of boxes
+            one.started = now
+        one.state, one.restarts, one.boxes, one.up = event.state, event.restarts, event.boxes, event.up
         one.exit = event.exit if event.exit is not None else one.exit
         one.digest, one.why = event.image or one.digest, event.why
-        if event.state == "running":
-            one.started = now
         one.finished = now if one.has_ended else 0.0
 
     def _service(self, event: ServiceChanged) -> None:
