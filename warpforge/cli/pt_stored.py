@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from warpforge.cli.app import Common, Group, pass_common, refuse_argument, to_json
+from warpforge.cli.app import Command, Common, Group, pass_common, refuse_argument, to_json
 from warpforge.cli.files import STDIN, read_document
 from warpforge.errors import Missing
 
@@ -88,10 +88,10 @@ def secrets() -> None:
     """
 
 
-def _commands(group: click.Group, kind: str) -> None:
+def _make_set(kind: str) -> click.Command:
     one = kind[:-1]
 
-    @click.command(cls=group.command_class or click.Command, name="set", help=f"Set a {one}, or all those of a file.")
+    @click.command(cls=Command, name="set", help=f"Set a {one}, or all those of a file.")
     @click.argument("name", required=False)
     @click.argument("data", required=False)
     @click.option(
@@ -117,7 +117,13 @@ def _commands(group: click.Group, kind: str) -> None:
             (store.set_value if kind == "values" else store.set_secret)(key, text)
         common.note(f"{one} set: {', '.join(given)}" if given else f"no {kind} were given")
 
-    @click.command(cls=group.command_class or click.Command, name="get", help=f"Print a {one}.")
+    return set_
+
+
+def _make_get(kind: str) -> click.Command:
+    one = kind[:-1]
+
+    @click.command(cls=Command, name="get", help=f"Print a {one}.")
     @click.argument("name")
     @_output
     @_context
@@ -132,8 +138,12 @@ def _commands(group: click.Group, kind: str) -> None:
         else:
             _print(found, output, pretty=pretty, raw=raw)
 
+    return get
+
+
+def _make_list(kind: str) -> click.Command:
     @click.command(
-        cls=group.command_class or click.Command,
+        cls=Command,
         name="list",
         help="List all values." if kind == "values" else "List the names of all secrets.",
     )
@@ -153,7 +163,11 @@ def _commands(group: click.Group, kind: str) -> None:
             shown = "".join(f"{name}={store.value(name)}\n" if kind == "values" else f"{name}\n" for name in names)
         _print(shown, output, pretty=pretty, raw=raw)
 
-    @click.command(cls=group.command_class or click.Command, name="rm", help=f"Remove {kind}.")
+    return list_
+
+
+def _make_rm(kind: str) -> click.Command:
+    @click.command(cls=Command, name="rm", help=f"Remove {kind}.")
     @click.argument("names", nargs=-1, required=True, metavar="NAME...")
     @_context
     @pass_common
@@ -161,10 +175,11 @@ def _commands(group: click.Group, kind: str) -> None:
         _store(common, context).remove(kind, names)
         common.note(f"removed: {', '.join(names)}")
 
-    for command in (set_, get, list_, rm):
-        group.add_command(command)
-    group.add_command(set_, "add")
+    return rm
 
 
-_commands(values, "values")
-_commands(secrets, "secrets")
+for _group, _kind in ((values, "values"), (secrets, "secrets")):
+    _set = _make_set(_kind)
+    for _command in (_set, _make_get(_kind), _make_list(_kind), _make_rm(_kind)):
+        _group.add_command(_command)
+    _group.add_command(_set, "add")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -54,6 +54,10 @@ class State(msgspec.Struct, frozen=True):
         """The same image, saying something else."""
         return msgspec.structs.replace(self, config={**self.config, **more})
 
+    def add(self, key: str, names: Iterable[str]) -> State:
+        """The same image, saying more names under a key."""
+        return self.say(**{key: {**(self.config.get(key) or {}), **{name: {} for name in names}}})
+
     def path(self, text: str) -> str:
         """An absolute path, in its shortest form; a slash at the end stays."""
         whole = posixpath.normpath(posixpath.join(self.workdir, text or "."))
@@ -93,11 +97,9 @@ def declare(state: State, one: Instruction, file: Dockerfile, build_args: Mappin
                 raise refuse(file.name, one.line, "SHELL takes a JSON list of words")
             return msgspec.structs.replace(state, shell=words)
         case "EXPOSE":
-            ports = [word if "/" in word else f"{word}/tcp" for word in filled().split()]
-            return state.say(ExposedPorts={**(state.config.get("ExposedPorts") or {}), **{port: {} for port in ports}})
+            return state.add("ExposedPorts", [word if "/" in word else f"{word}/tcp" for word in filled().split()])
         case "VOLUME":
-            paths = read_list(rest) or tuple(filled().split())
-            return state.say(Volumes={**(state.config.get("Volumes") or {}), **{path: {} for path in paths}})
+            return state.add("Volumes", read_list(rest) or filled().split())
         case "STOPSIGNAL":
             return state.say(StopSignal=filled().strip())
         case "HEALTHCHECK" | "MAINTAINER":

@@ -99,10 +99,6 @@ class Answers:
         return [*ours, *(tool for tool in mine if tool.name not in taken)]
 
     def _ours(self) -> list[Tool]:
-        def one(name: str, what: str, text: str) -> Tool:
-            id = {"type": "string", "description": f"the {name}'s id"}
-            return Tool(f"describe-{name}", text, _schema({"id": id}), lambda args: self.describe(what, args["id"]))
-
         limit = {"type": "integer", "description": f"how many lines, from the end; {LINES} when it is not said"}
         container = {"type": "string", "description": "the container's id"}
         ref = {"type": "string", "description": "a module, template or tool, as `pt run` takes it"}
@@ -122,9 +118,9 @@ class Answers:
                 _schema({"container": container, "limit": limit}, "container"),
                 lambda args: self.logs(args["container"], int(args.get("limit") or LINES)),
             ),
-            one("container", "containers", "One container: state, image, exit status."),
-            one("service", "services", "One service: state and addresses."),
-            one("step", "steps", "One step: state, times, why it failed."),
+            self._describer("container", "containers", "One container: state, image, exit status."),
+            self._describer("service", "services", "One service: state and addresses."),
+            self._describer("step", "steps", "One step: state, times, why it failed."),
             Tool(
                 "describe-job",
                 "The job: state, and how much it has of what.",
@@ -139,6 +135,10 @@ class Answers:
                 lambda args: self.run(args["ref"], args.get("args") or {}, wait=bool(args.get("wait"))),
             ),
         ]
+
+    def _describer(self, name: str, what: str, text: str) -> Tool:
+        id = {"type": "string", "description": f"the {name}'s id"}
+        return Tool(f"describe-{name}", text, _schema({"id": id}), lambda args: self.describe(what, args["id"]))
 
     def _lister(self, what: str, text: str) -> Tool:
         return Tool(f"list-{what}", text, _schema({}), lambda _: {what: self.every(what)})
