@@ -210,18 +210,24 @@ def test_a_tree_that_changes_while_it_is_read_is_not_noted(source: Source) -> No
     for number in range(300):
         source.write(f"many/{number}", "x" * 100)
     stop = threading.Event()
+    wrote = threading.Semaphore(0)
 
     def write() -> None:
         number = 0
         while not stop.is_set():
             source.write(f"many/{number % 300}", f"{number:0100}")
             number += 1
+            wrote.release()
 
     writer = threading.Thread(target=write)
     writer.start()
     cached = 0
     try:
         for _ in range(10):
+            while wrote.acquire(blocking=False):  # what was written until now; then a busy machine may take its time
+                pass
+            assert wrote.acquire(timeout=60)
+            time.sleep(0.02)  # past the tick of the kernel by which files are stamped
             try:
                 cached += source.take()[1]
             except WarpforgeError as error:  # changed while it was read: refused, never packed torn

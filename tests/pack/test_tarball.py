@@ -270,17 +270,20 @@ from warpforge.pack.limits import UNLIMITED
 from warpforge.pack.abreast import PARTNERS
 base, packtype = sys.argv[1:]
 fd = os.open(base, os.O_RDONLY)
-def peak():
-    [line] = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+def size(what):
+    [line] = [line for line in open("/proc/self/status") if line.startswith(what)]
     return int(line.split()[1])
+def peak():
+    return size("VmHWM")
 with open(base + "/packed", "wb") as sink:
     packed = pack(walk(fd, b"tree"), packtype, sink=sink)
 packing = peak()
 with open("/proc/self/clear_refs", "w") as file:
     file.write("5")  # the peak begins anew
+shared = size("VmRSS")  # what a partner begins with is ours, and counted once
 with open(base + "/packed", "rb") as source:
     assert unpack(source, packtype, fd, b"out", expect=packed.ware, limits=UNLIMITED).source == packed
-unpacking = peak() + PARTNERS * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+unpacking = peak() + PARTNERS * max(0, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss - shared)
 print(max(packing, unpacking) // 1024)
 """
 
