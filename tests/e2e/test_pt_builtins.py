@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from collections.abc import Iterator
 
 import pytest
-from support import images
 from support.answering import Answering, answering
-from support.rootfs import make_rootfs
+from support.pinned import pinned_world
 from support.world import World
 
 FILE = """\
@@ -33,20 +30,10 @@ templates:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    base = tmp_path_factory.mktemp("builtins")
-    made = World(base / "world")
-    made.root_workspace()
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.add(make_rootfs(base / "rootfs"), arcname=".")
-    image = images.Image(packed.getvalue(), packed="none", Env=["PATH=/bin"], Cmd=["/bin/sh"])
-    made.run("ware", "fetch", images.write_files(images.layout([(image, {})]), base / "layout"))
-    name = f"example.org/base@sha256:{image.id}"
-    made.write("polytope.yml", FILE.replace("IMAGE", name))
-    made.write("src/list", "b\na\n")
-    made.write("app/Dockerfile", f"FROM {name}\nWORKDIR /app\nRUN echo built > what\nCMD cat what; pwd\n")
-    yield made
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    made, image = pinned_world(tmp_path_factory.mktemp("builtins"), FILE)
+    made.write("app/Dockerfile", f"FROM {image}\nWORKDIR /app\nRUN echo built > what\nCMD cat what; pwd\n")
+    return made
 
 
 @pytest.fixture(scope="module")

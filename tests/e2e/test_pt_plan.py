@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import images
-from support.rootfs import make_rootfs
+from support.pinned import pinned_world
 from support.world import World
 
 FILE = """\
@@ -46,19 +42,8 @@ templates:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    base = tmp_path_factory.mktemp("plan")
-    made = World(base / "world")
-    made.root_workspace()
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w") as archive:
-        archive.add(make_rootfs(base / "rootfs"), arcname=".")
-    image = images.Image(packed.getvalue(), packed="none", Env=["PATH=/bin"], Cmd=["/bin/sh"])
-    layout = images.write_files(images.layout([(image, {})]), base / "layout")
-    made.run("ware", "fetch", layout)
-    made.write("polytope.yml", FILE.replace("IMAGE", f"example.org/base@sha256:{image.id}"))
-    made.write("src/list", "b\na\n")
-    yield made
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return pinned_world(tmp_path_factory.mktemp("plan"), FILE)[0]
 
 
 def test_what_is_a_formula_and_why_others_are_not(world: World) -> None:

@@ -28,64 +28,49 @@ PORT: Final = 8080
 MANY: Final = 8  # chunks of modules from which on other processes help
 SHOWN: Final = 20  # faults
 
-OUTPUT = click.option("--output", "-o", metavar="DIR", help="Where the pages go; default: _html in the catalog.")
-PREFIX = click.option("--url-prefix", metavar="URL", help="What links begin with; default: they are relative.")
-DOWNLOAD = click.option("--download-url", metavar="URL", help="A warehouse to which wares are linked.")
-JOBS = click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Processes; default: the cores.")
+OPTIONS: Final = (
+    NAME,
+    click.option("--output", "-o", metavar="DIR", help="Where the pages go; default: _html in the catalog."),
+    click.option("--url-prefix", metavar="URL", help="What links begin with; default: they are relative."),
+    click.option("--download-url", metavar="URL", help="A warehouse to which wares are linked."),
+    click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Processes; default: the cores."),
+)
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What both commands can be told."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command(cls=Command, name="generate-html")
-@NAME
-@OUTPUT
-@PREFIX
-@DOWNLOAD
-@JOBS
+@with_options
 @click.pass_context
 @pass_common
-def generate_html(
-    common: Common,
-    context: click.Context,
-    name: str | None,
-    output: str | None,
-    url_prefix: str | None,
-    download_url: str | None,
-    jobs: int | None,
-) -> None:
+def generate_html(common: Common, context: click.Context, /, name: str | None, **asked: Any) -> None:
     """Write a catalog as pages for people; those that did not change are left alone.
 
     They work from a file and from a server. A release that cannot be shown is told of, and the exit status is 2.
     """
     stack = here(common)
     catalog = chosen_catalog(context, stack, name, make=False)
-    _, published = _publish(common, stack, catalog, _Asked(output, url_prefix, download_url, jobs))
+    _, published = _publish(common, stack, catalog, _Asked(**asked))
     _raise_faults(published)
 
 
 @click.command(cls=Command, name="serve")
-@NAME
-@OUTPUT
-@PREFIX
-@DOWNLOAD
-@JOBS
+@with_options
 @click.option("--port", "-p", type=click.IntRange(0, 65535), default=PORT, show_default=True, help="0: any free one.")
 @click.pass_context
 @pass_common
-def serve(
-    common: Common,
-    context: click.Context,
-    name: str | None,
-    output: str | None,
-    url_prefix: str | None,
-    download_url: str | None,
-    jobs: int | None,
-    port: int,
-) -> None:
+def serve(common: Common, context: click.Context, /, name: str | None, port: int, **asked: Any) -> None:
     """Write a catalog as pages, and serve them to this machine until interrupted."""
     from warpforge.engine.page_server import PageServer
 
     stack = here(common)
     catalog = chosen_catalog(context, stack, name, make=False)
-    directory, published = _publish(common, stack, catalog, _Asked(output, url_prefix, download_url, jobs))
+    directory, published = _publish(common, stack, catalog, _Asked(**asked))
     for fault in published.faults[:SHOWN]:
         common.note(printable(fault))
     with PageServer("127.0.0.1", port, directory, lambda line: _say(common, line)) as server:

@@ -39,6 +39,8 @@ The words
     container   a box with an image at its root that may serve, and be started again
     box         what a container runs in; one that is scaled has several, alike, each with an address
     ground      what the boxes of a job stand on: a back-end, a network, a place for their layers
+    seat        what a container's command reads from: a terminal, or a pipe
+    sitter      the person at a container's terminal
     service     a name and ports under which other boxes of the job, and the host, reach a container
     volume      a directory that outlives a container: until the job ends, or for the whole project
     dataset     a file tree that a container left, kept as a ware; its versions are numbered
