@@ -7,13 +7,14 @@ import signal
 import socket
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from support.browser import read_page
 from support.registry import image_registry
 from support.stack import Project, all_files
-from support.world import World
+from support.world import Result, World
 
 pytestmark = pytest.mark.both
 
@@ -71,8 +72,17 @@ def test_what_goes_wrong_is_said_and_ends_the_job(project: Project) -> None:
     assert taken.exit == 4 and f"pid {os.getpid()}" in taken.err
     noisy = project.world.pt("run", "noisy")
     assert noisy.exit == 0 and "it is ***" in noisy.out
-    ended = project.world.pt("--json", "run", "ended")
-    states = {line["step"]: line["state"] for line in ended.all("step")}
-    assert (ended.exit, states) == (0, {"waits": "stopped", "ends": "success", "noisy": "canceled"})
     jobs = project.world.root / ".warpforge/polytope/jobs"
     assert not [path for path in all_files(jobs) if b"s3cr3t" in path.read_bytes()]
+
+
+def test_a_step_whose_container_another_step_stops_is_stopped_however_early_that_is(project: Project) -> None:
+    """Several at once: so some find the container between two threads that make it."""
+
+    def run(_: int) -> Result:
+        return project.world.pt("--json", "run", "ended")
+
+    with ThreadPoolExecutor(5) as pool:
+        for ended in pool.map(run, range(5)):
+            states = {line["step"]: line["state"] for line in ended.all("step")}
+            assert (ended.exit, states) == (0, {"waits": "stopped", "ends": "success", "noisy": "canceled"})

@@ -254,9 +254,12 @@ class Job:
 
     def stop_for(self, step: str, container: str) -> None:
         """Stop a container because a step asks for it: another one that waits for it is stopped, too, and has not
-        failed."""
+        failed. Errors: ``missing``."""
         with self._changed:
-            if container in self.summary.containers and not self._has_ended(container):
+            if container not in self.summary.containers:
+                there = ", ".join(self.summary.containers) or "none"
+                raise Missing("missing", f"there is no container {container}: there is {there}", container=container)
+            if not self._has_ended(container):
                 self._stopped_for.setdefault(container, step)
         self.boxes.stop(container)
 
@@ -264,11 +267,19 @@ class Job:
         """Whether a container was stopped because another step than this one asked for it."""
         return self._stopped_for.get(container, step) != step
 
-    def spawned(self, container: str, step: str, image: str) -> None:
-        """A step has begun to start a container."""
+    def spawn(self, runner: StepRunner, spec: ContainerSpec) -> str:
+        """A step starts a container; gives its id. Nobody can stop it before everybody knows whose it is.
+
+        Errors: Interrupted; as ``Containers.spawn``.
+        """
+        person = self.parts.person
+        sitter = person.sitter(runner.id, spec) if person else None
         with self._changed:
+            runner.go_on()
+            container = self.boxes.spawn(spec, sitter)
             self._spawned.append(container)
-            self.hear(ContainerSpawned(container, step, image))
+            self.hear(ContainerSpawned(container, runner.id, spec.image))
+        return container
 
     def running(self, step: str) -> None:
         """What a step does is under way."""

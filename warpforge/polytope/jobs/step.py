@@ -60,10 +60,7 @@ class StepRunner:
         for variable in spec.env:
             if variable.is_secret:
                 self._job.mask.add(variable.value)
-        person = self._job.parts.person
-        container = self._job.boxes.spawn(spec, person.sitter(self.id, spec) if person else None)
-        self._job.spawned(container, self.id, spec.image)
-        return container
+        return self._job.spawn(self, spec)
 
     def await_started(self, container: str) -> None:
         self._job.boxes.await_started(container)
