@@ -116,6 +116,39 @@ def test_a_catalog_gives_a_ware_a_name_and_a_mirror(world: World) -> None:
     assert identity in module.read_text()
 
 
+def test_wares_are_named_as_plots_name_them(world: World) -> None:
+    """By reference, with or without its scheme, and by ingest; what is not here comes from the mirrors of catalogs."""
+    tree(world)
+    world.root_workspace()
+    name = "example.org/tree:v1:any"
+    with tarfile.open(world.path("tree.tar.gz"), "w:gz") as archive:
+        archive.add(world.path("tree"), ".")
+    world.run("catalog", "add", "tar", name, f"file://{world.path('tree.tar.gz')}")
+    ware = world.run("ware", "scan", f"catalog:{name}").out.strip()
+    (held,) = (path for path in world.path(".warpforge/warehouse").rglob("*") if path.is_file())
+    for number, said in enumerate((name, f"catalog:{name}", ware, f"ware:{ware}")):
+        held.unlink()
+        world.run("ware", "unpack", "--path", f"out{number}", said)
+        assert world.path(f"out{number}/b").read_text() == "other\n"
+    assert world.run("ware", "cat", name, "a/file").out == "content\n"
+    assert world.run("ware", "ls", name).out == "a/\nb\nlink\n"
+    assert world.call("ware", "diff", "--brief", name, "ingest:dir:tree").exit == 1
+    assert world.run("ware", "push", name, "mirror").out.split()[:2] == [ware, "pushed"]
+    assert world.run("ware", "fetch", name).out.split() == [ware, "here"]
+    world.run("ware", "pin", name, "mine")
+    assert world.run("ware", "pin").out == f"mine {ware}\n"
+    world.run("ware", "unpin", f"catalog:{name}")
+    world.run("catalog", "hazard", "example.org/tree:v1", "rotten")
+    assert world.fail("ware", "unpack", "--path", "no", name).error["details"]["reason"] == "hazard"
+    world.run("ware", "unpack", "--path", "yes", "--allow-hazard", "example.org/tree:v1", name)
+    for wrong, code in (
+        ("example.org/tree:v2:any", "catalog-missing-entry"),
+        ("candidate:a.org/x:v1:y", "catalog-missing-entry"),
+    ):
+        for command in ("cat", "pin", "fetch"):
+            assert world.fail("ware", command, wrong).code == code
+
+
 def test_a_changed_release_is_refused(box_world: World) -> None:
     box_world.write("plot.wf", plot({"s": script("true")}))
     (release,) = box_world.path(".warpforge/catalogs/test").rglob("_releases/*.json")

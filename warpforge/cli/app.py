@@ -129,6 +129,7 @@ def _common_options() -> list[click.Parameter]:
     ]
 
 
+WARE: Final = "WAREID|MODULE:RELEASE:ITEM"  # how a ware is named on the command line: see engine.naming
 CONTEXT: Final[dict[str, Any]] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 

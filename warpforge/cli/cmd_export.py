@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common, refuse_argument, to_json
-from warpforge.cli.cmd_ware import FILTERS, opened
+from warpforge.cli.app import WARE, Command, Common, pass_common, refuse_argument, to_json
+from warpforge.cli.cmd_ware import FILTERS, named, opened
 from warpforge.cli.conduct import ALLOW_HAZARD
 from warpforge.errors import Failed, Missing
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command("export", cls=Command)
-@click.argument("what", metavar="WAREID|MODULE:RELEASE:ITEM")
+@click.argument("what", metavar=WARE)
 @click.argument("goal", metavar="DEST")
 @click.option("--as", "form", type=click.Choice(["oci", "tar", "dir"]), required=True, help="What to make of it.")
 @click.option(
@@ -50,15 +50,13 @@ def export(common: Common, /, what: str, goal: str, form: str, filters: str, **o
 
     tar: a tar in canonical order. dir: the tree itself, which is yours.
     """
-    from warpforge.engine.transfer import wares_of
-
     given = sorted(name for name, value in options.items() if value)
     if form != "oci" and (odd := [name for name in given if name != "compress"]):
         refuse_argument(f"--{odd[0].replace('command', 'cmd')} is for --as oci")
     if form == "dir" and options["compress"]:
         refuse_argument("--compress is for --as tar and --as oci")
     with opened(common) as engine, engine.store.use():
-        (ware,) = wares_of([what], engine.lookup, lambda: engine.allowed_hazards)
+        ware = named(common, engine, what, use=True)
         if form == "dir":
             _export_dir(engine, ware, goal, filters)
         elif form == "tar":
@@ -70,15 +68,14 @@ def export(common: Common, /, what: str, goal: str, form: str, filters: str, **o
 
 
 @click.command("image", cls=Command)
-@click.argument("what", metavar="WAREID|MODULE:RELEASE:ITEM")
+@click.argument("what", metavar=WARE)
 @pass_common
 def image(common: Common, what: str) -> None:
     """Print what the image of an oci ware says besides its tree, as JSON: platform, and how its process starts."""
-    from warpforge.engine.transfer import wares_of
     from warpforge.pack.image import read_platform, read_start
 
     with opened(common) as engine, engine.store.use():
-        (ware,) = wares_of([what], engine.lookup)
+        ware = named(common, engine, what)
         kept = engine.store.images.find(ware) if ware.packtype == "oci" else None
         if kept is None:
             raise Missing(

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.app import WARE, Command, Common, pass_common, printable, to_json
 from warpforge.cli.cmd_ware import (
     FILTERS,
     GUESSED,
     guess_packtype,
     make_manifest,
+    named,
     open_archive,
     opened,
     serial_entry,
@@ -36,7 +37,7 @@ TEXTS: Final = 64 << 20  # bytes of all such files together
 
 
 @click.command(cls=Command, name="ls")
-@click.argument("what", metavar="WAREID|FILE")
+@click.argument("what", metavar=f"{WARE}|FILE")
 @click.argument("path", metavar="[PATH]", default="")
 @click.option("--long", "-l", "is_long", is_flag=True, help="Also type, mode, owner, time and size.")
 @click.option("--recursive", "-R", is_flag=True, help="Everything below, not only the children.")
@@ -62,7 +63,7 @@ def ls(common: Common, what: str, path: str, packtype: str | None, *, is_long: b
 
 
 @click.command(cls=Command, name="cat")
-@click.argument("what", metavar="WAREID|FILE")
+@click.argument("what", metavar=f"{WARE}|FILE")
 @click.argument("path", metavar="[PATH]", default="")
 @GUESSED
 @MAX_UNPACKED
@@ -113,15 +114,14 @@ def diff(common: Common, old: str, new: str, packtype: str | None, filters: str,
 
 
 @click.command(cls=Command, name="origin")
-@click.argument("wareid", metavar="WAREID")
+@click.argument("what", metavar=WARE)
 @pass_common
-def origin(common: Common, wareid: str) -> None:
+def origin(common: Common, what: str) -> None:
     """Tell from where a ware came that is made of several parts: for git, each commit, its path and its repository."""
     from warpforge.errors import Missing
-    from warpforge.model.atoms import WareId
 
-    ware = WareId.parse(wareid)
-    with opened(common) as engine:
+    with opened(common) as engine, engine.store.use():
+        ware = named(common, engine, what)
         parts = engine.store.origins.find(ware)
     if not parts:
         raise Missing("missing", f"nothing is known of where {ware} came from", wareId=ware)
@@ -170,16 +170,16 @@ class _Side:
 @contextmanager
 def _lazy(common: Common, engine: Engine, what: str, packtype: str | None) -> Iterator[Lazy]:
     """A ware, fetched if need be, or an archive file."""
-    from warpforge.model.atoms import WareId
     from warpforge.pack.lazy import Lazy
 
     if os.path.lexists(what) or ":" not in what or "//" in what:
         with open_archive(common, what) as stream, _seekable(stream) as archive:
             yield Lazy(archive, packtype or guess_packtype(archive), engine.limits)
         return
-    ware_id = WareId.parse(what)
-    with engine.store.use(), engine.supply.packed(ware_id) as packed:
-        yield Lazy(packed, engine.supply.at_rest(ware_id)[0], engine.supply.limits_of(ware_id))
+    with engine.store.use():
+        ware_id = named(common, engine, what)
+        with engine.supply.packed(ware_id) as packed:
+            yield Lazy(packed, engine.supply.at_rest(ware_id)[0], engine.supply.limits_of(ware_id))
 
 
 @contextmanager

@@ -6,15 +6,15 @@ import os
 
 import click
 
-from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.app import WARE, Common, Group, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.moving import JOBS, Job, moving
 from warpforge.cli.units import MAX_UNPACKED
-from warpforge.engine.transfer import THERE, Transfer, wares_of
+from warpforge.engine.transfer import THERE, Transfer
 from warpforge.mirror.protocol import connect, find_upstream, shown
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 NOTHING = "no catalog here names a ware: name one, as WAREID or MODULE:RELEASE:ITEM"
-WHAT = click.argument("what", nargs=-1, metavar="[WAREID|MODULE:RELEASE:ITEM]...")
+WHAT = click.argument("what", nargs=-1, metavar=f"[{WARE}]...")
 
 
 @click.group(cls=Group, name="mirror", no_args_is_help=True)
@@ -36,11 +36,11 @@ def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, f
     ADDR is a directory, ca+file:///..., ca+s3://... or an address that config/mirroring.json says how to push to.
     """
     with moving(common) as moves:
-        engine, transfer = moves.engine, moves.transfer
-        goals = [parse_address(text) for text in addresses] or transfer.pushes()
+        engine, names = moves.engine, moves.names
+        goals = [parse_address(text) for text in addresses] or moves.transfer.pushes()
         if not goals:
             refuse_argument("where to? Name it with --to ADDR, or in .warpforge/config/mirroring.json")
-        wares = wares_of(what, engine.lookup) if what else [w for w in transfer.named() if engine.store.has(w)]
+        wares = names.wares(what) if what else [w for w in names.every() if engine.store.has(w)]
         if not wares:
             common.note("nothing to push: no catalog here names a ware that is here")
         moves.push(wares, goals, jobs, force=force)
@@ -59,13 +59,11 @@ def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, j
     goes on from there, if the mirror still has the same version.
     """
     with moving(common) as moves:
-        engine, transfer = moves.engine, moves.transfer
         only = [parse_address(text) for text in addresses] or None
-        transfer.named()  # read once, before threads ask for it
-        wares = wares_of(what, engine.lookup) if what else [*transfer.named()]
+        wares = moves.names.wares(what) if what else moves.names.every()
 
         def job(ware: WareId) -> Job:
-            return Job(ware, lambda: transfer.pull(ware, only))
+            return Job(ware, lambda: moves.transfer.pull(ware, only))
 
         if not wares:
             common.note(NOTHING)
@@ -82,14 +80,14 @@ def ls(common: Common, what: tuple[str, ...], *, check: bool) -> None:
     Without arguments of every ware that a catalog here names.
     """
     with moving(common) as moves:
-        engine, transfer = moves.engine, moves.transfer
-        wares = wares_of(what, engine.lookup) if what else [*transfer.named()]
+        names, transfer = moves.names, moves.transfer
+        wares = names.wares(what) if what else names.every()
         if not wares:
             common.note(NOTHING)
         for ware in wares:
-            if not transfer.mirrors(ware):
+            if not names.mirrors(ware):
                 common.note(f"{ware}: no mirror is known for it")
-            for address in transfer.mirrors(ware):
+            for address in names.mirrors(ware):
                 says = _ask(transfer, ware, address) if check else ""
                 if common.json:
                     row = {"ware": str(ware), "address": shown(address), **({"outcome": says} if says else {})}

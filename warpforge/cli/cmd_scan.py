@@ -6,15 +6,15 @@ import os
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common
-from warpforge.cli.cmd_ware import FILTERS, GUESSED, PLATFORM, guess_packtype, open_archive, opened, tell_ware
+from warpforge.cli.app import WARE, Command, Common, pass_common
+from warpforge.cli.cmd_ware import FILTERS, GUESSED, PLATFORM, guess_packtype, named, open_archive, opened, tell_ware
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Unable
 from warpforge.model.atoms import WareId
 
 
 @click.command(cls=Command, name="scan")
-@click.argument("source", metavar="FILE|ADDR|WAREID")
+@click.argument("source", metavar=f"FILE|ADDR|{WARE}")
 @GUESSED
 @FILTERS
 @MAX_UNPACKED
@@ -23,7 +23,7 @@ from warpforge.model.atoms import WareId
 def scan(common: Common, source: str, packtype: str | None, filters: str, platform: str) -> None:
     """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input.
 
-    Without -t an archive in our own packed form is a ztar, a zip is a zip, any other a tar. A WAREID is fetched if
+    Without -t an archive in our own packed form is a ztar, a zip is a zip, any other a tar. A ware is fetched if
     need be and read anew. A git repository (git+https://..., or any with -t git) has the id of a commit: of its HEAD,
     or of what is named behind a #. With -t oci it is an image, as for ware pack; all of its layers are read.
     """
@@ -34,7 +34,7 @@ def scan(common: Common, source: str, packtype: str | None, filters: str, platfo
     elif packtype == "git" or source.startswith("git+"):
         tell_ware(common, scan_repository(common, *_split_ref(source)))
     elif ":" in source and "//" not in source and not os.path.lexists(source):
-        tell_ware(common, _scan_ware(common, WareId.parse(source), filters))
+        tell_ware(common, _scan_ware(common, source, filters))
     else:
         tell_ware(common, _scan_archive(common, source, packtype, filters))
 
@@ -66,16 +66,18 @@ def _split_ref(source: str) -> tuple[str, str]:
     return address, ref or "HEAD"
 
 
-def _scan_ware(common: Common, ware: WareId, filters: str) -> WareId:
+def _scan_ware(common: Common, what: str, filters: str) -> WareId:
     """A ware's own id is what is found, for one whose id no tree gives again as long as its dual id is right."""
     from warpforge.errors import Failed
     from warpforge.pack.filters import SCAN
     from warpforge.pack.packer import scan
 
     chosen = SCAN.parse(filters)
-    with opened(common) as engine, engine.store.use(), engine.supply.packed(ware) as packed:
+    with opened(common) as engine, engine.store.use():
+        ware = named(common, engine, what)
         at_rest, expect = engine.supply.at_rest(ware)
-        found = scan(packed, at_rest, chosen, limits=engine.supply.limits_of(ware)).ware
+        with engine.supply.packed(ware) as packed:
+            found = scan(packed, at_rest, chosen, limits=engine.supply.limits_of(ware)).ware
     if at_rest == ware.packtype or chosen != SCAN:
         return found
     if found != expect:

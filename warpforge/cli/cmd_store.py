@@ -76,9 +76,8 @@ def repair(common: Common, *, addresses: tuple[str, ...], no_replay: bool, wait:
     What is set aside is kept in the quarantine. Exits with 1 when something could not be had anew.
     """
     from warpforge.cli.cmd_mirror import parse_address
-    from warpforge.engine.events import Reporter
     from warpforge.engine.mend import Mender, Sources
-    from warpforge.engine.transfer import Transfer
+    from warpforge.engine.naming import Names
     from warpforge.model.atoms import WarehouseAddr
     from warpforge.workspace.peers import find_peers
 
@@ -88,8 +87,7 @@ def repair(common: Common, *, addresses: tuple[str, ...], no_replay: bool, wait:
             WarehouseAddr.parse(f"ca+file://{peer.internal}/warehouse")
             for peer in find_peers(engine.stack.root, common.settings.home)
         ]
-        transfer = Transfer(engine.store, engine.supply, engine.lookup, engine.reach, Reporter())
-        mender = Mender(engine, transfer, Sources(named, peers))
+        mender = Mender(engine, Names(engine, common.settings.cwd), Sources(named, peers))
         with engine.store.exclusive(wait, strict=True), _progress(common) as told:
             engine.store.sweep()
             mended = mender.repair(told)
@@ -166,7 +164,7 @@ def gc(
         held, upkeep = engine.store, Upkeep(engine)
         if explain is not None:
             with held.use():
-                _explain(common, make_plan(held, upkeep.roots(), policy), _meant(engine, explain))
+                _explain(common, make_plan(held, upkeep.roots(), policy), _meant(common, engine, explain))
             return
         with held.use() if dry_run else held.exclusive(wait):
             if not dry_run:
@@ -182,12 +180,12 @@ def gc(
             common.note(f"{size(plan.left)} stay, more than {size(max_size)}: all of it is named, pinned or in use")
 
 
-def _meant(engine: Engine, text: str) -> WareId:
-    """The ware that a person names. Errors: ``wareid-invalid``, ``catalog-missing-entry``."""
-    from warpforge.engine.transfer import wares_of
+def _meant(common: Common, engine: Engine, text: str) -> WareId:
+    """The ware that a person names, by its pin, too. Errors: as ``Names.wares``."""
+    from warpforge.engine.naming import Names
 
     pinned = next((ware for name, ware in engine.store.kept.pins() if name == text), None)
-    return pinned or wares_of([text], engine.lookup)[0]
+    return pinned or Names(engine, common.settings.cwd).ware(text)
 
 
 def _explain(common: Common, plan: Plan, ware: WareId) -> None:

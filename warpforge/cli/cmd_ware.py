@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from warpforge.cli.app import Common, Group, pass_common, refuse_argument, to_json
+from warpforge.cli.app import WARE, Common, Group, pass_common, refuse_argument, to_json
+from warpforge.cli.conduct import ALLOW_HAZARD
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Missing, Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
@@ -95,29 +96,29 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 
 
 @ware.command("unpack")
-@click.argument("wareid", metavar="WAREID")
+@click.argument("what", metavar=WARE)
 @click.option("--path", metavar="DIR", default=".", help="Where to put it; default: the working directory.")
 @click.option("--force", is_flag=True, help="Replace what is there: the contents of an existing directory are lost.")
 @FILTERS
 @MAX_UNPACKED
+@ALLOW_HAZARD
 @pass_common
-def unpack_(common: Common, wareid: str, path: str, filters: str, *, force: bool) -> None:
+def unpack_(common: Common, what: str, path: str, filters: str, *, force: bool) -> None:
     """Put the tree of a ware into a directory; one that is not empty is refused without --force."""
     from warpforge.cli.placing import place
     from warpforge.pack.filters import INPUT
 
     chosen = INPUT.parse(filters or ("uid=mine,gid=mine" if os.geteuid() else ""))
-    ware_id = WareId.parse(wareid)
     with opened(common) as engine, engine.store.use():
-        place(engine, ware_id, path, chosen, force=force)
+        place(engine, named(common, engine, what, use=True), path, chosen, force=force)
 
 
 @ware.command("push")
-@click.argument("wareid", metavar="WAREID")
+@click.argument("what", metavar=WARE)
 @click.argument("address", metavar="ADDR")
 @click.option("--force", is_flag=True, help="Push it also if it is there already.")
 @pass_common
-def push_(common: Common, wareid: str, address: str, *, force: bool) -> None:
+def push_(common: Common, what: str, address: str, *, force: bool) -> None:
     """Put a ware on a mirror: a directory, file:///..., ca+file:///..., s3://..., ca+s3://...
 
     A tar ware goes as the gzip tar that clients of the original read.
@@ -126,18 +127,19 @@ def push_(common: Common, wareid: str, address: str, *, force: bool) -> None:
     from warpforge.cli.moving import moving
     from warpforge.mirror.protocol import shown
 
-    ware_id, goal = WareId.parse(wareid), parse_address(address)
+    goal = parse_address(address)
     with moving(common) as moves:
+        ware_id = moves.names.ware(what)
         moves.say(ware_id, moves.transfer.push(ware_id, goal, force=force), shown(goal))
 
 
 @ware.command("fetch")
-@click.argument("wareid", metavar="WAREID|IMAGE")
+@click.argument("what", metavar=f"{WARE}|IMAGE")
 @click.argument("address", metavar="[ADDR]", required=False)
 @MAX_UNPACKED
 @PLATFORM
 @pass_common
-def fetch_(common: Common, wareid: str, address: str | None, platform: str) -> None:
+def fetch_(common: Common, what: str, address: str | None, platform: str) -> None:
     """Bring a ware into the warehouse: from ADDR, or from the mirrors that catalogs and workspaces know for it.
 
     IMAGE is one as other tools call it (docker.io/library/busybox:1.36, oci:LAYOUT, docker-archive:FILE); so may ADDR
@@ -145,26 +147,26 @@ def fetch_(common: Common, wareid: str, address: str | None, platform: str) -> N
     """
     from warpforge.cli.imaging import fetch_image, is_image
 
-    if is_image(wareid, address):
-        fetch_image(common, wareid, address, platform)
+    if is_image(what, address):
+        fetch_image(common, what, address, platform)
         return
     from warpforge.cli.cmd_mirror import parse_address
     from warpforge.cli.moving import moving
 
-    ware_id = WareId.parse(wareid)
     with moving(common) as moves:
+        ware_id = moves.names.ware(what)
         moves.say(ware_id, *moves.transfer.pull(ware_id, [parse_address(address)] if address else None))
 
 
 @ware.command("show")
-@click.argument("what", metavar="WAREID|DIR|FILE")
+@click.argument("what", metavar=f"{WARE}|DIR|FILE")
 @GUESSED
 @MAX_UNPACKED
 @pass_common
 def show(common: Common, what: str, packtype: str | None) -> None:
     """Print the manifest of a tree: type, mode, owner, time, size, content hash and path of every entry.
 
-    WAREID is fetched if need be; FILE is an archive; DIR is read as it is.
+    A ware is fetched if need be; FILE is an archive; DIR is read as it is.
     """
     with opened(common) as engine, engine.store.use():
         for line in make_manifest(common, engine, what, packtype):
@@ -184,9 +186,16 @@ def make_manifest(common: Common, engine: Engine, what: str, packtype: str | Non
         with open_archive(common, what) as stream:
             yield from manifest(stream, packtype or guess_packtype(stream), limits=engine.limits)
     else:
-        ware_id = WareId.parse(what)
+        ware_id = named(common, engine, what)
         with engine.supply.packed(ware_id) as packed:
             yield from manifest(packed, engine.supply.at_rest(ware_id)[0], limits=engine.supply.limits_of(ware_id))
+
+
+def named(common: Common, engine: Engine, what: str, *, use: bool = False) -> WareId:
+    """The ware that a person names. Errors: as ``Names.wares``."""
+    from warpforge.engine.naming import Names
+
+    return Names(engine, common.settings.cwd).ware(what, use=use)
 
 
 def tell_ware(common: Common, ware: WareId) -> None:

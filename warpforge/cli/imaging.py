@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from warpforge.cli.app import Common, refuse_argument
 from warpforge.cli.moving import Moving, moving
 from warpforge.engine.images import Called, Images, is_called, parse_called
+from warpforge.engine.naming import is_reference
 from warpforge.errors import Failed
 from warpforge.model.atoms import WareId
 
@@ -36,7 +37,7 @@ def scan_image(common: Common, text: str, platform: str, filters: str) -> WareId
 def is_image(text: str, address: str | None) -> bool:
     """Whether an image is meant: by its own name, or as the place of an ``oci`` ware."""
     if address is None:
-        return is_called(text) or os.path.exists(text)
+        return os.path.exists(text) or (is_called(text) and not is_reference(text))
     return text.startswith("oci:") and ("://" not in address or address.startswith("docker://"))
 
 

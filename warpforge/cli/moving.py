@@ -18,6 +18,7 @@ from warpforge.errors import Unable, WarpforgeError
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
+    from warpforge.engine.naming import Names
     from warpforge.engine.transfer import Transfer
     from warpforge.model.atoms import WarehouseAddr, WareId
     from warpforge.store.stay import Stay
@@ -39,6 +40,7 @@ class Moving(NamedTuple):
 
     common: Common
     engine: Engine
+    names: Names
     transfer: Transfer
     screen: Renderer
 
@@ -86,6 +88,7 @@ class Moving(NamedTuple):
 def moving(common: Common) -> Iterator[Moving]:
     """An engine and its transfer, told of on the screen."""
     from warpforge.engine.engine import Engine
+    from warpforge.engine.naming import Names
     from warpforge.engine.transfer import Transfer
     from warpforge.workspace.find import find_stack
 
@@ -102,8 +105,9 @@ def moving(common: Common) -> Iterator[Moving]:
     options = common.options()
     try:
         with Engine(find_stack(settings.cwd, settings.home), reporter, options) as engine, engine.store.use():
-            transfer = Transfer(engine.store, engine.supply, engine.lookup, engine.reach, reporter)
-            yield Moving(common, engine, transfer, reporter)
+            names = Names(engine, settings.cwd)
+            transfer = Transfer(engine.store, engine.supply, names, engine.reach, reporter)
+            yield Moving(common, engine, names, transfer, reporter)
     finally:
         reporter.close()
 

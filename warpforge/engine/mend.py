@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from warpforge.engine.events import Reporter
+from warpforge.engine.transfer import Transfer
 from warpforge.engine.upkeep import DAMAGED, Upkeep
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WarehouseAddr, WareId
@@ -17,7 +19,7 @@ from warpforge.store.finding import Finding
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
-    from warpforge.engine.transfer import Transfer
+    from warpforge.engine.naming import Names
     from warpforge.store.verify import Told
 
 
@@ -40,13 +42,14 @@ class Sources(NamedTuple):
 class Mender:
     """Mends the store of an engine."""
 
-    def __init__(self, engine: Engine, transfer: Transfer, sources: Sources = Sources()) -> None:  # noqa: B008
+    def __init__(self, engine: Engine, names: Names, sources: Sources = Sources()) -> None:  # noqa: B008
         self._engine = engine
         self._sources = sources
         self._upkeep = Upkeep(engine)
         self._store = engine.store
         self._supply = engine.supply
-        self._transfer = transfer
+        self._names = names
+        self._transfer = Transfer(engine.store, engine.supply, names, engine.reach, Reporter())
 
     def repair(self, told: Told) -> list[Mended]:
         """Verify deep, and mend what is found; the caller holds the store's exclusive lock."""
@@ -69,7 +72,7 @@ class Mender:
 
     def _pull(self, ware: WareId) -> str:
         """Bring a ware from wherever it is; gives the address."""
-        addresses = [*self._sources.first, *self._transfer.mirrors(ware), *self._sources.peers]
+        addresses = [*self._sources.first, *self._names.mirrors(ware), *self._sources.peers]
         return self._transfer.pull(ware, [*dict.fromkeys(addresses)])[1]
 
     def _mend(self, finding: Finding) -> Mended:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from warpforge.errors import Missing
+from warpforge.errors import Invalid, Missing
 from warpforge.model.atoms import Candidate, CatalogRef, Ingest, Literal, WarehouseAddr, WareId
-from warpforge.model.plot import Plot, PlotResults
+from warpforge.model.plot import Plot, PlotBasis, PlotResults
 from warpforge.plan.plan import Pins, Result
 from warpforge.plan.refs import Ref, refs
 
@@ -54,21 +54,40 @@ class Pinner:
         named = self._lookup.pin(ref for ref in wanted if isinstance(ref, CatalogRef))
         self._mind_hazards(named.values())
         for ref, pin in named.items():
-            found[ref] = pin.ware
-            self._modules.setdefault(pin.ware, {})[ref.module] = None
             if then and ref in then:
+                self.belong(ref.module, (pin.ware, then[ref]))
                 found[ref] = then[ref]
-                self._modules.setdefault(then[ref], {})[ref.module] = None
-            elif dual := pin.release.dual(ref.item):
-                self._claim(pin.ware, dual)
-        for candidate in wanted:
-            if isinstance(candidate, Candidate):
-                found[candidate] = self._candidate(candidate)
-        for ingest in wanted:
-            if isinstance(ingest, Ingest):
-                found[ingest] = self._ingester.ingest(ingest, base)
+            else:
+                found[ref] = self._take(pin)
+        for kind in (Candidate, Ingest):  # what is not there is told before anything is packed
+            found.update((ref, self.made(ref, base)) for ref in wanted if isinstance(ref, kind))
         self.pinned.update((ref, pin) for ref, pin in found.items() if isinstance(pin, WareId | Literal))
         return found
+
+    def wares(self, names: Iterable[CatalogRef], *, use: bool) -> dict[CatalogRef, WareId]:
+        """What names stand for, all that are missing told together; ``use``: hazardous ones are refused.
+
+        Errors: ``catalog-missing-entry``, ``catalog-invalid`` (hazard, others), ``ware-mismatch`` (symlinks).
+        """
+        named = self._lookup.pin(names)
+        if use:
+            self._mind_hazards(named.values())
+        return {ref: self._take(pin) for ref, pin in named.items()}
+
+    def made(self, ref: PlotBasis, base: Path) -> Result | Ingest | Candidate:
+        """What a candidate or an ingest is. Errors: ``catalog-missing-entry``, ``invalid``; those of ingests."""
+        if isinstance(ref, Candidate):
+            return self._candidate(ref)
+        if isinstance(ref, Ingest):
+            return self._ingester.ingest(ref, base)
+        raise Invalid("invalid", f"{ref} is a name within a plot only", value=str(ref))
+
+    def _take(self, pin: Pin) -> WareId:
+        """Remember what a name stood for, and what its release says of the ware."""
+        self.belong(pin.ref.module, (pin.ware,))
+        if dual := pin.release.dual(pin.ref.item):
+            self._claim(pin.ware, dual)
+        return pin.ware
 
     def find(self, ref: CatalogRef) -> WareId | None:
         """What one name stands for; None when no catalog knows it. Errors: ``catalog-invalid``, ``ware-mismatch``."""
@@ -76,10 +95,7 @@ class Pinner:
         if pin is None:
             return None
         self._mind_hazards((pin,))
-        self._modules.setdefault(pin.ware, {})[ref.module] = None
-        if dual := pin.release.dual(ref.item):
-            self._claim(pin.ware, dual)
-        self.pinned[ref] = pin.ware
+        self.pinned[ref] = self._take(pin)
         return pin.ware
 
     def _mind_hazards(self, pins: Iterable[Pin]) -> None:
@@ -93,7 +109,7 @@ class Pinner:
             refuse_hazards(marked, self._allowed)
 
     def belong(self, module: str, wares: Iterable[WareId]) -> None:
-        """A module's plot takes these by their ids: its mirrors may have them."""
+        """A module names these, or its plot takes them by their ids: its mirrors may have them."""
         for ware in wares if module else ():
             self._modules.setdefault(ware, {})[module] = None
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
-from msgspec import UNSET
-
-from warpforge.catalog.lookup import Lookup
 from warpforge.engine.events import Notice, Reporter, WareMoving
 from warpforge.errors import Failed, Unable, WarpforgeError
 from warpforge.mirror.policy import Access
@@ -17,6 +14,7 @@ from warpforge.mirror.protocol import Mirror, connect, find_upstream, shown
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
+    from warpforge.engine.naming import Names
     from warpforge.engine.reach import Reach
     from warpforge.engine.supply import Supply
     from warpforge.store.store import Store
@@ -30,14 +28,12 @@ HERE: Final = "here"  # already, in the warehouse
 class Transfer:
     """Moves packed wares between this store and mirrors."""
 
-    def __init__(self, store: Store, supply: Supply, lookup: Lookup, reach: Reach, reporter: Reporter) -> None:
+    def __init__(self, store: Store, supply: Supply, names: Names, reach: Reach, reporter: Reporter) -> None:
         self._store = store
         self._supply = supply
-        self._lookup = lookup
+        self._names = names
         self._reach = reach
         self._reporter = reporter
-        self._named: dict[WareId, dict[str, None]] | None = None
-        self._claims: dict[WareId, set[str]] = {}  # dual ids that releases give
 
     @property
     def access(self) -> Access:
@@ -76,41 +72,13 @@ class Transfer:
         with self._store.turn(ware):
             if self._store.warehouse.has(ware):
                 return HERE, ""
-            self.named()
-            for dual in self._claims.get(ware, ()):
-                self._store.duals.claim(ware, dual)
-            return FETCHED, self._supply.fetch(ware, self.mirrors(ware) if addresses is None else addresses)
-
-    def mirrors(self, ware: WareId) -> list[WarehouseAddr]:
-        """Every mirror that catalogs or workspaces know for a ware, best first."""
-        modules = self.named().get(ware, ())
-        return [*dict.fromkeys([*self._lookup.mirrors(ware, modules), *self._reach.addresses])]
+            known = self._names.mirrors(ware) if addresses is None else addresses
+            self._names.claim(ware)
+            return FETCHED, self._supply.fetch(ware, known)
 
     def pushes(self) -> list[WarehouseAddr]:
         """Where this workspace pushes to."""
         return [address for address in self._reach.pushes if address.is_content_addressed]
-
-    def named(self) -> dict[WareId, dict[str, None]]:
-        """Every ware that catalogs name, with the modules that do."""
-        if self._named is None:
-            self._named = {}
-            for ware, module in self._names():
-                self._named.setdefault(ware, {})[module] = None
-        return self._named
-
-    def _names(self) -> Iterator[tuple[WareId, str]]:
-        for catalog in self._lookup.catalogs():
-            for module in catalog.modules():
-                found = catalog.module(module)
-                for name in found.releases if found else ():
-                    release = catalog.release(found, name) if found else None
-                    for item, ware in release.items.items() if release else ():
-                        yield ware, module
-                        if release and (dual := release.dual(item)):
-                            self._claims.setdefault(ware, set()).add(dual)
-                mirrors = catalog.mirrors(module)
-                if mirrors is not None and mirrors.by_ware is not UNSET:
-                    yield from ((ware, module) for ware in mirrors.by_ware)
 
     def _check(self, ware: WareId, packed: BinaryIO) -> None:
         """What we give to others is what it says."""
@@ -152,26 +120,6 @@ def outer_form(store: Store, ware: WareId, packed: BinaryIO) -> Iterator[tuple[B
     finally:
         if os.path.lexists(path):
             os.unlink(path)
-
-
-def wares_of(texts: Iterable[str], lookup: Lookup, allowed: Callable[[], frozenset[str]] | None = None) -> list[WareId]:
-    """The wares that people name: WareIds, and references module:release:item.
-
-    ``allowed``: where they are used, hazardous releases that may be.
-
-    Errors: ``wareid-invalid``, ``catalog-name``, ``catalog-missing-entry`` naming all that are missing;
-    ``catalog-invalid`` (hazard).
-    """
-    from warpforge.engine.hazards import refuse_hazards
-    from warpforge.model.atoms import CatalogRef
-    from warpforge.model.names import without_kind
-
-    texts = [without_kind(text) for text in texts]
-    refs = {text: CatalogRef.parse(text) for text in texts if text.count(":") == 2}
-    pins = lookup.pin(refs.values())
-    if allowed is not None:
-        refuse_hazards(pins.values(), allowed)
-    return [*dict.fromkeys(pins[refs[text]].ware if text in refs else WareId.parse(text) for text in texts)]
 
 
 class _Counted:
