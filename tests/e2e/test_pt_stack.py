@@ -86,3 +86,11 @@ def test_a_step_whose_container_another_step_stops_is_stopped_however_early_that
         for ended in pool.map(run, range(5)):
             states = {line["step"]: line["state"] for line in ended.all("step")}
             assert (ended.exit, states) == (0, {"waits": "stopped", "ends": "success", "noisy": "canceled"})
+
+
+def test_a_value_that_another_step_stores_is_waited_for_and_what_nobody_awaits_runs_on(project: Project) -> None:
+    with project.running("configured") as job:
+        job.until(lambda job: job.said("apart") == ["from config"])
+        job.until(lambda job: job.states("step") == {"apart": "success", "config": "success"})
+        assert project.world.pt("stop", "apart").exit == 0
+        assert job.end() == 0

@@ -10,7 +10,7 @@ import pytest
 
 from warpforge.errors import Failed, Invalid, Missing, WarpforgeError
 from warpforge.polytope.calls.expand import Call, Leaf, expand
-from warpforge.polytope.calls.resolve import Frame, Resolver
+from warpforge.polytope.calls.resolve import Frame, NotStored, Resolver
 from warpforge.polytope.calls.steps import JobStep, begin, plan_steps
 from warpforge.polytope.code.evaluator import Evaluator
 from warpforge.polytope.files.library import Library, find_file, find_highest, scoped
@@ -131,6 +131,9 @@ def test_paths_mean_the_same_wherever_they_are_handed_to(world: World, tmp_path:
     assert anchored({"type": "repo", "path": "/lib"})["path"] == "/lib"
     assert anchored({"type": "repo", "repo": "#pt-clj pt/module-repo-ref"})["repo"] == str(tmp_path)
     assert anchored("#pt-js ({type: 'host', path: 'conf'})")["path"] == str(tmp_path / "svc/conf")
+    world.write("", "docs/a.md").write("", "docs/b.md").write("", "svc/docs/b.md")
+    assert anchored({"type": "repo", "path": "docs/a.md"})["path"] == "/docs/a.md"
+    assert anchored({"type": "repo", "path": "docs/b.md"})["path"] == "/svc/docs/b.md"
 
 
 def test_secrets_stay_marked(world: World) -> None:
@@ -145,7 +148,10 @@ def test_secrets_stay_marked(world: World) -> None:
 def test_all_that_is_not_stored_is_said_at_once(world: World) -> None:
     with pytest.raises(Missing) as refused:
         world.resolve(["pt.value one", "{pt.secret two}", "pt.value one"])
-    assert refused.value.message == "not stored yet: pt values set one ...; pt secrets set two ..."
+    assert refused.value.message.endswith("not stored yet: pt values set one ...; pt secrets set two ...")
+    world.write("modules:\n- {id: m, module: polytope/container, args: {image: pt.value image}}\n")
+    with pytest.raises(NotStored, match=r"polytope.yml:2:\d+: not stored yet: pt values set image"):
+        world.expand("m")
 
 
 LAYERS = """

@@ -80,6 +80,26 @@ def test_what_one_gives_the_next_waits_for(make_job: Maker) -> None:
     assert seen == [{"url": "u"}, "common", None]
 
 
+def test_a_step_waits_for_values_as_long_as_another_may_store_them(make_job: Maker) -> None:
+    def store(runner: Runner) -> Value:
+        runner.sleep(0.05)
+        runner.set_value("project", "port", "8080")
+        return runner.call_module("inner", {})
+
+    def needs(id: str, name: str, after: tuple[After, ...] = ()) -> JobStep:
+        return JobStep(id=id, call="port", args={"needs": name}, after=after)
+
+    plays = {"store": store, "port": lambda runner: runner.get_value("project", "port")}
+    job, _ = make_job({**plays, "inner": [needs("inside", "gone")]})
+    assert job.run([needs("early", "port"), needs("never", "absent"), *steps("store")]) == "failed"
+    assert job.find_output("early") == "8080"
+    assert {name: step.why for name, step in job.summary.steps.items() if step.state == "failed"} == {
+        "never": "not stored yet: absent",
+        "inside": "not stored yet: gone",
+        "store": "step inside failed",
+    }
+
+
 def test_a_failure_says_which_step_and_what_it_takes_along(make_job: Maker) -> None:
     job, heard = make_job({"a": fail, "b": nothing, "c": nothing})
     assert job.run(steps("a", "b<a", "c")) == "failed"

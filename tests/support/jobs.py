@@ -8,6 +8,7 @@ from typing import Any
 
 from warpforge.errors import Missing
 from warpforge.polytope.calls.expand import Call
+from warpforge.polytope.calls.resolve import NotStored
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import Event
 from warpforge.polytope.jobs.job import Job, Parts
@@ -22,12 +23,15 @@ Play = Callable[[Runner], Value]
 
 
 class Plays:
-    """An author: references name functions, or lists of steps."""
+    """An author: references name functions, or lists of steps. A step may need a stored value (``needs``)."""
 
     def __init__(self, plays: Mapping[str, Play | list[JobStep]]) -> None:
         self._plays = plays
 
     def open(self, step: JobStep, runner: Runner) -> Work:
+        name = step.args.get("needs")
+        if name and runner.get_value("project", str(name)) is None:
+            raise NotStored("missing", f"not stored yet: {name}")
         found = self.call(step.call, step.args, step, runner)
         assert isinstance(found, Work)
         return found

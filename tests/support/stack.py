@@ -84,7 +84,13 @@ modules:
     args: {{image: "{host}/debian:12", id: waits, cmd: [sleep, 1h]}}
   - id: ends
     code: "#pt-js for (;;) {{ try {{ pt.stop('waits'); break }} catch (e) {{ pt.sleep('0.1s') }} }}"
+  - id: apart
+    module: polytope/container
+    args: {{image: "{host}/debian:12", id: apart, await: false, env: [{{name: WORD, value: pt.value word}}],
+            cmd: [bash, -c, "echo $WORD; exec sleep 1h"]}}
+  - {{id: config, code: "#pt-js pt.sleep('0.2s'); pt.setProjectValue('word', 'from config')"}}
 templates:
+  - {{id: configured, run: [apart, config]}}
   - id: stack
     run: [db, web, py, js, look, {{module: sql, after: {{step: look}}}}]
   - id: ended

@@ -12,8 +12,13 @@ from warpforge.polytope.calls.references import Reference, parse_code, parse_ref
 from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
 from warpforge.polytope.code.host import camel
 from warpforge.polytope.files.library import Library, repository_of
+from warpforge.polytope.issues import spell
 from warpforge.polytope.marks import SecretText, Unknown, find_unknown, holds_secret, mark_secrets, secrets_of
-from warpforge.polytope.nouns import Places, PolytopeFile, Value, Way
+from warpforge.polytope.nouns import NOWHERE, Place, Places, PolytopeFile, Value, Way
+
+
+class NotStored(Missing):
+    """Values or secrets that nobody has stored."""
 
 
 class Stores(Protocol):
@@ -61,7 +66,7 @@ class Resolver:
         self.cwd = cwd
         self.is_dry = is_dry
         self.secrets: set[str] = set()
-        self.missing: list[str] = []
+        self.missing: dict[str, Place] = {}
         self._outputs = outputs
 
     def with_outputs(self, outputs: Outputs) -> Resolver:
@@ -83,8 +88,8 @@ class Resolver:
             return self._anchor({key: self.resolve(inner, frame, (*way, key)) for key, inner in value.items()}, frame)
         return value
 
-    def look_up(self, reference: Reference, frame: Frame) -> Value:
-        """What a reference stands for; null for a parameter that is not declared."""
+    def look_up(self, reference: Reference, frame: Frame, way: Way = ()) -> Value:
+        """What a reference stands for; null for a parameter that is not declared. ``way``: as in ``resolve``."""
         if reference.kind == "param":
             value = frame.params.get(reference.name)
             self.secrets.update(secrets_of(value))
@@ -94,7 +99,8 @@ class Resolver:
         found = (self.stores.value if reference.kind == "value" else self.stores.secret)(reference.name)
         if found is None:
             if not self.is_dry:
-                self.missing.append(f"pt {reference.kind}s set {reference.name} ...")
+                place = frame.file.places.find(way) if frame.file and way else NOWHERE
+                self.missing.setdefault(f"pt {reference.kind}s set {reference.name} ...", place)
             return Unknown(f"pt.{reference.kind} {reference.name}")
         if reference.kind == "secret":
             if found:
@@ -103,11 +109,13 @@ class Resolver:
         return found
 
     def demand_nothing_missing(self) -> None:
-        """Errors: ``missing``, which names every value and secret that is not stored."""
+        """Errors: NotStored, which names every value and secret that is not there, and says where the first is
+        spoken of."""
         if self.missing:
-            names = list(dict.fromkeys(self.missing))
+            names, place = "; ".join(self.missing), next(iter(self.missing.values()))
             self.missing.clear()
-            raise Missing("missing", f"not stored yet: {'; '.join(names)}", names="; ".join(names))
+            where = f"{spell(place)}: " if place.path else ""
+            raise NotStored("missing", f"{where}not stored yet: {names}", names=names)
 
     def _output(self, reference: Reference) -> Value:
         spelled = f"pt.output {reference.name} {reference.key}".strip()
@@ -125,18 +133,18 @@ class Resolver:
             return text
         reference = parse_reference(text)
         if reference:
-            return self.look_up(reference, frame)
+            return self.look_up(reference, frame, way)
         places = frame.file.places if frame.file else Places()
         code = parse_code(text, places.find(way), places.first_line(way))
         if code:
             return self.run(code, frame)
-        return self._interpolate(text, frame)
+        return self._interpolate(text, frame, way)
 
-    def _interpolate(self, text: str, frame: Frame) -> str:
+    def _interpolate(self, text: str, frame: Frame, way: Way) -> str:
         parts = split_text(text)
         if len(parts) == 1:
             return text
-        values = [self.look_up(part, frame) if isinstance(part, Reference) else part for part in parts]
+        values = [self.look_up(part, frame, way) if isinstance(part, Reference) else part for part in parts]
         made = "".join(map(spell_within, values))
         if any(isinstance(value, Unknown) for value in values):
             return Unknown(made)
@@ -201,8 +209,14 @@ class Resolver:
         repository = self.project() if file is None or file.is_builtin else self.repository(file)
         inner = path or ""
         if inner and not inner.startswith("/") and file is not None and not file.is_builtin:
-            inner = os.path.relpath(os.path.join(self.base(file), inner), repository)
+            inner = os.path.relpath(self._repository_path(inner, self.base(file), repository), repository)
         return {**value, "repo": repository, "path": os.path.normpath("/" + inner.lstrip("/"))}
+
+    def _repository_path(self, path: str, base: str, repository: str) -> str:
+        """``x`` is what the file's directory has; where it has none, the repository's root: authors say both."""
+        beside, at_root = os.path.join(base, path), os.path.join(repository, path)
+        is_at_root = not path.startswith(".") and not os.path.lexists(beside) and os.path.lexists(at_root)
+        return at_root if is_at_root else beside
 
     def _host_path(self, path: str, frame: Frame) -> str:
         """``./x`` and ``.`` start from the working directory, ``x`` from the directory of its file."""

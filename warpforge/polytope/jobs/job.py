@@ -17,6 +17,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 
 from warpforge.errors import Failed, Internal, Missing, WarpforgeError
+from warpforge.polytope.calls.resolve import NotStored
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.containers.masking import Mask
 from warpforge.polytope.containers.seats import Sitter
@@ -32,11 +33,12 @@ from warpforge.polytope.events import (
     StepSaid,
     StepState,
 )
+from warpforge.polytope.jobs.hopes import Hopes
 from warpforge.polytope.jobs.journal import Journal
 from warpforge.polytope.jobs.schedule import Asked, Schedule
 from warpforge.polytope.jobs.step import StepRunner
 from warpforge.polytope.jobs.summary import JobSummary
-from warpforge.polytope.jobs.work import Author, Person, Project
+from warpforge.polytope.jobs.work import Author, Person, Project, Work
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Containers, Interrupted, Runner
 from warpforge.polytope.spec import ContainerSpec
@@ -83,6 +85,7 @@ class Job:
         self.parts = parts
         self._changed = threading.Condition(threading.RLock())
         self._schedule = Schedule()
+        self.hopes = Hopes(self._schedule, self._changed)
         self._given: dict[str, JobStep] = {}
         self._outputs: dict[str, Value] = {}
         self._errors: dict[str, WarpforgeError] = {}
@@ -305,7 +308,7 @@ class Job:
                 for id in self._schedule.ready():
                     threading.Thread(target=self._step, args=(id,), name=f"step {id}", daemon=True).start()
                 self._tell()
-                if self._schedule.done and (self.is_stopping or not stay):
+                if self._schedule.done and (self.is_stopping or not (stay or self._goes_on())):
                     return
                 over = self._asked_to_stop.is_set() or (
                     until and all(id in self.summary.steps and self.has_ended(id) for id in until)
@@ -314,6 +317,10 @@ class Job:
                     self._changed.wait(GRACE)  # with a bound: a signal is seen only between two waits
             if over and not self.is_stopping:
                 self.stop(ASKED if self._asked_to_stop.is_set() else DONE)
+
+    def _goes_on(self) -> bool:
+        """Whether all went well, and containers run on that no step waits for (``await: false``)."""
+        return not self._errors and not all(map(self._has_ended, self._spawned))
 
     def _drain(self) -> None:
         """Wait, for a while, until the threads of what was stopped have ended."""
@@ -329,8 +336,10 @@ class Job:
         state: StepState = "success"
         why = ""
         try:
-            opened = self.parts.author.open(step, runner)
-            if not opened.is_container:
+            opened = self._open(step, runner)
+            if opened.is_container:
+                self.hopes.barren(id)
+            else:
                 self.running(id)
             output = opened.do(runner)
             with self._changed:
@@ -345,6 +354,29 @@ class Job:
         with self._changed:
             self._schedule.finished(id, state, why)
             self._tell()
+        self.hopes.stored()
+
+    def _open(self, step: JobStep, runner: StepRunner) -> Work:
+        """What a step does, as soon as what it speaks of is stored, if another step may still store it."""
+        told = is_hopeless = False
+        while True:
+            news = self.hopes.news
+            try:
+                return self.parts.author.open(step, runner)
+            except NotStored as error:
+                if is_hopeless:
+                    raise
+                why = error.message
+
+            def pause(why: str = why) -> None:
+                nonlocal told
+                if not told:
+                    runner.log("info", f"waits for another step: {why}")
+                told = True
+                runner.go_on()
+                self.wait()
+
+            is_hopeless = not self.hopes.wait(runner.id, news, pause)
 
     def _failed(self, id: str, error: WarpforgeError) -> tuple[StepState, str]:
         if self.is_stopping or self._runners[id].is_interrupted:

@@ -9,7 +9,7 @@ while the job runs, by one of its steps perhaps, whose they are then. Nothing is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from warpforge.errors import Invalid
@@ -86,6 +86,16 @@ class Schedule:
         if not self.done:
             return "stopping" if self.is_stopped else "running"
         return "stopped" if "stopped" in states or self.is_stopped else "success"
+
+    def has_others(self, waiting: Collection[str], barren: Collection[str]) -> bool:
+        """Whether steps run, or will, that neither wait for something nor for one that does, and are none of
+        ``barren``."""
+        stuck = {*barren}
+        for step in waiting:
+            while step:  # and whose code waits for it
+                stuck.add(step)
+                step = self._steps[step].parent
+        return any(step.state in ("starting", "running") and step.id not in stuck for step in self._steps.values())
 
     # what comes out
 

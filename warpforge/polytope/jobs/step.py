@@ -203,6 +203,7 @@ class StepRunner:
         self.go_on()
         if scope == "project":
             self._job.parts.project.set_value(key, value)
+            self._job.hopes.stored()
         else:
             (self._values if scope == "step" else self._job.values)[key] = value
 
@@ -215,6 +216,7 @@ class StepRunner:
     def set_secret(self, key: str, value: str) -> None:
         self._job.mask.add(value)
         self._job.parts.project.set_secret(key, value)
+        self._job.hopes.stored()
 
     # other modules and steps
 

@@ -1,0 +1,55 @@
+"""What a step may hope for that lacks stored values: that the code of another step stores them.
+
+A file's author writes the step that loads the configuration beside those that use it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from warpforge.polytope.jobs.schedule import Schedule
+
+
+class Hopes:
+    """``changed``: guards the schedule, and is told whenever it changes."""
+
+    def __init__(self, schedule: Schedule, changed: threading.Condition) -> None:
+        self._schedule = schedule
+        self._changed = changed
+        self._waiting: set[str] = set()
+        self._barren: set[str] = set()
+        self.news = 0
+
+    def stored(self) -> None:
+        """Something has been stored, or a step has ended."""
+        with self._changed:
+            self.news += 1
+            self._changed.notify_all()
+
+    def barren(self, step: str) -> None:
+        """This one is a container: it stores nothing, and may run for ever."""
+        with self._changed:
+            self._barren.add(step)
+            self.news += 1
+            self._changed.notify_all()
+
+    def wait(self, step: str, news: int, pause: Callable[[], None]) -> bool:
+        """Until it is worth while to look again; whether there was anything to wait for.
+
+        ``news``: what it was before this step looked. ``pause``: waits for a moment, or until something happens; what
+        it raises ends this.
+        """
+        with self._changed:
+            self._waiting.add(step)
+        try:
+            while True:
+                with self._changed:
+                    if self.news != news:
+                        return True
+                    if not self._schedule.has_others(self._waiting, self._barren):
+                        return False
+                pause()
+        finally:
+            with self._changed:
+                self._waiting.discard(step)
