@@ -128,6 +128,22 @@ def test_who_answers_is_heard_out(job: YardJob) -> None:
     assert job.boxes.await_exited(container) == 0 and job.said(container) == ["whole"]
 
 
+def test_it_is_told_in_order_what_becomes_of_it_and_before_who_waits_goes_on(job: YardJob) -> None:
+    service = web("heir", free_port())
+    job.dawdling = 0.05
+    try:
+        for status in (7, 8):  # the second has the service's name and port at once
+            container = job.boxes.spawn(job.spec(f"exit {status}"))
+            job.boxes.open_service(container, service)
+            assert job.boxes.await_exited(container) == status
+            assert job.states(container)[-1] == "exited"
+        early = job.boxes.spawn(job.spec("exec sleep 1h"))
+        job.boxes.stop(early)
+        assert job.states(early)[-2:] == ["stopping", "exited"]
+    finally:
+        job.dawdling = 0.0
+
+
 def test_what_follows_from_an_end_has_come_when_a_job_is_closed(yard: Yard) -> None:
     job = yard.open()
     ends = "httpd -p 8080 -h /srv; until test -e /tmp/end; do usleep 9999; done"

@@ -66,11 +66,16 @@ class YardJob:
 
     def __init__(self, yard: Yard, engine: Engine, **options: Any) -> None:
         self.events: list[Event] = []
+        self.dawdling = 0.0  # seconds that this listener takes for an event
         self.engine = engine
         checkouts = {"o/pages": str(yard.path / "pages")}
-        self.boxes = JobBoxes(engine, yard.path / "project", self.events.append, checkouts.get, **options)
+        self.boxes = JobBoxes(engine, yard.path / "project", self._hear, checkouts.get, **options)
         self._image = yard.image
         self._number = 0
+
+    def _hear(self, event: Event) -> None:
+        time.sleep(self.dawdling)
+        self.events.append(event)
 
     def spec(self, script: str, **more: Any) -> ContainerSpec:
         """A container of the image that runs a shell script."""

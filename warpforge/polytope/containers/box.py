@@ -118,6 +118,8 @@ class Box:
                 self._resident.signal(self.signal)
             else:
                 self._cancel.cancel()
+        if self._thread.ident is None:
+            return  # it could not begin
         self._thread.join(self._ground.grace)
         self._cancel.cancel()
         self._thread.join()
@@ -138,7 +140,7 @@ class Box:
             trouble = Internal("internal", f"container {self._spec.id}: {error!r}", cause=error)
         finally:
             self._lines.end()
-            with suppress(WarpforgeError):  # without its network: somebody killed the keeper
+            with suppress(WarpforgeError, OSError):  # without its network: somebody killed the keeper
                 self._ground.discard(self._layers)
                 self._ground.network.unlink(self.link)
         self._told.ended(status, trouble)

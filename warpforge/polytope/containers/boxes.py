@@ -116,9 +116,9 @@ class JobBoxes:
                 )
             running = Running(_renamed(spec, self._containers), self._hear, sitter)
             self._containers[running.id] = running
-        thread = threading.Thread(target=self._start, args=(running,), name=f"spawn {running.id}", daemon=True)
-        self._starting.append(thread)
-        thread.start()
+            thread = threading.Thread(target=self._start, args=(running,), name=f"spawn {running.id}", daemon=True)
+            self._starting.append(thread)
+            thread.start()
         return running.id
 
     def await_started(self, container: str) -> None:
@@ -128,10 +128,10 @@ class JobBoxes:
         running = self._get(container)
         running.await_started()
         scaling = running.spec.scaling
-        addresses = running.addresses
-        if not addresses:
+        is_scaled = scaling.max > 1 or scaling.min > 1
+        opened = self._services.open(container, service, lambda: running.addresses, is_scaled=is_scaled)
+        if opened is None:
             return  # it has ended already
-        opened = self._services.open(container, service, addresses, is_scaled=scaling.max > 1 or scaling.min > 1)
         what = self._services.await_ready(opened, lambda: not running.is_over, self._ready)
         if what and what != "ended":
             self._services.close(service.id)
@@ -254,7 +254,7 @@ class JobBoxes:
         else:
             if addresses := running.addresses:
                 self._services.name(running.id, addresses[0])
-                self._services.retarget(running.id, addresses)
+                self._services.retarget(running.id, lambda: running.addresses)
             if running.spec.scaling.max > running.spec.scaling.min:
                 self._scaler.watch(running)
 
@@ -280,11 +280,14 @@ class JobBoxes:
         return make
 
     def _ended(self, running: Running, box: Box, status: int, trouble: WarpforgeError | None) -> None:
+        is_last = running.lost(box, status, trouble)
         with suppress(Unable):  # without its network: somebody killed the keeper
-            if running.ended(box, status, trouble):
+            if is_last:
                 self._services.close_all(running.id)
             else:
-                self._services.retarget(running.id, running.addresses)
+                self._services.retarget(running.id, lambda: running.addresses)
+        if is_last:
+            running.end()
 
     def _gather(self, running: Running) -> Callable[[int, Entries], None]:
         def gather(index: int, entries: Entries) -> None:

@@ -13,11 +13,15 @@ from warpforge.polytope.containers.seats import Sitter
 from warpforge.polytope.events import ContainerChanged, ContainerState, Hear
 from warpforge.polytope.spec import ContainerSpec
 
+_LAST: Final = ("stopping", "exited", "failed")  # nothing else is told once it is to stop
 MakeBox = Callable[["Running", int], Box]
 
 
 class Running:
-    """One container of a job; perhaps a person sits at it. May be used from many threads."""
+    """One container of a job; perhaps a person sits at it. May be used from many threads.
+
+    What becomes of it is told in order, and told before whoever waits for it goes on.
+    """
 
     def __init__(self, spec: ContainerSpec, hear: Hear, sitter: Sitter | None = None) -> None:
         self.spec: Final = spec
@@ -27,6 +31,7 @@ class Running:
         self.kept: Final[dict[str, WareId]] = {}  # datasets that were gathered, by path
         self._hear = hear
         self._changed = threading.Condition()
+        self._telling = threading.RLock()  # taken before ``_changed``, never within it
         self._boxes: list[Box] = []
         self._make_box: MakeBox | None = None
         self._number = 0  # of the next box
@@ -60,11 +65,10 @@ class Running:
     def begin(self, make_box: MakeBox) -> None:
         """Start its boxes. Errors: ``sandbox-unavailable``."""
         self._make_box = make_box
-        if self._stopping:
-            return
         self._tell("spawning")
-        for _ in range(max(1, self.spec.scaling.min)):
-            self.grow()
+        with self._changed:  # nobody sees that the first has ended before the last has begun
+            for _ in range(max(1, self.spec.scaling.min)):
+                self.grow()
 
     def grow(self) -> None:
         """One box more."""
@@ -74,8 +78,8 @@ class Running:
                 return
             number, self._number = self._number, self._number + 1
             box = self._make_box(self, number)
-            self._boxes.append(box)
             box.begin()
+            self._boxes.append(box)
 
     def shrink(self) -> None:
         """The youngest box less."""
@@ -86,10 +90,11 @@ class Running:
             box.stop()
 
     def fail(self, error: WarpforgeError) -> None:
-        """It could not even begin."""
+        """It could not even begin; boxes that did are stopped."""
         with self._changed:
-            self._trouble = error
+            self._trouble = self._trouble or error
         self._tell("failed", why=error.message)
+        self.stop()
 
     def started(self) -> None:
         """A box runs its command."""
@@ -102,8 +107,8 @@ class Running:
         self._restarts = max(self._restarts, restarts)
         self._tell("restarting", exit=status, why=f"it ended with status {status}; it starts again in {pause:g} s")
 
-    def ended(self, box: Box, status: int, trouble: WarpforgeError | None) -> bool:
-        """A box has ended for good; whether that was the last."""
+    def lost(self, box: Box, status: int, trouble: WarpforgeError | None) -> bool:
+        """A box has ended for good; whether that was the last: then ``end`` follows."""
         with self._changed:
             if box not in self._boxes:
                 return False  # there were too many
@@ -113,22 +118,23 @@ class Running:
             left = bool(self._boxes)
         if left:
             self._recount()
-            return False
+        return not left
+
+    def end(self) -> None:
+        """All that follows from its end has happened, so whoever waits for it may go on."""
         if self._trouble is not None:
             self._tell("failed", why=self._trouble.message)
         else:
             self._tell("exited", exit=self._status)
-        return True
 
     def stop(self) -> None:
         """As ``Containers.stop``."""
         with self._changed:
             self._stopping = True
             boxes = [*self._boxes]
-        if not self.is_over:
-            self._tell("stopping")
+        self._tell("stopping")
         if not boxes:
-            self._tell("exited", exit=self._status)  # before it began
+            self.end()  # before it began
         threads = [threading.Thread(target=box.stop) for box in boxes]
         for thread in threads:
             thread.start()
@@ -159,16 +165,22 @@ class Running:
 
     def _recount(self) -> None:
         """Tell that it has another number of boxes."""
-        if self._state == "running":
-            self._tell("running")
+        with self._telling:
+            if self._state == "running":
+                self._tell("running")
 
     def _tell(self, state: ContainerState, *, exit: int | None = None, why: str = "") -> None:
-        with self._changed:
-            if self.is_over:
-                return
-            self._state = state
-            up = sum(box.resident is not None for box in self._boxes)
-            ware = str(self.ware or "")
-            event = ContainerChanged(self.id, state, exit, self._restarts, ware, why, len(self._boxes), up)
-            self._changed.notify_all()
-        self._hear(event)
+        with self._telling:
+            with self._changed:
+                if self._stopping and state not in _LAST:
+                    self._changed.notify_all()
+                    return
+                if self.is_over:
+                    return
+                up = sum(box.resident is not None for box in self._boxes)
+                ware = str(self.ware or "")
+                event = ContainerChanged(self.id, state, exit, self._restarts, ware, why, len(self._boxes), up)
+            self._hear(event)
+            with self._changed:
+                self._state = state
+                self._changed.notify_all()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from warpforge.errors import WarpforgeError
 from warpforge.polytope.containers.running import Running
 
 EVERY: Final = 2.0  # seconds between two looks
@@ -21,24 +22,27 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 class Scaler:
     """Looks at them, while there are any. ``retarget`` hears of other addresses."""
 
-    def __init__(self, retarget: Callable[[str, Sequence[str]], None]) -> None:
+    def __init__(self, retarget: Callable[[str, Callable[[], Sequence[str]]], None]) -> None:
         self._retarget = retarget
         self._watched: list[Running] = []
         self._calm: dict[str, int] = {}
         self._before: dict[str, tuple[float, float]] = {}
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
 
     def watch(self, running: Running) -> None:
         """From now on this one, too."""
-        self._watched.append(running)
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._look_again_and_again, name="scaling", daemon=True)
-            self._thread.start()
+        with self._lock:
+            self._watched.append(running)
+            if self._thread is None and not self._closed.is_set():
+                self._thread = threading.Thread(target=self._look_again_and_again, name="scaling", daemon=True)
+                self._thread.start()
 
     def close(self) -> None:
         """No more."""
-        self._closed.set()
+        with self._lock:
+            self._closed.set()
         if self._thread is not None:
             self._thread.join()
 
@@ -48,7 +52,8 @@ class Scaler:
                 if running.is_over:
                     self._watched.remove(running)
                 else:
-                    self._look(running)
+                    with suppress(WarpforgeError):  # one that cannot grow keeps no other from it
+                        self._look(running)
 
     def _look(self, running: Running) -> None:
         boxes = running.boxes
@@ -61,11 +66,11 @@ class Scaler:
         if step[0] > 0 and len(boxes) < running.spec.scaling.max:
             running.grow()
         elif step[0] < 0 and len(boxes) > running.spec.scaling.min:
-            self._retarget(running.id, running.addresses[:-1])
+            self._retarget(running.id, lambda: running.addresses[:-1])
             running.shrink()
         else:
             return
-        self._retarget(running.id, running.addresses)
+        self._retarget(running.id, lambda: running.addresses)
 
     def _share(self, address: str, resident: object) -> float | None:
         """How many CPUs a box has used since the last look."""

@@ -42,7 +42,7 @@ class Open(NamedTuple):
 
 
 class Services:
-    """All services of a job. May be used from many threads."""
+    """All services of a job. May be used from many threads; what becomes of one is told in order."""
 
     def __init__(self, network: Network, hear: Hear) -> None:
         self._network = network
@@ -57,9 +57,17 @@ class Services:
             self._names[name.lower()] = address
             self._network.name(self._names)
 
-    def open(self, container: str, service: Service, boxes: Sequence[str], *, is_scaled: bool) -> Open:
-        """Have others reach the boxes at these addresses. Errors: ``invalid`` (clash), ``connection`` (port-in-use)."""
+    def open(
+        self, container: str, service: Service, find_boxes: Callable[[], Sequence[str]], *, is_scaled: bool
+    ) -> Open | None:
+        """Have others reach the boxes at these addresses; None: there are none any more.
+
+        Errors: ``invalid`` (clash), ``connection`` (port-in-use).
+        """
         with self._lock:
+            boxes = find_boxes()
+            if not boxes:
+                return None
             self._check(container, service)
             address = self._network.add_address() if is_scaled else boxes[0]
             carried: dict[int, int] = {}
@@ -77,7 +85,7 @@ class Services:
             opened = opened._replace(exposed=tuple(exposed))
             self._open[service.id] = opened
             self.name(service.id, address)
-        self._hear(ServiceChanged(service.id, container, "pending", opened.exposed))
+            self._hear(ServiceChanged(service.id, container, "pending", opened.exposed))
         return opened
 
     def _carry(self, ports: Ports, source: socket.socket | tuple[str, int], boxes: Sequence[str]) -> int:
@@ -124,9 +132,10 @@ class Services:
                             other=other.service.id,
                         )
 
-    def retarget(self, container: str, boxes: Sequence[str]) -> None:
+    def retarget(self, container: str, find_boxes: Callable[[], Sequence[str]]) -> None:
         """A container has other boxes now."""
         with self._lock:
+            boxes = find_boxes()  # in here: what was found before another did would be older
             for opened in self._open.values():
                 if opened.container == container:
                     for number, port in opened.carried.items():
@@ -134,9 +143,10 @@ class Services:
 
     def ready(self, name: str) -> None:
         """It answers."""
-        opened = self.find(name)
-        if opened is not None:  # else its container has just ended
-            self._hear(ServiceChanged(name, opened.container, "running", opened.exposed))
+        with self._lock:
+            opened = self.find(name)
+            if opened is not None:  # else its container has just ended
+                self._hear(ServiceChanged(name, opened.container, "running", opened.exposed))
 
     def close(self, name: str) -> None:
         """Nobody reaches it any more."""
@@ -148,12 +158,13 @@ class Services:
                 self._network.drop(number)
             self._names.pop(name.lower(), None)
             self._network.name(self._names)
-        self._hear(ServiceChanged(name, opened.container, "stopped", opened.exposed))
+            self._hear(ServiceChanged(name, opened.container, "stopped", opened.exposed))
 
     def close_all(self, container: str) -> None:
         """The container has ended."""
-        for name in [name for name, opened in self._open.items() if opened.container == container]:
-            self.close(name)
+        with self._lock:
+            for name in [name for name, opened in self._open.items() if opened.container == container]:
+                self.close(name)
 
     def find(self, name: str) -> Open | None:
         """An open service."""
