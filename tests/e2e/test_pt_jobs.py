@@ -144,6 +144,7 @@ def test_ctrl_c_stops_in_order_and_a_kill_is_seen(world: World) -> None:
     with running(world, "linger") as process:
         wrong = world.pt("call", "hello{who: [1]}")
         assert wrong.exit == 2 and wrong.err.count("hello: ") == 1, str(wrong)
+        assert [*world.pt("--json", "ps").one("jobsummary")["steps"]] == ["linger"]  # the job is as it was
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert process.stderr and b"warpforge-error-interrupted" in process.stderr.read()

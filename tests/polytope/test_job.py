@@ -13,7 +13,7 @@ from warpforge.errors import Failed, Invalid, Missing
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import JobChanged, StepSaid
 from warpforge.polytope.jobs.control import Control, ask
-from warpforge.polytope.jobs.job import Job
+from warpforge.polytope.jobs.job import LEFT, Job
 from warpforge.polytope.jobs.journal import KEPT, Journal, get_job, list_jobs, load_job, log_name, read_log
 from warpforge.polytope.nouns import After, Value
 from warpforge.polytope.runner import Runner
@@ -227,3 +227,68 @@ def test_only_the_newest_jobs_are_kept(make_job: Maker, tmp_path: Path) -> None:
     kept = [job.summary.created for job in list_jobs(jobs)]
     assert len(kept) == KEPT + 1 and kept[-1] == KEPT + 2
     assert load_job(f"{jobs}/nothing") is None
+
+
+def test_a_step_that_waits_need_not_begin_and_what_one_began_stops_with_it(make_job: Maker) -> None:
+    begun = threading.Event()
+
+    def linger(runner: Runner) -> Value:
+        begun.set()
+        runner.sleep(3600)
+        return None
+
+    plays: dict[str, Play | list[JobStep]] = {"inner": steps("c", "d<c"), "c": linger}
+    plays |= {"a": lambda runner: runner.call_module("inner", {}), "b": nothing, "d": nothing, "e": nothing}
+    job, _ = make_job(plays)
+    after = JobStep(id="e", call="e", after=(After("a", "always"),))
+    thread = threading.Thread(target=job.run, args=(steps("a", "b<a", after),))
+    thread.start()
+    begun.wait(30)
+    job.stop_one("b")
+    job.stop_one("a")
+    thread.join(30)
+    assert {id: step.state for id, step in job.summary.steps.items()} == {
+        "a": "stopped", "b": "canceled", "e": "success", "c": "stopped", "d": "canceled"
+    }  # fmt: skip
+
+
+def test_one_who_does_not_listen_to_the_stop_is_left_behind(make_job: Maker) -> None:
+    begun, released = threading.Event(), threading.Event()
+
+    def deaf(_: Runner) -> Value:
+        begun.set()
+        released.wait(60)
+        return None
+
+    job, _ = make_job({"a": deaf})
+
+    def stop() -> None:
+        begun.wait(30)
+        job.request_stop()
+
+    threading.Thread(target=stop).start()
+    assert job.run(steps("a")) == "stopped"
+    assert job.summary.steps["a"].why == LEFT
+    released.set()
+
+
+def test_nothing_is_added_to_a_job_that_is_over(make_job: Maker) -> None:
+    job, _ = make_job({"a": nothing})
+    job.run(steps("a"))
+    with pytest.raises(Missing, match="just ended"):
+        job.add(steps("a"))
+
+
+def test_a_listener_that_breaks_ends_the_job_and_no_step_hangs(make_job: Maker) -> None:
+    def breaks(event: object) -> None:
+        if isinstance(event, StepSaid):
+            raise ValueError("closed")
+
+    plays: dict[str, Play | list[JobStep]] = {
+        "a": lambda runner: runner.log("info", "x"),
+        "b": lambda runner: runner.sleep(3600),
+    }
+    job, _ = make_job(plays, listener=breaks)
+    with pytest.raises(ValueError, match="closed"):
+        job.run(steps("a", "b"))
+    assert job.summary.steps["b"].state == "stopped"

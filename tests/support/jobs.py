@@ -10,11 +10,11 @@ from warpforge.errors import Missing
 from warpforge.polytope.calls.expand import Call
 from warpforge.polytope.calls.resolve import NotStored
 from warpforge.polytope.calls.steps import JobStep
-from warpforge.polytope.events import Event
-from warpforge.polytope.jobs.job import Job, Parts
+from warpforge.polytope.events import Event, Hear
+from warpforge.polytope.jobs.job import Job
 from warpforge.polytope.jobs.journal import Journal
 from warpforge.polytope.jobs.summary import JobSummary
-from warpforge.polytope.jobs.work import Work
+from warpforge.polytope.jobs.work import Parts, Work
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import Source
@@ -44,6 +44,10 @@ class Plays:
 
     def plan(self, calls: Sequence[Sequence[Call]], runner: Runner) -> list[JobStep]:
         return [JobStep(id=call.reference, call=call.reference, args=call.args) for group in calls for call in group]
+
+    def check(self, steps: Sequence[JobStep], runner: Runner) -> None:
+        for step in steps:
+            self.call(step.call, step.args, step, runner)
 
 
 class Memory:
@@ -93,13 +97,16 @@ class Maker:
         self.path = path
         self._journals: list[Journal] = []
 
-    def __call__(self, plays: Mapping[str, Play | list[JobStep]], name: str = "job") -> tuple[Job, list[Event]]:
-        """A job, and what it tells."""
+    def __call__(
+        self, plays: Mapping[str, Play | list[JobStep]], name: str = "job", listener: Hear | None = None
+    ) -> tuple[Job, list[Event]]:
+        """A job, and what it tells; another ``listener`` hears it, too."""
         heard: list[Event] = []
         journal = Journal(f"{self.path}/jobs", name)
         self._journals.append(journal)
         boxes: Any = NoBoxes()
-        parts = Parts(Plays(plays), Memory(str(self.path)), journal, lambda _: boxes, listeners=[heard.append])
+        listeners = [heard.append, *([listener] if listener else [])]
+        parts = Parts(Plays(plays), Memory(str(self.path)), journal, lambda _: boxes, listeners=listeners)
         return Job(parts, JobSummary(id=journal.id, uid="0123456789abcdef", created=1.0)), heard
 
     def close(self) -> None:

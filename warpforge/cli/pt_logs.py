@@ -171,18 +171,11 @@ def _sources(job: Recorded, parts: tuple[str, ...]) -> list[tuple[str, str]]:
             known = True
         if part in summary.steps:
             found.append(("steps", part))
-            inside = _below(job, part)
-            found += [("steps", id) for id in inside - {part}]
+            inside = summary.below(part)
+            found += [("steps", id) for id in inside if id != part]
             found += [("containers", one.id) for one in summary.containers.values() if one.step in inside]
             known = True
         if not known:
             there = ", ".join(dict.fromkeys((*summary.steps, *summary.containers, *summary.services)))
             raise Missing("missing", f"job {summary.id} has no {part}: there is {there or 'nothing'}", id=part)
     return [*dict.fromkeys(found)]
-
-
-def _below(job: Recorded, step: str) -> set[str]:
-    inside = {step}
-    while more := {one.id for one in job.summary.steps.values() if one.parent in inside} - inside:
-        inside |= more
-    return inside

@@ -125,6 +125,7 @@ def answering(session: Session, job: Job, *, port: int | None) -> Iterator[None]
     def start(reference: str, args: Any) -> tuple[list[str], list[str]]:
         call = Call(reference=reference, args=dict(args), file=session.library.root)
         steps = session.plan(job, [[call]])
+        job.parts.author.check(steps, job.outside())  # what cannot begin is whoever calls's affair, not the job's
         ids = job.add(steps)
         given = {step.id: id for step, id in zip(steps, ids, strict=True)}
         return ids, [given[id] for id in session.awaited(call, steps)]

@@ -16,10 +16,10 @@ from warpforge.cli.pt_world import open_library, open_stores
 from warpforge.polytope.calls.expand import Call
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import Hear
-from warpforge.polytope.jobs.job import Boxes, Job, Parts
+from warpforge.polytope.jobs.job import Job
 from warpforge.polytope.jobs.journal import Journal
 from warpforge.polytope.jobs.summary import JobSummary
-from warpforge.polytope.jobs.work import Person
+from warpforge.polytope.jobs.work import Boxes, Parts, Person
 from warpforge.polytope.nouns import Template, Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import ContainerSpec

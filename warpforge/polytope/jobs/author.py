@@ -67,6 +67,12 @@ class Author:
         """The steps of groups of calls that follow one another. Errors: as ``plan_steps``."""
         return plan_steps(calls, self._resolver(runner))
 
+    def check(self, steps: Sequence[JobStep], runner: Runner) -> None:
+        """Errors: as ``open``."""
+        for step in steps:
+            if not step.after:
+                begin(step, self._resolver(runner))
+
     def _resolver(self, runner: Runner) -> Resolver:
         return Resolver(self._library, self._evaluator, _Stores(runner), cwd=self._cwd, outputs=runner)
 

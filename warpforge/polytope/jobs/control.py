@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -19,6 +20,8 @@ from warpforge.errors import PREFIX, Failed, Internal, Unable, WarpforgeError
 NAME: Final = "socket"
 LONGEST: Final = 1 << 24  # bytes of one question or answer
 QUEUE: Final = 32
+PAUSE: Final = 0.1  # seconds
+PATIENCE: Final = 2.0  # seconds for answers that are under way
 
 Answer = Callable[[Mapping[str, Any]], Any]
 
@@ -39,27 +42,40 @@ class Control:
     def __init__(self, directory: str, answer: Answer) -> None:
         """Errors: OSError."""
         self._answer = answer
+        self._is_closed = False
+        self._talking: list[threading.Thread] = []
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         with suppress(FileNotFoundError):
             os.unlink(f"{directory}/{NAME}")
         with _short(directory) as address:
             self._socket.bind(address)
         self._socket.listen(QUEUE)
-        threading.Thread(target=self._serve, name="control", daemon=True).start()
+        self._serving = threading.Thread(target=self._serve, name="control", daemon=True)
+        self._serving.start()
 
     def close(self) -> None:
-        """No more questions."""
+        """No more questions; those that were asked are answered, if that takes no longer than a moment."""
+        self._is_closed = True
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+        self._serving.join()
         self._socket.close()
+        until = time.monotonic() + PATIENCE
+        for thread in self._talking:
+            thread.join(max(0.0, until - time.monotonic()))
 
     def _serve(self) -> None:
         while True:
             try:
                 connection, _ = self._socket.accept()
             except OSError:
-                return
-            threading.Thread(target=self._talk, args=(connection,), name="control answer", daemon=True).start()
+                if self._is_closed:
+                    return
+                time.sleep(PAUSE)  # too many files are open, for now
+                continue
+            thread = threading.Thread(target=self._talk, args=(connection,), name="control answer", daemon=True)
+            self._talking = [*(one for one in self._talking if one.is_alive()), thread]
+            thread.start()
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):

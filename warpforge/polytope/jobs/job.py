@@ -9,38 +9,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from types import MappingProxyType
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from warpforge.errors import Failed, Internal, Missing, WarpforgeError
 from warpforge.polytope.calls.resolve import NotStored
 from warpforge.polytope.calls.steps import JobStep
-from warpforge.polytope.containers.masking import Mask
-from warpforge.polytope.containers.seats import Sitter
-from warpforge.polytope.events import (
-    INTERRUPTED,
-    ContainerChanged,
-    ContainerSaid,
-    ContainerSpawned,
-    Event,
-    Hear,
-    JobChanged,
-    StepChanged,
-    StepSaid,
-    StepState,
-)
+from warpforge.polytope.events import ENDED, INTERRUPTED, ContainerSpawned, Event, JobChanged, StepChanged, StepState
+from warpforge.polytope.jobs.hearing import Hearing
 from warpforge.polytope.jobs.hopes import Hopes
-from warpforge.polytope.jobs.journal import Journal
 from warpforge.polytope.jobs.schedule import Asked, Schedule
 from warpforge.polytope.jobs.step import StepRunner
 from warpforge.polytope.jobs.summary import JobSummary
-from warpforge.polytope.jobs.work import Author, Person, Project, Work
+from warpforge.polytope.jobs.work import Boxes, Parts, Work
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.runner import Containers, Interrupted, Runner
+from warpforge.polytope.runner import Interrupted, Runner
 from warpforge.polytope.spec import ContainerSpec
 
 GRACE: Final = 0.2  # seconds between two looks whether the job is to stop
@@ -49,30 +34,7 @@ PATIENCE: Final = 5.0  # seconds for threads that are told to stop
 # why a job stops before all of its steps have ended
 ASKED: Final = "it was asked to"
 DONE: Final = "what it was to do is done"
-
-
-class Boxes(Containers, Protocol):
-    """The containers of a job, and their end."""
-
-    def spawn(self, spec: ContainerSpec, sitter: Sitter | None = None) -> str:
-        """As ``Containers.spawn``; ``sitter``: who sits at its terminal."""
-
-    def close(self) -> None:
-        """End what still runs, and take the network and the job's volumes down."""
-
-
-class Parts(NamedTuple):
-    """What a job works with. ``make_boxes`` is given whom to tell of containers; ``listeners`` hear everything;
-    ``routes``: where requests of code really go, by the beginning of their addresses."""
-
-    author: Author
-    project: Project
-    journal: Journal
-    make_boxes: Callable[[Hear], Boxes]
-    person: Person | None = None
-    listeners: Sequence[Hear] = ()
-    routes: Mapping[str, str] = MappingProxyType({})
-    now: Callable[[], float] = time.time
+LEFT: Final = "it did not end in time"
 
 
 class Job:
@@ -80,10 +42,11 @@ class Job:
 
     def __init__(self, parts: Parts, summary: JobSummary) -> None:
         self.summary = summary
-        self.mask = Mask()
         self.values: dict[str, Value] = {}
         self.parts = parts
         self._changed = threading.Condition(threading.RLock())
+        self._hearing = Hearing(parts, summary, self._changed)
+        self.mask = self._hearing.mask
         self._schedule = Schedule()
         self.hopes = Hopes(self._schedule, self._changed)
         self._given: dict[str, JobStep] = {}
@@ -94,16 +57,27 @@ class Job:
         self._stopped_for: dict[str, str] = {}  # containers, and the steps that asked for their end
         self._stopping = threading.Event()
         self._asked_to_stop = threading.Event()
-        self._deaf: OSError | None = None
+        self._is_over = False  # no step is begun any more
+        self._making = threading.Lock()
         self._boxes: Boxes | None = None
+        self._has_closed = False
 
     @property
     def boxes(self) -> Boxes:
-        """The containers, from the first one on."""
-        with self._changed:
+        """The containers, from the first one on. Errors: Interrupted, once the job is over."""
+        with self._making:
             if self._boxes is None:
+                if self._has_closed:
+                    raise Interrupted
                 self._boxes = self.parts.make_boxes(self.hear)
             return self._boxes
+
+    def _close_boxes(self) -> None:
+        with self._making:
+            self._has_closed = True
+            boxes = self._boxes
+        if boxes is not None:
+            boxes.close()
 
     # what is asked from outside; any thread
 
@@ -113,23 +87,7 @@ class Job:
 
     def hear(self, event: Event) -> None:
         """Take what happened, and tell everybody."""
-        now = self.parts.now()
-        event = _masked(event, self.mask)
-        if isinstance(event, StepSaid | ContainerSaid):
-            kind, id = ("steps", event.step) if isinstance(event, StepSaid) else ("containers", event.container)
-            self.parts.journal.say(kind, id, event.line, now)
-        else:
-            with self._changed:
-                if self.summary.hear(event, now):
-                    with suppress(WarpforgeError):  # a full disk: the job goes on, seen by nobody else
-                        self.parts.journal.save(self.summary)
-                self._changed.notify_all()
-        for listener in self.parts.listeners:
-            try:
-                listener(event)
-            except OSError as error:  # whoever read what we say has gone
-                self._deaf = self._deaf or error
-                self._asked_to_stop.set()
+        self._hearing.hear(event)
 
     def run(self, steps: Sequence[JobStep], until: Sequence[str] = (), *, stay: bool = False) -> StepState:
         """Run these steps to their end, or until those of ``until`` have ended: then the others are stopped.
@@ -144,8 +102,8 @@ class Job:
             with self._changed:
                 self._add(steps)
             self._loop(until, stay=stay)
-            if self._deaf is not None:
-                raise self._deaf
+            if self._hearing.deafness is not None:
+                raise self._hearing.deafness
             state, why = self._outcome(until)
         except BaseException as error:
             state = "stopped" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -155,8 +113,7 @@ class Job:
             raise
         finally:
             try:
-                if self._boxes is not None:
-                    self._boxes.close()
+                self._close_boxes()
             finally:
                 self.hear(JobChanged(self.summary.id, state, why))
         return state
@@ -177,18 +134,23 @@ class Job:
             self._schedule.stop()
             self._tell()
         for container in reversed(self._spawned):
-            if not self._has_ended(container):
+            if not self.summary.containers[container].has_ended:
                 self.boxes.stop(container)
 
     def stop_one(self, id: str) -> list[str]:
-        """Stop a service, a container or a step; gives the containers that were stopped.
+        """Stop a service, a container or a step with all that it began; gives the containers that were stopped.
 
         Errors: ``missing``, naming what there is.
         """
-        containers = self._containers_of(id)
-        for step in {self.summary.containers[container].step for container in containers} | {id}:
-            if step in self._runners:
-                self._runners[step].interrupt()
+        with self._changed:  # so that nothing begins between the two
+            steps, containers = self.summary.parts_of(id)
+            for step in steps:
+                if step in self._runners:
+                    self._runners[step].interrupt()
+                else:
+                    self._schedule.cancel(step, ASKED)
+            self._tell()
+            self._changed.notify_all()
         for container in containers:
             self.boxes.stop(container)
         return containers
@@ -196,14 +158,18 @@ class Job:
     # what steps ask for
 
     def add(self, steps: Sequence[JobStep], parent: str = "") -> list[str]:
-        """More steps, begun as soon as they may; their ids. Errors: ``job-invalid``."""
+        """More steps, begun as soon as they may; their ids. Errors: ``job-invalid``; ``missing``, when it is over."""
         with self._changed:
+            if parent:
+                self._runners[parent].go_on()
             return self._add(steps, parent)
 
-    def run_inside(self, parent: str, steps: Sequence[JobStep]) -> dict[str, Value]:
-        """Steps that the code of another one waits for; their outputs. Errors: ``job-step-failed``."""
-        names = self.add(steps, parent)
-        self.wait_for(names)
+    def run_inside(self, parent: StepRunner, steps: Sequence[JobStep]) -> dict[str, Value]:
+        """Steps that the code of another one waits for; their outputs. Errors: ``job-step-failed``, Interrupted."""
+        names = self.add(steps, parent.id)
+        while not all(map(self.has_ended, names)):
+            parent.go_on()
+            self.wait()
         for name in names:
             if self.summary.steps[name].state != "success":
                 raise Failed("job-step-failed", f"step {name} failed", cause=self._errors.get(name), step=name)
@@ -262,7 +228,7 @@ class Job:
             if container not in self.summary.containers:
                 there = ", ".join(self.summary.containers) or "none"
                 raise Missing("missing", f"there is no container {container}: there is {there}", container=container)
-            if not self._has_ended(container):
+            if not self.summary.containers[container].has_ended:
                 self._stopped_for.setdefault(container, step)
         self.boxes.stop(container)
 
@@ -277,9 +243,10 @@ class Job:
         """
         person = self.parts.person
         sitter = person.sitter(runner.id, spec) if person else None
+        boxes = self.boxes  # making them takes a while, in which others may go on
         with self._changed:
             runner.go_on()
-            container = self.boxes.spawn(spec, sitter)
+            container = boxes.spawn(spec, sitter)
             self._spawned.append(container)
             self.hear(ContainerSpawned(container, runner.id, spec.image))
         return container
@@ -293,6 +260,8 @@ class Job:
     # the loop
 
     def _add(self, steps: Sequence[JobStep], parent: str = "") -> list[str]:
+        if self._is_over:
+            raise Missing("missing", f"job {self.summary.id} has just ended", job=self.summary.id)
         before = len(self._schedule.states)
         given = self._schedule.add([Asked(step.id, step.after) for step in steps], parent)
         names = [*self._schedule.states][before:]
@@ -306,37 +275,44 @@ class Job:
         while True:
             with self._changed:
                 for id in self._schedule.ready():
-                    threading.Thread(target=self._step, args=(id,), name=f"step {id}", daemon=True).start()
+                    runner = self._runners[id] = StepRunner(self, id, self._given[id])
+                    threading.Thread(target=self._step, args=(runner,), name=f"step {id}", daemon=True).start()
                 self._tell()
-                if self._schedule.done and (self.is_stopping or not (stay or self._goes_on())):
+                if self._schedule.done and not (stay or self._goes_on()):
+                    self._is_over = True
                     return
-                over = self._asked_to_stop.is_set() or (
-                    until and all(id in self.summary.steps and self.has_ended(id) for id in until)
-                )
-                if not over or self.is_stopping:
+                is_asked = self._asked_to_stop.is_set() or self._hearing.deafness is not None
+                over = is_asked or (until and all(id in self.summary.steps and self.has_ended(id) for id in until))
+                if not over:
                     self._changed.wait(GRACE)  # with a bound: a signal is seen only between two waits
-            if over and not self.is_stopping:
-                self.stop(ASKED if self._asked_to_stop.is_set() else DONE)
+            if over:
+                self.stop(ASKED if is_asked else DONE)
+                self._drain()
+                return
 
     def _goes_on(self) -> bool:
         """Whether all went well, and containers run on that no step waits for (``await: false``)."""
-        return not self._errors and not all(map(self._has_ended, self._spawned))
+        return not self._errors and not all(self.summary.containers[one].has_ended for one in self._spawned)
 
     def _drain(self) -> None:
-        """Wait, for a while, until the threads of what was stopped have ended."""
+        """Wait, for a while, until the threads of what was stopped have ended; who still has not is left behind."""
         deadline = time.monotonic() + PATIENCE
         with self._changed:
             while not self._schedule.done and time.monotonic() < deadline:
                 self._changed.wait(GRACE)
+            for id, state in self._schedule.states.items():
+                if state not in ENDED:
+                    self._schedule.finished(id, "stopped", LEFT)
+            self._tell()
 
-    def _step(self, id: str) -> None:
+    def _step(self, runner: StepRunner) -> None:
         """One step, in its thread."""
-        step = self._given[id]
-        runner = self._runners[id] = StepRunner(self, id, step)
+        id = runner.id
         state: StepState = "success"
         why = ""
         try:
-            opened = self._open(step, runner)
+            runner.go_on()
+            opened = self._open(runner)
             if opened.is_container:
                 self.hopes.barren(id)
             else:
@@ -356,13 +332,13 @@ class Job:
             self._tell()
         self.hopes.stored()
 
-    def _open(self, step: JobStep, runner: StepRunner) -> Work:
+    def _open(self, runner: StepRunner) -> Work:
         """What a step does, as soon as what it speaks of is stored, if another step may still store it."""
         told = is_hopeless = False
         while True:
             news = self.hopes.news
             try:
-                return self.parts.author.open(step, runner)
+                return self.parts.author.open(runner.step, runner)
             except NotStored as error:
                 if is_hopeless:
                     raise
@@ -391,7 +367,7 @@ class Job:
 
     def _outcome(self, until: Sequence[str]) -> tuple[StepState, str]:
         outcome = self._schedule.outcome()
-        if outcome == "stopped" and until and not self._errors:
+        if outcome == "stopped" and until and not self._errors and not self._asked_to_stop.is_set():
             return "success", ""
         first = next(iter(self._errors.items()), None)
         return outcome, f"step {first[0]}: {first[1].message}" if first else ""
@@ -401,32 +377,3 @@ class Job:
         for id, error in self._errors.items():
             return Failed("job-step-failed", f"job {self.summary.id}: step {id} failed", cause=error, step=id)
         return None
-
-    # looking things up
-
-    def _has_ended(self, container: str) -> bool:
-        return self.summary.containers[container].has_ended
-
-    def _containers_of(self, id: str) -> list[str]:
-        summary = self.summary
-        if id in summary.services:
-            return summary.services[id].containers
-        if id in summary.containers:
-            return [id]
-        steps = {id} if id in summary.steps else set()
-        while more := {step.id for step in summary.steps.values() if step.parent in steps} - steps:
-            steps |= more
-        if steps:
-            return [one.id for one in summary.containers.values() if one.step in steps and not one.has_ended]
-        there = ", ".join(dict.fromkeys((*summary.services, *summary.containers, *summary.steps)))
-        what = f"job {summary.id} has no service, container or step {id}: there is {there or 'nothing'}"
-        raise Missing("missing", what, id=id)
-
-
-def _masked(event: Event, mask: Mask) -> Event:
-    match event:
-        case StepSaid() | ContainerSaid():
-            return msgspec.structs.replace(event, line=mask.text(event.line))
-        case StepChanged() | ContainerChanged() | JobChanged():
-            return msgspec.structs.replace(event, why=mask.text(event.why)) if event.why else event
-    return event

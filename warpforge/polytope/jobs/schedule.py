@@ -140,6 +140,12 @@ class Schedule:
         """It has ended: success, failed, stopped or canceled."""
         self._end(step, state, why)
 
+    def cancel(self, step: str, why: str) -> None:
+        """It need not begin any more; one that has begun is left alone."""
+        if self._steps[step].state == "queued" or step in self._ready:
+            self._ready = [one for one in self._ready if one != step]
+            self._end(step, "canceled", why)
+
     def stop(self) -> list[str]:
         """Nothing begins any more; gives the steps that run and should be told so."""
         self.is_stopped = True

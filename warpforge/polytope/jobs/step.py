@@ -224,7 +224,7 @@ class StepRunner:
         self.go_on()
         found = self._job.parts.author.call(reference, args, self.step, self)
         if isinstance(found, list):
-            return dict(self._job.run_inside(self.id, found))
+            return dict(self._job.run_inside(self, found))
         return found.do(self)
 
     def spawn_step(self, reference: str, args: Mapping[str, Value]) -> str:

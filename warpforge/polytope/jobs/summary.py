@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from warpforge.errors import Missing
 from warpforge.polytope.events import (
     ENDED,
     ContainerChanged,
@@ -95,6 +96,29 @@ class JobSummary(msgspec.Struct, kw_only=True):
     @property
     def has_ended(self) -> bool:
         return self.state in ENDED
+
+    def below(self, step: str) -> list[str]:
+        """A step, and all that it began, directly or not."""
+        found = [step]
+        for other in self.steps.values():  # whoever began one stands before it
+            if other.parent in found:
+                found.append(other.id)
+        return found
+
+    def parts_of(self, id: str) -> tuple[list[str], list[str]]:
+        """The steps and the containers that a service, a container or a step stands for.
+
+        Errors: ``missing``, naming what there is.
+        """
+        if id in self.services or id in self.containers:
+            containers = self.services[id].containers if id in self.services else [id]
+            return [*dict.fromkeys(self.containers[one].step for one in containers)], containers
+        if id in self.steps:
+            steps = self.below(id)
+            return steps, [one.id for one in self.containers.values() if one.step in steps and not one.has_ended]
+        there = ", ".join(dict.fromkeys((*self.services, *self.containers, *self.steps)))
+        what = f"job {self.id} has no service, container or step {id}: there is {there or 'nothing'}"
+        raise Missing("missing", what, id=id)
 
     def hear(self, event: Event, now: float) -> bool:
         """Take what happened; gives whether anything here is different now."""

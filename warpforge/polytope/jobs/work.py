@@ -6,14 +6,18 @@ unknown module fails only the step that names it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 from warpforge.polytope.calls.expand import Call
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.containers.seats import Sitter
+from warpforge.polytope.events import Hear
+from warpforge.polytope.jobs.journal import Journal
 from warpforge.polytope.nouns import Value
-from warpforge.polytope.runner import Runner
+from warpforge.polytope.runner import Containers, Runner
 from warpforge.polytope.spec import ContainerSpec, Source
 
 
@@ -35,6 +39,9 @@ class Author(Protocol):
 
     def plan(self, calls: Sequence[Sequence[Call]], runner: Runner) -> list[JobStep]:
         """The steps of calls, group after group. Errors: ``missing``, ``invalid-argument``, ``module-invalid``."""
+
+    def check(self, steps: Sequence[JobStep], runner: Runner) -> None:
+        """Whether those of these steps that wait for nothing could begin. Errors: as ``open``."""
 
 
 class Project(Protocol):
@@ -75,3 +82,27 @@ class Person(Protocol):
 
     def sitter(self, step: str, spec: ContainerSpec) -> Sitter | None:
         """Who sits at a container that a step begins, if anybody does. Errors: ``invalid-argument``."""
+
+
+class Boxes(Containers, Protocol):
+    """The containers of a job, and their end."""
+
+    def spawn(self, spec: ContainerSpec, sitter: Sitter | None = None) -> str:
+        """As ``Containers.spawn``; ``sitter``: who sits at its terminal."""
+
+    def close(self) -> None:
+        """End what still runs, and take the network and the job's volumes down."""
+
+
+class Parts(NamedTuple):
+    """What a job works with. ``make_boxes`` is given whom to tell of containers; ``listeners`` hear everything;
+    ``routes``: where requests of code really go, by the beginning of their addresses."""
+
+    author: Author
+    project: Project
+    journal: Journal
+    make_boxes: Callable[[Hear], Boxes]
+    person: Person | None = None
+    listeners: Sequence[Hear] = ()
+    routes: Mapping[str, str] = MappingProxyType({})
+    now: Callable[[], float] = time.time
