@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,8 @@ from support.workshop import Workshop, workshop
 
 from warpforge.engine.events import Reporter
 from warpforge.errors import Missing, WarpforgeError
-from warpforge.polytope.containers.checkouts import Checkouts, spell_address
+from warpforge.polytope.containers.checkouts import Checkouts, Revisions, spell_address
+from warpforge.polytope.files.library import Library, repository_of
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +25,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
         subprocess.run(["git", "init", "-q", "--initial-branch=main", str(repository)], check=True)
         for text in ("one", "two"):
             (repository / "file").write_text(text)
-            subprocess.run([*git, "add", "file"], check=True)
+            (repository / "polytope.yml").write_text(f"modules: [{{id: m, info: {text}, module: polytope/container}}]")
+            subprocess.run([*git, "add", "."], check=True)
             subprocess.run([*git, "commit", "-q", "-m", text], check=True)
         (repository / "file").write_text("three")
         yield made
@@ -41,6 +45,17 @@ def test_repositories_as_they_stand_at_a_revision_and_fetched(shop: Workshop) ->
         checkouts.find("/nowhere/at/all")
     with pytest.raises(WarpforgeError):
         checkouts.find(f"file://{place}-gone")
+
+
+def test_a_reference_with_a_revision_means_what_the_repository_held_then(shop: Workshop, tmp_path: Path) -> None:
+    revisions = Revisions(lambda: nullcontext(shop.engine), lambda: tmp_path)
+    place = str(shop.root / "templates")
+    library = Library(None, directory=str(tmp_path), repositories={"o/r": place}, revision=revisions.find)
+    assert [library.find(name).noun.info for name in ("o/r!m", "o/r@HEAD!m", "o/r@HEAD~1!m")] == ["two", "two", "one"]
+    then = library.find("o/r@HEAD~1!m").file
+    assert Path(then.path).is_relative_to(tmp_path) and repository_of(then.path) == os.path.dirname(then.path)
+    with pytest.raises(Missing, match="no revision nope"):
+        library.find("o/r@nope!m")
 
 
 @pytest.mark.parametrize(

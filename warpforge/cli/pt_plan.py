@@ -111,7 +111,7 @@ def opened(common: Common, file: str | None, plot: str) -> Iterator[Opened]:
     from warpforge.workspace.find import find_stack
 
     settings = common.settings
-    library = open_library(common, file)
+    library = open_library(common, file, engine=lambda: engine)
     stack = find_stack(Path(library.directory), settings.home)
     with Evaluator() as evaluator, Engine(stack, Reporter(), common.options()) as engine, engine.store.use():
         cwd = str(settings.cwd)

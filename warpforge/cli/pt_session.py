@@ -39,7 +39,7 @@ class Session:
     ) -> None:
         """Errors: those of the file and of what it includes."""
         self.common = common
-        self.library = open_library(common, file, highest=highest)
+        self.library = open_library(common, file, highest=highest, engine=self.engine)
         self.directory = self.library.directory
         self.state = os.path.join(self.directory, STATE)
         self._stores = open_stores(common, self.library)

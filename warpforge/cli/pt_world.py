@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+import click
 
 from warpforge.cli.app import Common
 from warpforge.errors import Invalid, Missing, Unable
 from warpforge.workspace.find import INTERNAL
 
 if TYPE_CHECKING:
+    from warpforge.engine.engine import Engine
+    from warpforge.polytope.containers.checkouts import Revisions
     from warpforge.polytope.files.library import Library
     from warpforge.polytope.jobs.stores import Layers, Store
 
@@ -18,8 +25,11 @@ OWN: Final = "polytope"
 CONTEXT: Final = "default"
 
 
-def open_library(common: Common, file: str | None = None, *, highest: bool = False) -> Library:
+def open_library(
+    common: Common, file: str | None = None, *, highest: bool = False, engine: Callable[[], Engine] | None = None
+) -> Library:
     """The file named, or the nearest from here upward (or the highest of the git repository), and all it includes.
+    ``engine``: that of the command, which reads revisions; one that has none uses one for the while.
 
     A library without a file knows the built-ins alone. Errors: ``serialization``, ``module-invalid``, ``missing``.
     """
@@ -32,7 +42,34 @@ def open_library(common: Common, file: str | None = None, *, highest: bool = Fal
         if inside is None:
             raise Missing("missing", f"there is no polytope.yml in {path}", path=path)
         path = inside
-    return Library(path, directory=cwd, repositories=_repositories(common))
+    return Library(path, directory=cwd, repositories=_repositories(common), revision=_revisions(common, engine))
+
+
+def _revisions(common: Common, engine: Callable[[], Engine] | None) -> Callable[[str, str], str]:
+    """Reads revisions of checkouts; what it copies goes with the command."""
+    top = click.get_current_context().find_root()
+
+    def work() -> Path:
+        from tempfile import TemporaryDirectory
+
+        return Path(top.with_resource(TemporaryDirectory(prefix="pt-revision-", ignore_cleanup_errors=True)))
+
+    def own() -> AbstractContextManager[Engine]:
+        from warpforge.engine.engine import Engine
+        from warpforge.engine.events import Reporter
+        from warpforge.workspace.find import find_stack
+
+        if engine is not None:
+            return nullcontext(engine())
+        return Engine(find_stack(common.settings.cwd, common.settings.home), Reporter(), common.options())
+
+    @cache
+    def revisions() -> Revisions:
+        from warpforge.polytope.containers.checkouts import Revisions
+
+        return Revisions(own, work)
+
+    return lambda checkout, revision: revisions().find(checkout, revision)
 
 
 def _repositories(common: Common) -> dict[str, str]:

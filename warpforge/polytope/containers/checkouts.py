@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -79,6 +81,32 @@ class Checkouts:
 
     def _tree(self, ware: WareId) -> Found:
         return Found(str(self._engine().supply.tree(ware)), ware)
+
+
+class Revisions:
+    """Revisions of checkouts as directories of their own, below one of ``work()``: no checkout is touched, and whatever
+    is written there is lost."""
+
+    def __init__(self, engine: Callable[[], AbstractContextManager[Engine]], work: Callable[[], Path]) -> None:
+        self._engine = engine
+        self._work = work
+        self._known: dict[tuple[str, str], str] = {}
+        self._lock = threading.Lock()
+
+    def find(self, checkout: str, revision: str) -> str:
+        """The directory. Errors: ``missing``, ``git``, ``store``."""
+        with self._lock:
+            if (checkout, revision) not in self._known:
+                self._known[checkout, revision] = self._copy(checkout, revision)
+            return self._known[checkout, revision]
+
+    def _copy(self, checkout: str, revision: str) -> str:
+        goal = self._work() / f"{len(self._known)}"
+        with self._engine() as engine, engine.store.use():
+            tree = Checkouts(lambda _: None, lambda: engine).locate(checkout, revision).path
+            shutil.copytree(tree, goal, symlinks=True)
+        (goal / ".git").mkdir(exist_ok=True)  # so that it is the top of a repository to whoever asks
+        return str(goal)
 
 
 def spell_address(repo: str) -> str:

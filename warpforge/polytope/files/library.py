@@ -85,8 +85,9 @@ def builtin_names() -> list[str]:
 class Library:
     """A root file (or none) and all that it includes.
 
-    ``repositories``: where checkouts of repositories are, by ``owner/name``. ``issues``: what there is to say about the
-    files; an include that cannot be had is one of them, and an error only for whoever needs it.
+    ``repositories``: where checkouts of repositories are, by ``owner/name``; ``revision``: where what one held at a
+    revision is. ``issues``: what there is to say about the files; an include that cannot be had is one of them, and an
+    error only for whoever needs it.
     """
 
     def __init__(
@@ -96,12 +97,14 @@ class Library:
         directory: str,
         repositories: Mapping[str, str] = {},
         read: Callable[[str], bytes] | None = None,
+        revision: Callable[[str, str], str] | None = None,
     ) -> None:
         self.directory = os.path.dirname(root) if root else directory
         self.issues: list[Issue] = []
         self.unresolved: list[Include] = []
         self._repositories = {_plain_repository(name): path for name, path in repositories.items()}
         self._read = read or _read
+        self._revision = revision
         self._files: dict[str, PolytopeFile] = {}
         self._includes: dict[str, list[str]] = {}
         if root:
@@ -196,7 +199,7 @@ class Library:
             noun = noun_of(file, name)
             if noun is not None:
                 return Found(noun, file)
-        found = self._elsewhere(head, sub, reference, scope) if "/" in head else None
+        found = self._elsewhere(head, sub, reference, scope, place) if "/" in head else None
         if found is None:
             raise self._missing(reference, scope, place)
         return found
@@ -219,10 +222,13 @@ class Library:
             waiting += self._includes[path]
         yield from (file for path, file in self._files.items() if path not in seen)
 
-    def _elsewhere(self, head: str, sub: str, reference: str, scope: PolytopeFile | None) -> Found | None:
-        """``owner/project:path!id`` in a checkout, or ``directory/id`` below."""
+    def _elsewhere(self, head: str, sub: str, reference: str, scope: PolytopeFile | None, place: Place) -> Found | None:
+        """``owner/project@revision:path!id`` in a checkout, or ``directory/id`` below."""
         project, _, inner = head.partition(":")
-        checkout = self._repositories.get(_plain_repository(project.partition("@")[0]))
+        project, _, revision = project.partition("@")
+        checkout = self._repositories.get(_plain_repository(project))
+        if checkout and revision:
+            checkout = self._at(checkout, revision, reference, place)
         bases = [os.path.join(checkout, inner)] if checkout else []
         below = os.path.dirname(scope.path) if scope and not scope.is_builtin else self.directory
         bases += [os.path.join(below, head), os.path.join(below, os.path.dirname(head))]
@@ -232,6 +238,15 @@ class Library:
                 file = self._files.get(path) or load_file(self._read(path), path)[0]
                 return _of_file(file, os.path.basename(head), sub, reference)
         return None
+
+    def _at(self, checkout: str, revision: str, reference: str, place: Place) -> str:
+        if self._revision is None:
+            raise not_there([Issue(place, f"{reference}: revisions cannot be read here", REFERENCE)])
+        try:
+            return self._revision(checkout, revision)
+        except WarpforgeError as error:
+            message = f"{reference}: {checkout} has no revision {revision}: {error.message}"
+            raise not_there([Issue(place, message, REFERENCE)]) from error
 
     def _missing(self, reference: str, scope: PolytopeFile | None, place: Place) -> Missing:
         known = sorted({noun.id for file in self._visible(scope) for noun in file.nouns})
