@@ -24,6 +24,7 @@ from warpforge.catalog.keys import PrivateKey
 from warpforge.catalog.snapshot import PAYLOAD_TYPE, Snapshot
 from warpforge.catalog.tree import Catalog
 from warpforge.catalog.verdicts import PAYLOAD, keep_verdicts
+from warpforge.catalog.words import Judges
 from warpforge.errors import Unable
 from warpforge.mirror.protocol import ca_path, shown
 from warpforge.model.atoms import CatalogRef, WareId
@@ -194,7 +195,7 @@ def test_what_has_gone_goes_from_the_pages(pages: Pages) -> None:
 
 def test_verdicts_and_whose_signature_counts(tmp_path: Path) -> None:
     key, stranger = PrivateKey.generate(), PrivateKey.generate()
-    pages = Pages(tmp_path, keys=(key.public,))
+    pages = Pages(tmp_path, judges=Judges((key.public,)))
     fill(pages.catalog)
     release = pages.catalog.release(APP, "v1")
     assert release is not None
@@ -219,7 +220,7 @@ def test_verdicts_and_whose_signature_counts(tmp_path: Path) -> None:
 
 def test_the_snapshot_that_the_catalog_stands_by(tmp_path: Path) -> None:
     key = PrivateKey.generate()
-    pages = Pages(tmp_path, keys=(key.public,))
+    pages = Pages(tmp_path, judges=Judges((key.public,)))
     fill(pages.catalog)
     pages.publish()
     assert "Snapshot" not in pages.read("index.html")

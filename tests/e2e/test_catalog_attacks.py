@@ -82,7 +82,9 @@ def test_K01_a_person_signs_and_another_verifies(world: World) -> None:
     log = world.run("--json", "catalog", "-n", "test", "log", "--changes").all("snapshot")
     assert [one["changes"][0]["release"] for one in log] == ["a.org/y:v1", "a.org/x:v1"]
     assert log[0]["previous"] == log[1]["id"]
-    assert world.fail("run", "plot.wf", "--catalog-at", first["root"]).code == "catalog-missing-entry"
+    for argv in (("run", "plot.wf"), ("explain", Y), ("ware", "ls", Y), ("catalog", "show", Y), ("replay", Y.module)):
+        assert world.fail(*map(str, argv), "--catalog-at", first["root"]).code == "catalog-missing-entry"
+    assert world.run("catalog", "ls", X.module, "--catalog-at", first["root"][:12]).out == f"{X}\n"
     world.run("catalog", "-n", "test", "trust", "remove", ids[1][:12], "--threshold", "1")
     assert len(world.run("--json", "catalog", "trust", "list").one("trust")["keys"]) == 1
     world.run("catalog", "-n", "test", "trust", "remove", "--all")

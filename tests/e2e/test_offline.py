@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 
@@ -39,8 +40,8 @@ def test_all_that_is_missing_is_told_before_anything_runs(lacking: World) -> Non
     failed = lacking.fail("run", "--offline", "plot.wf")
     assert failed.exit == 4 and failed.error["details"]["reason"] == "offline"
     said = failed.error["message"]
-    assert f"{ONE} (catalog:a.org/one:v1:x): could be had from ca+https://wares.example.org" in said
-    assert f"{TWO}, perhaps needed: nobody here knows" in said
+    assert f"{ONE} (catalog:a.org/one:v1:x), size unknown: could be had from ca+https://wares.example.org" in said
+    assert f"{TWO}, size unknown, perhaps needed: nobody here knows" in said
     assert "word" not in said
     assert not failed.all("started") and not lacking.run("log").out
 
@@ -87,6 +88,7 @@ def test_what_replays_would_need_is_told_at_once(box_world: World) -> None:
     (packed,) = held.rglob(lib.partition(":")[2])
     assert packed.stat().st_size == int(size)
     (source,) = {path for path in held.rglob("?" * 44) if path.stat().st_size < 10_000} - {packed}
+    bytes_of_source = source.stat().st_size
     packed.unlink()
     source.unlink()
     shutil.rmtree(box_world.path(".warpforge/cache"))
@@ -96,6 +98,40 @@ def test_what_replays_would_need_is_told_at_once(box_world: World) -> None:
     assert f"{lib} (catalog:a.org/lib:v1:lib), {size} bytes: could be had from its replay" in said
     failed = box_world.fail("run", "-r", "--offline", "user.wf")
     assert failed.exit == 4 and not failed.all("started")
-    assert f"ztar:{source.name}, for the replay of a.org/lib:v1: nobody here knows" in failed.error["message"]
+    assert (
+        f"ztar:{source.name}, {bytes_of_source} bytes, for the replay of a.org/lib:v1: nobody here knows"
+        in failed.error["message"]
+    )
     failed = box_world.fail("replay", "--offline", "a.org/lib")
     assert failed.one("verdict")["code"] == "warpforge-error-fetch" and source.name in failed.one("verdict")["why"][0]
+
+
+def test_how_large_a_ware_was_is_known_when_it_is_gone(world: World) -> None:
+    """After its collection and a new index, and, without any index, in a workspace that was bundled."""
+    world.root_workspace()
+    world.write("tree/file", os.urandom(5000))
+    ware = world.run("ware", "pack", "tree").out.strip()
+    (held,) = (path for path in world.path(".warpforge/warehouse/ztar").rglob("*") if path.is_file())
+    size = held.stat().st_size
+    use = {"use": {"protoformula": {"inputs": {"/x": "catalog:a.org/x:v1:x"}, "action": {"noop": {}}, "outputs": {}}}}
+    world.write("near/plot.wf", {"plot.v1": {"inputs": {}, "steps": use, "outputs": {}}})
+    world.path("near/.warpforge").mkdir()
+    world.run("store", "gc", "--dry-run")
+    world.run("catalog", "add", "tar", "-t", "ztar", "a.org/x:v1:x", held)
+    world.run("catalog", "bundle", "near")
+    catalogs = [world.path(".warpforge/catalogs"), world.path("near/.warpforge/catalog")]
+    for number, catalog in enumerate(catalogs):  # nothing names the ware, so it goes
+        catalog.rename(world.root / f"aside{number}")
+    world.run("store", "gc")
+    assert not held.exists()
+    world.run("store", "reindex")
+    for number, catalog in enumerate(catalogs):
+        (world.root / f"aside{number}").rename(catalog)
+    carried = world.path("near/.warpforge/sizes.json")
+    for left in (carried, world.path(".warpforge/index.lmdb")):
+        kept = carried.read_bytes()
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+        said = world.fail("run", "--offline", "near").error["message"]
+        assert f"{ware} (catalog:a.org/x:v1:x), {size} bytes: " in said
+        assert f"not on this machine ({size} bytes):" in said
+        carried.write_bytes(kept)

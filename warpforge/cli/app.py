@@ -45,6 +45,11 @@ class Common:
                 self.note(warning)
         return self._settings
 
+    @property
+    def catalog_at(self) -> tuple[str, ...]:
+        """The roots of snapshots as of which catalogs are read."""
+        return tuple(self.conduct.get("catalog_at", ()))
+
     def options(self, **more: Any) -> Options:
         """How an engine works: what the environment and the flags said, and ``more`` fields of Options."""
         from warpforge.engine.options import Options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -10,6 +10,11 @@ from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Common, refuse_argument
 from warpforge.errors import Missing
 from warpforge.workspace.find import Stack, find_stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from warpforge.catalog.lookup import Lookup
 
 DEFAULT: Final = "default"
 NAME: Final = click.option("--name", "-n", metavar="CATALOG", help=f"Which catalog; default: {DEFAULT}.")
@@ -27,6 +32,13 @@ def remember(context: click.Context, name: str | None, *, force: bool) -> None:
 def here(common: Common) -> Stack:
     """The workspaces that matter here."""
     return find_stack(common.settings.cwd, common.settings.home)
+
+
+def seen(common: Common, stack: Stack, *, without: Path | None = None) -> Lookup:
+    """What is looked up in from here, as of --catalog-at. Errors: as ``open_lookup``."""
+    from warpforge.engine.catalogs import open_lookup
+
+    return open_lookup(stack, common.note, at=common.catalog_at, without=without)
 
 
 def is_forced(context: click.Context, *, force: bool) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.cli.signing import Believed, believing, sign, verified
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ FORMS: Final = ("slsa", "spdx")
 @click.option("--output", "-o", metavar="FILE", help="Where it goes, instead of standard output.")
 @click.option("--verify", is_flag=True, help="Instead verify FILE, with no network.")
 @click.option("--unsigned", is_flag=True, help="--verify: also take what nobody signed.")
+@CATALOG_AT
 @believing
 @pass_common
 def attest(

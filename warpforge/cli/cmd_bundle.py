@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
-from warpforge.cli.catalogs import FORCE, is_forced
+from warpforge.cli.catalogs import FORCE, is_forced, seen
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.errors import Invalid
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @FORCE
 @click.option("--recursive", "-r", is_flag=True, help="Also what the replays of those releases name, and so on.")
 @click.option("--wares", "with_wares", is_flag=True, help="Also the wares, into the workspace's own warehouse.")
+@CATALOG_AT
 @click.pass_context
 @pass_common
 def bundle(
@@ -40,7 +42,7 @@ def bundle(
     from warpforge.catalog.tree import Catalog
     from warpforge.cli.cmd_ware import opened
     from warpforge.engine.bundle import Bundler
-    from warpforge.engine.catalogs import open_lookup
+    from warpforge.engine.sizes import Sizes, add_sizes
     from warpforge.workspace.targets import find_targets
 
     found = find_targets(targets, common.settings.cwd, common.note)
@@ -55,13 +57,14 @@ def bundle(
                 path=nearest.path,
             )
         goal = Catalog(nearest.internal / "catalog")
-        elsewhere = open_lookup(engine.stack, common.note, without=goal.path)
+        elsewhere = seen(common, engine.stack, without=goal.path)
         bundler = Bundler(elsewhere, goal, recursive=recursive, force=is_forced(context, force=force))
         goal.path.mkdir(exist_ok=True)
         for vendored in bundler.bundle(engine.load(target)[0] for target in found if target.kind != "formula"):
             _say(common, f"{vendored.module}:{vendored.release}", vendored.source, changed=vendored.changed)
         if with_wares:
             _copy_wares(common, engine, bundler, nearest)
+        add_sizes(nearest.internal, Sizes(engine).known(bundler.wares))
 
 
 def _copy_wares(common: Common, engine: Engine, bundler: Bundler, workspace: Workspace) -> None:

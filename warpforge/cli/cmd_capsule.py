@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.cli.units import MAX_UNPACKED, size
 from warpforge.errors import PREFIX, Failed, WarpforgeError, beneath, store_error
 from warpforge.model.units import counted
@@ -24,6 +25,7 @@ def capsule() -> None:
 @click.argument("module", metavar="[DIR]", default=".")
 @click.option("--no-memos", is_flag=True, help="Leave out what was built here: the other machine builds it all.")
 @click.option("--recursive", "-r", is_flag=True, help="Also what the replays of its inputs are built from.")
+@CATALOG_AT
 @pass_common
 def create_(common: Common, file: str, module: str, *, no_memos: bool, recursive: bool) -> None:
     """Run the module in DIR (default: here), and write it with all that it takes to FILE, which must not exist yet.

@@ -10,8 +10,9 @@ from msgspec import UNSET
 
 from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_named, remember
-from warpforge.engine.catalogs import open_catalog, open_lookup
+from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_named, remember, seen
+from warpforge.cli.conduct import CATALOG_AT
+from warpforge.engine.catalogs import open_catalog
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef
 from warpforge.model.catalog import HAZARD
@@ -73,6 +74,7 @@ def init(common: Common, name: str, remote: str, branch: str) -> None:
 @catalog.command("ls")
 @click.argument("module", required=False)
 @click.option("--refs", is_flag=True, help="Each catalog with its place and every reference in it.")
+@CATALOG_AT
 @click.pass_context
 @pass_common
 def ls(common: Common, context: click.Context, module: str | None, *, refs: bool) -> None:
@@ -103,6 +105,7 @@ def ls(common: Common, context: click.Context, module: str | None, *, refs: bool
 
 @catalog.command("show")
 @click.argument("ref", metavar="MODULE[:RELEASE[:ITEM]]")
+@CATALOG_AT
 @NAME
 @click.pass_context
 @pass_common
@@ -133,8 +136,9 @@ def show(common: Common, context: click.Context, ref: str, name: str | None) -> 
 def _seen(common: Common, context: click.Context, stack: Stack, name: str | None) -> list[Catalog]:
     """The catalog that -n names, else every one that is seen from here."""
     if is_named(context, name):
-        return [open_catalog(stack, chosen_catalog(context, stack, name, make=False).path, common.note)]
-    return [*open_lookup(stack, common.note).catalogs()]
+        path = chosen_catalog(context, stack, name, make=False).path
+        return [open_catalog(stack, path, common.note, at=common.catalog_at)]
+    return [*seen(common, stack).catalogs()]
 
 
 def _show_tree(common: Common, found: Catalog, module: str, releases: Sequence[Release]) -> None:

@@ -20,7 +20,6 @@ from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from warpforge.catalog.html.publish import Published
-    from warpforge.catalog.keys import PublicKey
     from warpforge.catalog.tree import Catalog
     from warpforge.workspace.find import Stack
 
@@ -96,13 +95,13 @@ def _publish(common: Common, stack: Stack, catalog: Catalog, asked: _Asked) -> t
     """Write the pages and say so: the directory, and what was written."""
     from warpforge.catalog.html.publish import Publisher
     from warpforge.catalog.html.site import Site
-    from warpforge.engine.catalogs import open_catalog
+    from warpforge.engine.catalogs import find_judges, open_catalog
     from warpforge.engine.verdicts import PLACE
     from warpforge.fsx.spread import spread
     from warpforge.mirror.protocol import ca_path, shown
 
     directory = _directory(common, catalog, asked.output)
-    whose = _trusted(common, stack, catalog)
+    whose = find_judges(stack, catalog.path, common.note)  # one that cannot be believed at all has no pages
     site = Site(catalog.name, asked.url_prefix or None, asked.download_url or "", shown, ca_path, *whose)
     internals = dict.fromkeys(workspace.internal for workspace in stack)
     state = stack.root.internal / "pages" / f"{blake2b(os.fsencode(directory), digest_size=12).hexdigest()}.json"
@@ -132,21 +131,6 @@ def _directory(common: Common, catalog: Catalog, output: str | None) -> Path:
     if directory.is_symlink():  # a catalog that came from elsewhere must not say where we write
         raise Unable("io", f"{directory} is a link: name the directory that you mean with --output", path=directory)
     return directory
-
-
-def _trusted(common: Common, stack: Stack, catalog: Catalog) -> tuple[tuple[PublicKey, ...], int]:
-    """Whose signatures count, and how many are needed; a catalog that cannot be believed at all has no pages."""
-    from warpforge.catalog.snapshot import Snapshots
-    from warpforge.catalog.trust import Trust, load_seen
-    from warpforge.engine.catalogs import find_believer
-
-    believer = find_believer(stack, catalog.path, common.note)
-    if believer is None:
-        return (), 1
-    believer.believe(Snapshots(catalog.path))
-    seen = load_seen(believer.seen)
-    now = Trust(seen.keys, seen.threshold) if seen else believer.trust  # keys change, snapshot by snapshot
-    return tuple(now.public_keys()), now.threshold
 
 
 def _raise_faults(published: Published) -> None:

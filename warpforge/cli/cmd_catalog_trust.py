@@ -11,15 +11,21 @@ from msgspec import UNSET
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.catalogs import NAME, here, is_named, named_catalog, remember
 from warpforge.cli.units import Duration
+from warpforge.model.units import counted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from warpforge.catalog.keys import PublicKey
+    from warpforge.catalog.rebuilders import Rebuilders
     from warpforge.catalog.trust import Trust
     from warpforge.workspace.find import Workspace
 
 THRESHOLD = click.option("--threshold", type=click.IntRange(min=1), metavar="K", help="So many of the keys.")
+REBUILDER = click.option(
+    "--rebuilder", metavar="WHO", help="Whose word counts on what came of building again, and on nothing else."
+)
 MAX_AGE = click.option("--max-age", type=Duration(), help="Refuse snapshots that are older; 0: of any age.")
 
 
@@ -40,6 +46,7 @@ def trust(context: click.Context, name: str | None) -> None:
 @NAME
 @THRESHOLD
 @MAX_AGE
+@REBUILDER
 @click.pass_context
 @pass_common
 def add(
@@ -47,13 +54,23 @@ def add(
     context: click.Context,
     keys: tuple[str, ...],
     name: str | None,
+    rebuilder: str | None,
     threshold: int | None,
     max_age: float | None,
 ) -> None:
-    """Trust keys: ed25519:..., or files with public keys."""
+    """Trust keys: ed25519:..., or files with public keys.
+
+    With --rebuilder the keys are those of somebody who builds releases again: `replay --verify` and the pages of the
+    catalog tell how many such agree. All keys of one WHO are one.
+    """
     from warpforge.catalog.keys import load_public
 
     fresh = tuple(str(load_public(key)) for key in keys)
+    if rebuilder is not None:
+        if threshold is not None or max_age is not None:
+            refuse_argument("--threshold and --max-age are of the catalog's own keys, not of a --rebuilder")
+        _change_rebuilder(common, named_catalog(context, name), rebuilder, add=fresh)
+        return
     _change(common, named_catalog(context, name), threshold, max_age, add=fresh)
 
 
@@ -75,6 +92,7 @@ def set_(
 @click.option("--all", "every", is_flag=True, help="All of them: the catalog is believed as it stands.")
 @NAME
 @THRESHOLD
+@REBUILDER
 @click.pass_context
 @pass_common
 def remove(
@@ -85,14 +103,23 @@ def remove(
     every: bool,
     name: str | None,
     threshold: int | None,
+    rebuilder: str | None,
 ) -> None:
     """Trust keys no longer: by themselves, their files, or the beginning of their ids.
 
     What only they had signed binds no more, so a snapshot of a version that they made up can be left behind.
+    With --rebuilder: of WHO, all keys if none is named.
     """
     from warpforge.catalog.keys import PublicKey
 
     catalog = named_catalog(context, name)
+    if rebuilder is not None:
+        known = [PublicKey.parse(key) for key in _rebuilders(common)[1].get(catalog, {}).get(rebuilder, ())]
+        if not known:
+            refuse_argument(f"no rebuilder {rebuilder} is trusted for catalog {catalog}: see `catalog trust list`")
+        gone = {str(_meant(key, known)) for key in keys} if keys else {str(key) for key in known}
+        _change_rebuilder(common, catalog, rebuilder, remove=gone)
+        return
     if bool(keys) == every:
         refuse_argument("name keys, or say --all")
     _, trusts = _read(common)
@@ -130,6 +157,12 @@ def list_(common: Common, context: click.Context, name: str | None) -> None:
             common.result(f"  {key}  id {key.id[:16]}")
         if seen and seen.trust == one.fingerprint and (seen.keys, seen.threshold) != (one.keys, one.threshold):
             common.result(f"  they handed over to {seen.threshold} of: {' '.join(seen.keys)}")
+    for catalog, rebuilders in _rebuilders(common)[1].items():
+        for who, keys in rebuilders.items() if wanted in (None, catalog) else ():
+            if common.json:
+                print(to_json({"rebuilder": {"catalog": catalog, "name": who, "keys": [*keys]}}))
+            else:
+                common.result(printable(f"{catalog}: rebuilder {who}  {' '.join(keys)}"))
 
 
 def _read(common: Common) -> tuple[Workspace, dict[str, Trust]]:
@@ -137,6 +170,30 @@ def _read(common: Common) -> tuple[Workspace, dict[str, Trust]]:
 
     root = here(common).root
     return root, dict(trusts(root))
+
+
+def _rebuilders(common: Common) -> tuple[Path, dict[str, Rebuilders]]:
+    from warpforge.catalog.rebuilders import FILE, load_rebuilders
+
+    path = here(common).root.config(FILE)
+    return path, load_rebuilders(path)
+
+
+def _change_rebuilder(
+    common: Common, catalog: str, who: str, *, add: tuple[str, ...] = (), remove: Collection[str] = ()
+) -> None:
+    from warpforge.catalog.rebuilders import save_rebuilders
+
+    path, catalogs = _rebuilders(common)
+    named = dict(catalogs.get(catalog, {}))
+    named[who] = tuple(key for key in dict.fromkeys((*named.get(who, ()), *add)) if key not in remove)
+    if not named[who]:
+        del named[who]
+    save_rebuilders(path, {**catalogs, catalog: named})
+    common.note(printable(f"catalog {catalog} has {counted(len(named), 'rebuilder')}: {', '.join(named) or 'nobody'}"))
+    own = {*_read(common)[1][catalog].keys} if catalog in _read(common)[1] else set()
+    if own & {*add}:
+        common.note(printable(f"{who} has a key of the catalog itself, which is no independent word"))
 
 
 def _change(

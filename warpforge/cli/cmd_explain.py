@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.conduct import CATALOG_AT
 
 if TYPE_CHECKING:
     from warpforge.engine.provenance import Known, Provenance
@@ -23,6 +24,7 @@ DEEP: Final = 200  # levels of the tree that are shown
 @click.option("--used-by", is_flag=True, help="The other way round: who takes it.")
 @click.option("--graph", type=click.Choice(["mermaid", "dot", "svg"]), help="Draw it instead.")
 @click.option("--output", "-o", metavar="FILE", help="Where the drawing goes, instead of standard output.")
+@CATALOG_AT
 @pass_common
 def explain(common: Common, what: str, *, used_by: bool, graph: str | None, output: str | None) -> None:
     """Tell where a ware comes from, back to what nobody made: releases, replays, executions, ingests, mirrors.

@@ -12,7 +12,7 @@ import click
 
 from warpforge.cli.app import WARE, Command, Common, pass_common, refuse_argument, to_json
 from warpforge.cli.cmd_ware import FILTERS, named, opened
-from warpforge.cli.conduct import ALLOW_HAZARD
+from warpforge.cli.conduct import ALLOW_HAZARD, CATALOG_AT
 from warpforge.errors import Failed, Missing
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 @click.option("--workdir", metavar="DIR", help="oci: where its process starts.")
 @click.option("--user", metavar="USER[:GROUP]", help="oci: who its process is.")
 @click.option("--label", multiple=True, metavar="K=V", help="oci: a label.")
+@CATALOG_AT
 @ALLOW_HAZARD
 @pass_common
 def export(common: Common, /, what: str, goal: str, form: str, filters: str, **options: Any) -> None:
@@ -69,6 +70,7 @@ def export(common: Common, /, what: str, goal: str, form: str, filters: str, **o
 
 @click.command("image", cls=Command)
 @click.argument("what", metavar=WARE)
+@CATALOG_AT
 @pass_common
 def image(common: Common, what: str) -> None:
     """Print what the image of an oci ware says besides its tree, as JSON: platform, and how its process starts."""

@@ -22,6 +22,7 @@ from warpforge.cli.cmd_ware import (
     serial_entry,
     serial_text,
 )
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.cli.units import MAX_UNPACKED
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ TEXTS: Final = 64 << 20  # bytes of all such files together
 @click.option("--long", "-l", "is_long", is_flag=True, help="Also type, mode, owner, time and size.")
 @click.option("--recursive", "-R", is_flag=True, help="Everything below, not only the children.")
 @GUESSED
+@CATALOG_AT
 @MAX_UNPACKED
 @pass_common
 def ls(common: Common, what: str, path: str, packtype: str | None, *, is_long: bool, recursive: bool) -> None:
@@ -66,6 +68,7 @@ def ls(common: Common, what: str, path: str, packtype: str | None, *, is_long: b
 @click.argument("what", metavar=f"{WARE}|FILE")
 @click.argument("path", metavar="[PATH]", default="")
 @GUESSED
+@CATALOG_AT
 @MAX_UNPACKED
 @pass_common
 def cat(common: Common, what: str, path: str, packtype: str | None) -> None:
@@ -85,6 +88,7 @@ def cat(common: Common, what: str, path: str, packtype: str | None) -> None:
 @click.argument("new", metavar="B")
 @click.option("--brief", is_flag=True, help="No text diffs, only what changed.")
 @GUESSED
+@CATALOG_AT
 @FILTERS
 @MAX_UNPACKED
 @pass_common
@@ -115,6 +119,7 @@ def diff(common: Common, old: str, new: str, packtype: str | None, filters: str,
 
 @click.command(cls=Command, name="origin")
 @click.argument("what", metavar=WARE)
+@CATALOG_AT
 @pass_common
 def origin(common: Common, what: str) -> None:
     """Tell from where a ware came that is made of several parts: for git, each commit, its path and its repository."""

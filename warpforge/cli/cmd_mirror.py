@@ -7,6 +7,7 @@ import os
 import click
 
 from warpforge.cli.app import WARE, Common, Group, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.cli.moving import JOBS, Job, moving
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.transfer import THERE, Transfer
@@ -26,6 +27,7 @@ def mirror() -> None:
 @WHAT
 @click.option("--to", "addresses", multiple=True, metavar="ADDR", help="Where to; default: config/mirroring.json.")
 @click.option("--force", is_flag=True, help="Push also what is there already.")
+@CATALOG_AT
 @JOBS
 @pass_common
 def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, force: bool, jobs: int) -> None:
@@ -49,6 +51,7 @@ def push(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, f
 @mirror.command("pull")
 @WHAT
 @click.option("--from", "addresses", multiple=True, metavar="ADDR", help="Only from there; default: every mirror.")
+@CATALOG_AT
 @JOBS
 @MAX_UNPACKED
 @pass_common
@@ -73,6 +76,7 @@ def pull(common: Common, what: tuple[str, ...], addresses: tuple[str, ...], *, j
 @mirror.command("ls")
 @WHAT
 @click.option("--check", is_flag=True, help="Ask every mirror whether it has the ware.")
+@CATALOG_AT
 @pass_common
 def ls(common: Common, what: tuple[str, ...], *, check: bool) -> None:
     """List the mirrors of wares, best first.

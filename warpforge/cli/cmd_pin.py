@@ -6,6 +6,7 @@ import click
 
 from warpforge.cli.app import WARE, Command, Common, pass_common, to_json
 from warpforge.cli.cmd_ware import named, opened
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.errors import Missing
 from warpforge.store.store import Store
 from warpforge.workspace.find import find_stack
@@ -14,6 +15,7 @@ from warpforge.workspace.find import find_stack
 @click.command(cls=Command, name="pin")
 @click.argument("what", metavar=f"[{WARE}]", required=False)
 @click.argument("name", metavar="[NAME]", required=False)
+@CATALOG_AT
 @pass_common
 def pin(common: Common, what: str | None, name: str | None) -> None:
     """Keep a ware: garbage collection leaves it. Without one, list what is pinned.
@@ -37,6 +39,7 @@ def pin(common: Common, what: str | None, name: str | None) -> None:
 
 @click.command(cls=Command, name="unpin")
 @click.argument("what", metavar=f"{WARE}|NAME")
+@CATALOG_AT
 @pass_common
 def unpin(common: Common, what: str) -> None:
     """Let go of a pin, by its name or its ware."""

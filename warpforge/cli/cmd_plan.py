@@ -58,7 +58,6 @@ def show(
     jobs: int | None,
     force: bool,
     offline: bool,
-    catalog_at: tuple[str, ...],
     graph: str | None,
     output: str | None,
 ) -> None:
@@ -68,7 +67,7 @@ def show(
     made again by the plot that its release names; waits: its formula is not known before others have run, so it may
     still be a hit; missing: it needs a ware that nobody has. Times are those of earlier runs.
     """
-    forecasts = list(_forecasts(common, targets, jobs, force=force, offline=offline, at=catalog_at))
+    forecasts = list(_forecasts(common, targets, jobs, force=force, offline=offline))
     if graph is not None:
         _draw(graph, forecasts, output)
         return
@@ -83,7 +82,7 @@ def show(
 
 
 def _forecasts(
-    common: Common, targets: tuple[str, ...], jobs: int | None, *, force: bool, offline: bool, at: tuple[str, ...]
+    common: Common, targets: tuple[str, ...], jobs: int | None, *, force: bool, offline: bool
 ) -> Iterator[Forecast]:
     from warpforge.engine.engine import Engine
     from warpforge.engine.events import Notice
@@ -92,7 +91,7 @@ def _forecasts(
     from warpforge.workspace.targets import find_targets
 
     settings = common.settings
-    options = common.options(jobs=jobs or 0, force=force, look=True, catalog_at=at)
+    options = common.options(jobs=jobs or 0, force=force, look=True)
     reporter = make_reporter(common)
     forecasters: dict[Stack, Forecaster] = {}
     for target in find_targets(targets, settings.cwd, lambda message: reporter.tell(Notice("info", message))):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from time import gmtime, strftime
 from typing import TYPE_CHECKING, Final
 
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.conduct import conducted
-from warpforge.cli.signing import Believed, believing, verified
-from warpforge.errors import Failed, Invalid, WarpforgeError
+from warpforge.cli.conduct import CATALOG_AT, conducted
+from warpforge.cli.signing import Believed, believing
+from warpforge.errors import Failed, WarpforgeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,10 +30,11 @@ GOOD: Final = ("same", "no-replay")
 @click.option("--memo", is_flag=True, help="Let the memo answer what was run here before.")
 @click.option("--publish", is_flag=True, help="Keep the verdicts in the catalog, too, for all who read it.")
 @click.option("--sign", "keys", multiple=True, metavar="KEY", help="Sign the verdicts with this key; may be repeated.")
-@click.option("--verify", metavar="FILE", help="Instead verify a signed verdict file.")
+@click.option("--verify", metavar="FILE|REF", help="Instead tell who vouches for it: a signed file, or a release.")
 @believing
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
+@CATALOG_AT
 @conducted
 @pass_common
 def replay(
@@ -54,14 +54,20 @@ def replay(
 
     What a replay needs and nobody has is built by its own replay first. Exit status 1 when anything differs.
     The verdicts are kept in the workspace, unless --memo answered instead of a box; --sign keeps a signed file of them,
-    too, and says where. --verify FILE: whether keys named with --key signed it, and what it says; nothing is built.
+    too, and says where.
+
+    --verify builds nothing. FILE: whether keys named with --key signed it, and what it says. MODULE[:RELEASE[:ITEM]]:
+    how many rebuilders (see catalog trust) made the same, by what is kept of their words; exit status 1 when one did
+    not, or fewer than --threshold did.
     """
     from warpforge.catalog.keys import load_private
     from warpforge.engine import verdicts as keeping
     from warpforge.engine.replay import Replayer
 
     if verify is not None:
-        _verify(common, verify, believed)
+        from warpforge.cli import replay_verify
+
+        replay_verify.verify(common, verify, believed)
         return
     if not refs and not every:
         refuse_argument("what? Name MODULE[:RELEASE[:ITEM]], or say --all")
@@ -121,48 +127,6 @@ def _keep(
         print(to_json({"signedverdicts": line}))
     else:
         common.note(printable(f"signed: {path}"))
-
-
-def _verify(common: Common, path: str, believed: Believed) -> None:
-    """What a signed file says, and whether the release is here in the form that it speaks of."""
-    from warpforge.catalog.verdicts import PAYLOAD
-    from warpforge.cli.cmd_ware import opened
-    from warpforge.model.serial import load_verdicts
-
-    payload, ids = verified(common, path, PAYLOAD, believed)
-    said = load_verdicts(payload, path).noun
-    with opened(common) as engine:
-        known = _known(engine, said)
-    for item, one in said.items.items():
-        ref = f"{said.module}:{said.release}:{item}"
-        if common.json:
-            line = {"ref": ref, "replay": said.replay, **one.to_serial(), "signedBy": ids, "inCatalog": known}
-            print(to_json({"verdict": line}))
-        else:
-            when = strftime("%Y-%m-%d %H:%M", gmtime(one.time))
-            common.result(printable(f"{one.verdict:<10}{ref}  {one.published}"))
-            common.result(
-                printable(f"          at {when} by {one.engine}{f' on {one.machine}' if one.machine else ''}")
-            )
-    if not common.json:
-        here = "a catalog here has the release just so" if known else "no catalog here has the release"
-        common.note(f"signed by {', '.join(ids)}; {here}")
-
-
-def _known(engine: Engine, said: ReleaseVerdicts) -> bool:
-    """Whether a catalog here has the release. Errors: ``attestation-invalid`` (release) when it says something else."""
-    from warpforge.model.ident import release_id
-
-    known = [catalog.release(said.module, said.release) for catalog in engine.lookup.catalogs()]
-    ids = {release_id(release) for release in known if release is not None}
-    if ids and said.release_id not in ids:
-        raise Invalid(
-            "attestation-invalid",
-            f"the verdicts are of another form of {said.module}:{said.release} than the catalogs here have: "
-            f"{said.release_id}, not {', '.join(sorted(ids))}",
-            reason="release",
-        )
-    return bool(ids)
 
 
 def _meant(replayer: Replayer, refs: Iterable[str], *, every: bool) -> Iterable[tuple[Catalog, str, Release, str]]:

@@ -9,7 +9,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.cmd_shell import parse_target
-from warpforge.cli.conduct import conducted
+from warpforge.cli.conduct import CATALOG_AT, conducted
 from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
@@ -40,6 +40,7 @@ SHOWN = 5
 @click.argument("what", required=False, default="", metavar="[TARGET[:STEP]]")
 @click.option("--variations", default=",".join(NAMES), show_default=True, metavar="LIST", help="What to vary.")
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once, of what must be run first.")
+@CATALOG_AT
 @conducted
 @MAX_UNPACKED
 @pass_common

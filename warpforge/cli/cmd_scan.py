@@ -8,6 +8,7 @@ import click
 
 from warpforge.cli.app import WARE, Command, Common, pass_common
 from warpforge.cli.cmd_ware import FILTERS, GUESSED, PLATFORM, guess_packtype, named, open_archive, opened, tell_ware
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Unable
 from warpforge.model.atoms import WareId
@@ -19,6 +20,7 @@ from warpforge.model.atoms import WareId
 @FILTERS
 @MAX_UNPACKED
 @PLATFORM
+@CATALOG_AT
 @pass_common
 def scan(common: Common, source: str, packtype: str | None, filters: str, platform: str) -> None:
     """Print the WareId of an archive, in any compression; nothing is stored. FILE may be - for standard input.

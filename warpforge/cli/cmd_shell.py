@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument
-from warpforge.cli.conduct import conducted
+from warpforge.cli.conduct import CATALOG_AT, conducted
 from warpforge.cli.render import make_reporter
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
@@ -43,6 +43,7 @@ class WithCommand(Command):
 @click.argument("what", required=False, default="", metavar="[[TARGET:]STEP|RUN] [-- COMMAND...]")
 @click.option("--failed", is_flag=True, help="The box of a failed run, as it was left: the last, or of a STEP or RUN.")
 @click.option("--at-entry", type=click.IntRange(min=0), default=0, metavar="N", help=AT_ENTRY)
+@CATALOG_AT
 @conducted
 @MAX_UNPACKED
 @click.pass_context

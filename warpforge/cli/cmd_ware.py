@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from warpforge.cli.app import WARE, Common, Group, pass_common, refuse_argument, to_json
-from warpforge.cli.conduct import ALLOW_HAZARD
+from warpforge.cli.conduct import ALLOW_HAZARD, CATALOG_AT
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.errors import Missing, Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
@@ -101,6 +101,7 @@ def pack_(common: Common, directory: str, packtype: str, filters: str, to: str |
 @click.option("--force", is_flag=True, help="Replace what is there: the contents of an existing directory are lost.")
 @FILTERS
 @MAX_UNPACKED
+@CATALOG_AT
 @ALLOW_HAZARD
 @pass_common
 def unpack_(common: Common, what: str, path: str, filters: str, *, force: bool) -> None:
@@ -117,6 +118,7 @@ def unpack_(common: Common, what: str, path: str, filters: str, *, force: bool) 
 @click.argument("what", metavar=WARE)
 @click.argument("address", metavar="ADDR")
 @click.option("--force", is_flag=True, help="Push it also if it is there already.")
+@CATALOG_AT
 @pass_common
 def push_(common: Common, what: str, address: str, *, force: bool) -> None:
     """Put a ware on a mirror: a directory, file:///..., ca+file:///..., s3://..., ca+s3://...
@@ -136,6 +138,7 @@ def push_(common: Common, what: str, address: str, *, force: bool) -> None:
 @ware.command("fetch")
 @click.argument("what", metavar=f"{WARE}|IMAGE")
 @click.argument("address", metavar="[ADDR]", required=False)
+@CATALOG_AT
 @MAX_UNPACKED
 @PLATFORM
 @pass_common
@@ -161,6 +164,7 @@ def fetch_(common: Common, what: str, address: str | None, platform: str) -> Non
 @ware.command("show")
 @click.argument("what", metavar=f"{WARE}|DIR|FILE")
 @GUESSED
+@CATALOG_AT
 @MAX_UNPACKED
 @pass_common
 def show(common: Common, what: str, packtype: str | None) -> None:

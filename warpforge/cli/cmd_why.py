@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, to_json
+from warpforge.cli.conduct import CATALOG_AT
 
 
 @click.command(cls=Command, name="why")
 @click.argument("step")
 @click.argument("target", required=False, metavar="[FILE|DIR]")
+@CATALOG_AT
 @pass_common
 def why(common: Common, step: str, target: str | None) -> None:
     """Tell why a step would run now, or, when the memo answers, why it ran the last time.

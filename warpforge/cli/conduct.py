@@ -11,9 +11,6 @@ from warpforge.cli.app import Common
 from warpforge.errors import Invalid
 
 F = TypeVar("F", bound=Callable[..., Any])
-CATALOG_AT: Final = click.option(
-    "--catalog-at", multiple=True, metavar="ROOT", help="Read a catalog as of a snapshot: see `catalog log`."
-)
 _SANDBOXES: Final = ("auto", "bwrap", "runc")
 
 
@@ -66,6 +63,21 @@ ALLOW_HAZARD: Final = click.option(
     expose_value=False,
     callback=_allow,
     help="Use a release although it is marked as hazardous.",
+)
+
+
+def _go_back(context: click.Context, _: click.Parameter, values: tuple[str, ...]) -> None:
+    if values:
+        _conduct(context)["catalog_at"] = values
+
+
+CATALOG_AT: Final = click.option(  # of every command that resolves names
+    "--catalog-at",
+    multiple=True,
+    metavar="ROOT",
+    expose_value=False,
+    callback=_go_back,
+    help="Read a catalog as of a snapshot: see `catalog log`.",
 )
 
 

@@ -38,11 +38,24 @@ class Believed(NamedTuple):
         from warpforge.engine.catalogs import trusts
 
         trust = trusts(here(common).root).get(self.catalog)
+        if trust is None and self.rebuilders(common):
+            return found, self.threshold or 1
         if trust is None:
             raise Missing(
                 "missing", f"the catalog {self.catalog} is trusted by no keys here: see `warpforge catalog trust`"
             )
         return [*trust.public_keys(), *found], self.threshold or trust.threshold
+
+    def rebuilders(self, common: Common) -> dict[PublicKey, str]:
+        """Keys of rebuilders of that catalog that are not its own, each with whose it is. Errors: ``key-invalid``..."""
+        from warpforge.catalog.rebuilders import FILE, NOBODY, load_rebuilders, names_of
+        from warpforge.cli.catalogs import here
+        from warpforge.engine.catalogs import trusts
+
+        root, catalog = here(common).root, self.catalog or ""
+        own = trusts(root)[catalog].keys if catalog in trusts(root) else ()
+        found = names_of(load_rebuilders(root.config(FILE)).get(catalog, NOBODY))
+        return {key: name for key, name in found.items() if str(key) not in own}
 
 
 def believing(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,12 +93,18 @@ def sign(keys: tuple[str, ...], payload_type: str, payload: bytes) -> tuple[byte
 
 
 def verified(
-    common: Common, path: str, payload_type: str, believed: Believed, *, unsigned: bool = False
+    common: Common,
+    path: str,
+    payload_type: str,
+    believed: Believed,
+    *,
+    unsigned: bool = False,
+    rebuilders: bool = False,
 ) -> tuple[bytes, list[str]]:
     """What a file holds, and the ids of the keys that signed it, of those that count.
 
-    ``unsigned``: the bare payload is taken, too, when nobody is believed. Errors: ``missing``, ``signature-invalid``,
-    ``key-invalid``.
+    ``unsigned``: the bare payload is taken, too, when nobody is believed. ``rebuilders``: the word of one who is
+    trusted for the catalog is enough. Errors: ``missing``, ``signature-invalid``, ``key-invalid``.
     """
     from warpforge.catalog.envelope import load_envelope
     from warpforge.cli.files import read_document
@@ -97,5 +116,8 @@ def verified(
         refuse_argument("whose signature counts? Name keys with --key (a file, or ed25519:...), or --trusted CATALOG")
     keys, threshold = believed.resolve(common)
     envelope = load_envelope(data, path)
+    more = believed.rebuilders(common) if rebuilders and believed.threshold is None else {}
+    if envelope.payload_type == payload_type and (by := envelope.signers(more)):
+        return envelope.payload, sorted(f"{key.id} ({more[key]})" for key in by)
     payload = envelope.verify(keys, threshold, payload_type)
     return payload, sorted(key.id for key in envelope.signers(keys))

@@ -14,8 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from warpforge.catalog.tree import Catalog
 from warpforge.engine.bundle import Bundler
 from warpforge.engine.job import Job, Where
+from warpforge.engine.sizes import FILE as SIZES
+from warpforge.engine.sizes import Sizes, add_sizes
 from warpforge.errors import Failed, Invalid, Unable, store_error
 from warpforge.fsx.atomic import fsync_dir, make_dirs, movable, rename_noreplace
 from warpforge.model.atoms import CatalogRef, WareId
@@ -26,7 +29,7 @@ from warpforge.model.plot import Plot
 from warpforge.model.serial import dump
 from warpforge.plan.foresee import foresee
 from warpforge.plan.plan import Plan
-from warpforge.plan.refs import refs
+from warpforge.plan.refs import refs, wares
 from warpforge.plan.replayable import replayable, why_not
 from warpforge.store.layout import Layout, packed
 
@@ -81,6 +84,7 @@ def create(engine: Engine, target: Target, sink: BinaryIO, how: How) -> Filled:
         releases = filling.catalog(frozen, recursive=how.recursive)
         memos = filling.memos(frozen, where) if how.memos else 0
         wares = filling.wares()
+        filling.sizes()
         fd = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             seen: Sum = pack(walk(fd), "ztar", INGEST, sink)
@@ -128,7 +132,6 @@ def open_capsule(
 def _check(top: Path, reporter: Reporter) -> None:
     """Nothing of a capsule is believed: every ware is hashed, every memo and every document read."""
     from warpforge.catalog.check import ERROR, check_module
-    from warpforge.catalog.tree import Catalog
     from warpforge.engine.engine import Engine
     from warpforge.engine.upkeep import Upkeep
     from warpforge.workspace.find import Stack, Workspace
@@ -136,7 +139,7 @@ def _check(top: Path, reporter: Reporter) -> None:
     internal = top / INTERNAL
     if not (internal / "root").is_file() or not (top / "plot.wf").is_file():
         raise Invalid("invalid", "this is no capsule: there is no workspace with a plot in it", reason="capsule")
-    allowed = {"root", "warehouse", "duals", "images", "memos", "catalogs"}
+    allowed = {"root", "warehouse", "duals", "images", "memos", "catalogs", SIZES}
     if odd := sorted(set(os.listdir(internal)) - allowed):
         raise Invalid("invalid", f"this is no capsule: nothing called {odd[0]!r} belongs into one", reason="capsule")
     stack = Stack((Workspace(top, internal, is_root=True, is_home=False),))
@@ -177,6 +180,14 @@ class _Filling:
         self._wares |= dict.fromkeys(bundler.wares)
         shutil.rmtree(self._top / INTERNAL / "locks", ignore_errors=True)
         return len(made)
+
+    def sizes(self) -> None:
+        """How large wares are that the capsule names and does not hold."""
+        catalog, named = Catalog(self._top / INTERNAL / "catalogs" / CATALOG), set[WareId]()
+        for module, _, release in catalog.releases():
+            plot = catalog.replay(module, release.replay) if release.replay else None
+            named |= {*release.items.values(), *(wares(plot) if plot else ())}
+        add_sizes(self._top / INTERNAL, Sizes(self._engine).known(named - {*self._wares}))
 
     def memos(self, plot: Plot, where: Where) -> int:
         """The memos of all steps, with their results."""

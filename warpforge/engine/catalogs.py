@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from warpforge.catalog.believe import Believer
     from warpforge.catalog.trust import Trust
+    from warpforge.catalog.words import Judges
     from warpforge.workspace.find import Stack, Workspace
 
 Tell = Callable[[str], None]
@@ -29,16 +30,23 @@ def open_lookup(
     Errors: ``catalog-invalid``, ``serialization``, ``io``; ``catalog-missing-entry`` for a root that no catalog had.
     """
     paths = [[path for path in layer if path != without] for layer in stack.catalog_layers()]
-    layers = [[open_catalog(stack, path, tell) for path in layer] for layer in paths]
-    if at:
-        from warpforge.engine.past import go_back
-
-        layers = go_back(layers, at)
-    return Lookup(layers)
+    return Lookup(_as_of(at, [[_open(stack, path, tell) for path in layer] for layer in paths]))
 
 
-def open_catalog(stack: Stack, path: Path, tell: Tell = lambda message: None) -> Catalog:
-    """A catalog, as it may be believed. Errors: ``catalog-invalid``, ``serialization``, ``io``."""
+def open_catalog(stack: Stack, path: Path, tell: Tell = lambda message: None, *, at: Sequence[str] = ()) -> Catalog:
+    """One catalog, as it may be believed. Errors: as ``open_lookup``."""
+    return _as_of(at, [[_open(stack, path, tell)]])[0][0]
+
+
+def _as_of(at: Sequence[str], layers: list[list[Catalog]]) -> list[list[Catalog]]:
+    if not at:
+        return layers
+    from warpforge.engine.past import go_back
+
+    return go_back(layers, at)
+
+
+def _open(stack: Stack, path: Path, tell: Tell) -> Catalog:
     believer = find_believer(stack, path, tell)
     if believer is None:
         return Catalog(path)
@@ -58,6 +66,30 @@ def find_believer(stack: Stack, path: Path, tell: Tell = lambda message: None) -
 
     lock = root.internal / "locks" / f"seen-{path.name}"
     return Believer(path, trust, root.internal / SEEN / f"{path.name}.json", lock, tell)
+
+
+def find_judges(stack: Stack, path: Path, tell: Tell = lambda message: None) -> tuple[Judges, int]:
+    """Whose word on building again counts for a catalog, and how many of the publisher's keys sign a snapshot of it.
+
+    Errors: as ``Believer.believe``; ``catalog-invalid``, ``key-invalid`` for what is said of rebuilders.
+    """
+    from warpforge.catalog.rebuilders import FILE, NOBODY, load_rebuilders, names_of
+    from warpforge.catalog.words import Judges
+
+    root = stack.root
+    of_root = path.parent == root.catalogs_dir
+    named = load_rebuilders(root.config(FILE)).get(path.name, NOBODY) if of_root else NOBODY
+    rebuilders = tuple(names_of(named).items())
+    believer = find_believer(stack, path, tell)
+    if believer is None:
+        return Judges((), rebuilders), 1
+    from warpforge.catalog.snapshot import Snapshots
+    from warpforge.catalog.trust import Trust, load_seen
+
+    believer.believe(Snapshots(path))
+    seen = load_seen(believer.seen)
+    now = Trust(seen.keys, seen.threshold) if seen else believer.trust  # keys change, snapshot by snapshot
+    return Judges(tuple(now.public_keys()), rebuilders), now.threshold
 
 
 def trusts(root: Workspace) -> dict[str, Trust]:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from warpforge.engine.history import History
 from warpforge.engine.job import Job, Where
+from warpforge.engine.sizes import Sizes
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef, Ingest, WareId
 from warpforge.model.ident import formula_id
@@ -100,6 +101,7 @@ class Forecaster:
         self._history = History(engine.store.runs.entries())
         self._wares: dict[WareId, WareForecast] = {}
         self._speed = _speed(engine)
+        self._sizes = Sizes(engine)
 
     def forecast(self, target: Target) -> Forecast:
         """What running a target would do. Errors: those of reading and pinning its plot."""
@@ -265,7 +267,7 @@ class Forecaster:
     def _find(self, ware: WareId, said: PlotBasis) -> WareForecast:
         from warpforge.mirror.protocol import shown
 
-        found = WareForecast(str(ware), _spell(said), NOWHERE, self._stated_size(said))
+        found = WareForecast(str(ware), _spell(said), NOWHERE, self._known_size(ware, said))
         addresses = self._engine.mirrors(ware)
         if not self._ask and addresses:
             found.state, found.source = MIRROR, shown(addresses[0])
@@ -294,10 +296,11 @@ class Forecaster:
         except WarpforgeError:
             return None, False
 
-    def _stated_size(self, said: PlotBasis) -> int | None:
-        """What the release that names a ware says of its size."""
+    def _known_size(self, ware: WareId, said: PlotBasis) -> int | None:
+        """What the release that names a ware says of its size, or whoever had it, or was told."""
         pin = self._engine.lookup.find(said) if isinstance(said, CatalogRef) else None
-        return pin.release.size(pin.ref.item) if pin else None
+        stated = pin.release.size(pin.ref.item) if pin else None
+        return self._sizes.of(ware) if stated is None else stated
 
     def _find_replay(self, ref: CatalogRef, found: WareForecast) -> None:
         pin = self._engine.lookup.find(ref)

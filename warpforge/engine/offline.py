@@ -58,7 +58,7 @@ def _check(engine: Engine, forecaster: Forecaster, found: Sequence[WareForecast]
     lines = "".join(f"\n  {_said(engine, lack)}" for lack in lacks)
     raise Unable(
         "fetch",
-        f"offline, and {counted(len(lacks), 'ware is', 'wares are')} not on this machine:{lines}",
+        f"offline, and {counted(len(lacks), 'ware is', 'wares are')} not on this machine ({_total(lacks)}):{lines}",
         reason="offline",
         wareId=" ".join(lack.ware.ware for lack in lacks),
     )
@@ -98,10 +98,18 @@ def _said(engine: Engine, lack: Lack) -> str:
         places.append(f"its replay ({counted(ware.steps, 'step')}, run -r)")
     where = f"could be had from {', '.join(places)}" if places else "nobody here knows where it could be had"
     name = f" ({ware.origin})" if ware.origin != f"ware:{ware.ware}" else ""
-    more = [_size(ware.bytes)] if ware.bytes is not None else []
+    more = [_size(ware.bytes) if ware.bytes is not None else "size unknown"]
     more += [f"for the replay of {lack.by}"] if lack.by else []
     more += ["perhaps needed"] if lack.maybe else []
     return f"{', '.join([ware.ware + name, *more])}: {where}"
+
+
+def _total(lacks: Sequence[Lack]) -> str:
+    known = [lack.ware.bytes for lack in lacks if lack.ware.bytes is not None]
+    if not known:
+        return "nobody here knows how large"
+    unknown = len(lacks) - len(known)
+    return _size(sum(known)) + (f", and {unknown} of unknown size" if unknown else "")
 
 
 def _size(count: int) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .store import Store
 
 _BY_KEY: Final = ("formula-", "ware-", "shelf-")  # lock files that exist once for each formula or ware
+_SIZES: Final = 100_000  # that are remembered of wares that are gone
 
 
 def collect(store: Store, plan: Plan, told: Callable[[int, int], None] = lambda done, total: None) -> None:
@@ -61,6 +62,8 @@ def collect(store: Store, plan: Plan, told: Callable[[int, int], None] = lambda 
 def _forget(store: Store, plan: Plan) -> None:
     for stock in plan.wares:
         store.index.forget_ware(stock.ware)
+    store.index.flush()
+    store.index.forget_sizes(_SIZES)
     store.index.flush()
 
 

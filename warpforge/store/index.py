@@ -1,7 +1,7 @@
 """The index: what is costly to find out again, in LMDB. Derived: nothing is believed because it is written here.
 
-Sizes of wares, the last run of a formula, and the ingest cache. Writes are kept back and go out in one transaction
-(at close, or when many wait), so a command that only reads never asks for the writer's lock.
+Sizes of wares (also of those that are gone), the last run of a formula, and the ingest cache. Writes are kept back and
+go out in one transaction (at close, or when many wait), so a command that only reads never asks for the writer's lock.
 A file that is damaged, torn or of another version is set aside, begun anew and filled from the files, without a word.
 Trouble with the index is a finding and never an error: the files it describes are still there.
 """
@@ -30,7 +30,9 @@ _LONGEST_KEY: Final = 500  # LMDB's own limit is 511 bytes
 
 
 class Index:
-    """Keys ``w:<ware>``, ``f:<formula>``, ``i:<sha256 of path>``; values: a checksum and JSON. Threads may share one.
+    """Keys ``w:<ware>``, ``s:<ware>``, ``f:<formula>``, ``i:<sha256 of path>``; values: a checksum and JSON.
+
+    Threads may share one.
 
     ``fill`` puts what can be known from the files into an index that was begun anew; it gives the number of wares.
     """
@@ -53,8 +55,33 @@ class Index:
         self._put(_ware_key(ware), list(facts))
 
     def forget_ware(self, ware: WareId) -> None:
-        """A ware is no longer in the warehouse."""
+        """A ware is no longer in the warehouse; how large it was is still known."""
+        if size := self.size(ware):
+            self._put(_size_key(ware), size)
         self._put(_ware_key(ware), None)
+
+    def size(self, ware: WareId) -> int | None:
+        """The packed bytes of a ware that is here, or was."""
+        facts = self.ware(ware)
+        return (facts.packed_bytes if facts else None) or self._get(_size_key(ware), int)
+
+    def forget_sizes(self, most: int) -> None:
+        """Of wares that are gone, the sizes of so many stay."""
+        for key, _ in (self._guarded(lambda file: file.scan(b"s:")) or ())[most:]:
+            self._put(key, None)
+
+    def reindex(self) -> int:
+        """Begin anew, and fill it from the files; sizes of wares that are gone stay. Gives the number of wares."""
+        known: dict[bytes, int] = {_size_key(ware): facts.packed_bytes for ware, facts in self.wares()}
+        for key, raw in self._guarded(lambda file: file.scan(b"s:")) or ():
+            with suppress(ValueError, TypeError):
+                known[key] = int(_decode(key, raw))
+        count = self.refill()
+        for key, size in known.items():
+            if size and self.ware(WareId.parse(key[2:].decode())) is None:
+                self._put(key, size)
+        self.flush()
+        return count
 
     def wares(self) -> Iterator[tuple[WareId, WareFacts]]:
         """Every ware that is noted, sorted."""
@@ -159,6 +186,10 @@ class Index:
 
 def _ware_key(ware: WareId) -> bytes:
     return f"w:{ware}".encode()
+
+
+def _size_key(ware: WareId) -> bytes:
+    return f"s:{ware}".encode()
 
 
 def _ingest_key(path: str | bytes) -> bytes:

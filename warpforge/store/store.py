@@ -324,7 +324,7 @@ class Store:
 
     def reindex(self) -> int:
         """Write the index anew from the files; returns the number of wares. The ingest cache is forgotten."""
-        return self.index.refill()
+        return self.index.reindex()
 
     def _fill_index(self) -> int:
         """What the files tell, beside what is known already."""

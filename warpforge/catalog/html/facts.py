@@ -9,13 +9,13 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from warpforge.catalog.tree import Catalog
+from warpforge.catalog.words import Word, read_words, telling
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.catalog import CatalogModule, Mirrors, Release
 from warpforge.model.plot import Plot
 
 from .site import Site
-from .words import Word, read_words, telling
 
 
 class Use(NamedTuple):
@@ -115,7 +115,7 @@ class Reader:
             return ReleaseFacts(module.name, name, cid, fault=error.message)
         if release is None:
             return ReleaseFacts(module.name, name, cid, fault="it went away while the pages were made")
-        words = read_words(self._places, self._site.keys, module.name, release, cid)
+        words = read_words(self._places, self._site.judges, module.name, release, cid)
         items = tuple(self._item(module.name, release, item, mirrors, words.get(item, ())) for item in release.items)
         plot, fault = None, ""
         if release.replay is not None:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from warpforge import __version__
+from warpforge.catalog.words import Word, agreement, worst
 from warpforge.picture.markup import text
 
 from .facts import ReleaseFacts, Use
 from .site import INDEX, ROWS, SCRIPT, SEARCH, STYLE, Site, domain_page, module_page, release_page
-from .words import Word, worst
 
 # "file:" beside 'self': not every browser takes a file for its own origin. Nothing from anywhere else, nothing inline.
 POLICY: Final = (
@@ -106,7 +106,8 @@ def word_badge(word: Word) -> str:
     kind, words = VERDICT_WORDS.get(word.verdict.verdict, ("plain", word.verdict.verdict))
     title = f"built again at {moment(word.verdict.time)} by {word.verdict.engine}; {who(word)}"
     if word.believed:
-        return badge(kind, f"{words} ✓ signed", title)
+        by = f" by {', '.join(word.by)}" if word.by else ""
+        return badge(kind, f"{words} ✓ signed{by}", title)
     if word.published:  # whoever can write the catalog can say so
         doubt = "not trusted" if word.signed else "unsigned"
         return badge("plain" if kind == "good" else kind, f"{words}, {doubt}", title)
@@ -116,10 +117,22 @@ def word_badge(word: Word) -> str:
 def who(word: Word) -> str:
     """Who says so."""
     if word.believed:
-        return "signed by the trusted key " + ", ".join(key[:16] for key in word.believed)
+        keys = ", ".join(key[:16] for key in word.believed)
+        return f"signed by {', '.join(word.by)}, key {keys}" if word.by else f"signed by the trusted key {keys}"
     if word.signed:
         return "signed by a key that is not trusted here: " + ", ".join(key[:16] for key in word.signed)
     return "published in the catalog, not signed" if word.published else "seen on the machine that made this page"
+
+
+def agreement_badge(words: Iterable[Word]) -> str:
+    """How many rebuilders made an item just so; empty where none has a word."""
+    found = agreement(words)
+    if found.other:
+        title = f"{', '.join(found.other)} did not make the same; {', '.join(found.same) or 'nobody'} did"
+        return badge("bad", f"{len(found.same)} of {number(len(found.same) + len(found.other), 'rebuilder')}", title)
+    if not found.same:
+        return ""
+    return badge("good", number(len(found.same), "rebuilder"), f"{', '.join(found.same)} made the same")
 
 
 def release_badges(release: ReleaseFacts) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from warpforge.catalog.edit import locked
 from warpforge.catalog.snapshot import Snapshots
 from warpforge.catalog.tree import Catalog
+from warpforge.catalog.words import Judges
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef
 from warpforge.model.names import is_module_name
@@ -136,15 +137,15 @@ class Publisher:
 
     def _seed(self) -> bytes:
         """What changes what is believed of the catalog, beside its files: who is, and what they signed last."""
-        if not self._site.keys:
+        if self._site.judges == Judges():
             return b""
         head = Snapshots(self._catalog.path).head_data()
-        return blake2b(repr((self._site.keys, self._site.threshold, head)).encode(), digest_size=15).digest()
+        return blake2b(repr((self._site.judges, self._site.threshold, head)).encode(), digest_size=15).digest()
 
     def _digests(self, surveys: Iterable[Survey], uses: Uses, wares: Uses) -> Iterator[tuple[str, str]]:
         """For each module that can be shown, all that its pages depend on."""
         site = self._site
-        common = repr((maker(), site.name, site.prefix, site.download, site.keys, sorted(wares.items())))
+        common = repr((maker(), site.name, site.prefix, site.download, site.judges, sorted(wares.items())))
         seed = blake2b(common.encode(), digest_size=15).digest()
         of_module: dict[str, list[Any]] = {}
         for key, found in sorted(uses.items()):
@@ -181,7 +182,7 @@ class Publisher:
         pages.write(STYLE, look.CSS + _brought("site.css"))
         pages.write(SCRIPT, _brought("site.js"))
         pages.write(ROWS, index.search_rows(shown))
-        pages.write(INDEX, index.index_page(site, shown, read_standing(self._catalog.path, site.keys)))
+        pages.write(INDEX, index.index_page(site, shown, read_standing(self._catalog.path, site.judges.keys)))
         pages.write(SEARCH, index.search_page(site))
         pages.write(ABSENT, index.absent_page(site))
         domains = dict(index.domain_pages(site, shown))
@@ -199,7 +200,7 @@ def survey_chunk(
 ) -> list[Survey]:
     """Some modules, looked at."""
     site, opened, names, kept, seed, known = work
-    surveyor = Surveyor(opened(), kept, site.keys, seed)
+    surveyor = Surveyor(opened(), kept, site.judges, seed)
     return [surveyor.survey(name, known.get(name)) for name in names]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 
+from warpforge.catalog.words import Word
 from warpforge.model.atoms import CatalogRef
 from warpforge.picture.markup import text
 
 from .facts import ItemFacts, ReleaseFacts, Target
 from .parts import (
+    agreement_badge,
     copied,
     crumbs,
     frame,
@@ -28,7 +30,6 @@ from .parts import (
 from .replay import made
 from .site import Site, release_page
 from .survey import described
-from .words import Word
 
 MOST_USES = 200  # that one item shows
 DIFFERENCES = 100  # lines of one verdict
@@ -79,7 +80,7 @@ def _body(
 def _item(site: Site, page: str, release: ReleaseFacts, item: ItemFacts) -> Iterator[str]:
     reference = f"catalog:{release.module}:{release.name}:{item.name}"
     port = release.module.rpartition("/")[2]
-    word = word_badge(item.word) if item.word else ""
+    word = f"{word_badge(item.word)} {agreement_badge(item.words)}" if item.word else ""
     yield f'<section class="card item" id="item-{text(item.name)}"><h3>{text(item.name)} {word}</h3>'
     yield copied("ware", str(item.ware))
     yield copied("reference", reference)

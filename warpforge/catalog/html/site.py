@@ -7,8 +7,9 @@ from string import ascii_letters, digits
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import quote
 
+from warpforge.catalog.words import Judges
+
 if TYPE_CHECKING:
-    from warpforge.catalog.keys import PublicKey
     from warpforge.model.atoms import WareId
 
 INDEX: Final = "index.html"
@@ -28,8 +29,8 @@ class Site(NamedTuple):
     """``name``: the catalog's. ``prefix``: what every link begins with, or None for relative ones.
 
     ``download``: a warehouse whose wares are linked to, or empty. ``shown``: an address without what is secret in it;
-    ``ware_path``: where a warehouse keeps a ware. ``keys``: whose signatures count; ``threshold``: of how many of them
-    a snapshot needs one.
+    ``ware_path``: where a warehouse keeps a ware. ``judges``: whose signatures count; ``threshold``: of how many of the
+    publisher's keys a snapshot needs one.
     """
 
     name: str
@@ -37,7 +38,7 @@ class Site(NamedTuple):
     download: str
     shown: Callable[[str], str]
     ware_path: Callable[[WareId], str]
-    keys: tuple[PublicKey, ...] = ()
+    judges: Judges = Judges()
     threshold: int = 1
 
     def href(self, page: str, target: str) -> str:

@@ -6,20 +6,16 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from warpforge.catalog.tree import MIRRORS_FILE, MODULE_FILE, REPLAYS_DIR, VERDICTS_DIR, Catalog
+from warpforge.catalog.words import Judges, Word, read_words, telling, worst
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.catalog import CatalogModule
 from warpforge.model.plot import Plot, every_input
-
-from .words import Word, read_words, telling, worst
-
-if TYPE_CHECKING:
-    from warpforge.catalog.keys import PublicKey
 
 DESCRIPTIONS: Final = ("description", "summary", "about")  # keys of metadata, the first that is there
 
@@ -45,13 +41,11 @@ class Survey(msgspec.Struct):
 
 
 class Surveyor(NamedTuple):
-    """``kept``: directories of verdicts in workspaces; ``keys``: whose signatures count; ``seed``: what else changes
-    what is believed of the catalog.
-    """
+    """``kept``: directories of verdicts in workspaces; ``seed``: what else changes what is believed of the catalog."""
 
     catalog: Catalog
     kept: Sequence[Path]
-    keys: Sequence[PublicKey]
+    judges: Judges
     seed: bytes
 
     def survey(self, name: str, known: Survey | None) -> Survey:
@@ -79,7 +73,7 @@ class Surveyor(NamedTuple):
             return found
         if latest is not None:
             places = (self.catalog.path, *self.kept)
-            words = read_words(places, self.keys, module.name, latest, module.releases[latest.name])
+            words = read_words(places, self.judges, module.name, latest, module.releases[latest.name])
             found.word = worst(map(telling, words.values()))
             found.hazard = latest.hazard is not None
             found.about = found.about or described(latest.metadata)[:LONGEST]

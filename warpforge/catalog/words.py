@@ -1,4 +1,8 @@
-"""Words: what somebody says of an item who built it again, and whether that counts."""
+"""Words: what somebody says of an item who built it again, and whether that counts.
+
+The publisher's word counts, whose keys the catalog is trusted by, and that of rebuilders, who are named beside it. Only
+rebuilders agree with a publisher: a key of the catalog's own is no independent one, whoever it is said to be.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,47 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from warpforge.catalog.tree import VERDICTS_DIR
-from warpforge.catalog.verdicts import Found, find_verdicts
 from warpforge.errors import WarpforgeError
 from warpforge.model.verdict import SAME, ItemVerdict
 
+from .tree import VERDICTS_DIR
+from .verdicts import Found, find_verdicts
+
 if TYPE_CHECKING:
-    from warpforge.catalog.keys import PublicKey
     from warpforge.model.catalog import Release
+
+    from .keys import PublicKey
+
+
+class Judges(NamedTuple):
+    """Whose word counts: the publisher's ``keys``, and ``rebuilders``, each key with the name of whose it is."""
+
+    keys: tuple[PublicKey, ...] = ()
+    rebuilders: tuple[tuple[PublicKey, str], ...] = ()
 
 
 class Word(NamedTuple):
-    """A verdict that somebody gave. ``signed``: ids of keys that the envelope names; ``believed``: those that count."""
+    """A verdict that somebody gave. ``signed``: ids of keys that the envelope names; ``believed``: those that count.
+
+    ``by``: the rebuilders who signed it.
+    """
 
     verdict: ItemVerdict
     published: bool  # in the catalog, else only in a workspace
     signed: tuple[str, ...] = ()
     believed: tuple[str, ...] = ()
+    by: tuple[str, ...] = ()
+
+
+class Agreement(NamedTuple):
+    """The rebuilders who made an item just so, and those who did not."""
+
+    same: tuple[str, ...] = ()
+    other: tuple[str, ...] = ()
 
 
 def read_words(
-    places: Sequence[Path], keys: Sequence[PublicKey], module: str, release: Release, cid: str
+    places: Sequence[Path], judges: Judges, module: str, release: Release, cid: str
 ) -> dict[str, list[Word]]:
     """The words on each item of a release in its present form (``cid``), newest first.
 
@@ -39,12 +63,22 @@ def read_words(
         for one in find_verdicts(place, module, release.name):
             for item, verdict in one.verdicts.items.items() if one.verdicts.release_id == cid else ():
                 if release.items.get(item) == verdict.published:
-                    word = _word(one, verdict, keys, published=place == places[0])
+                    word = _word(one, verdict, judges, published=place == places[0])
                     key = (verdict.verdict, word.published, word.signed)
                     known = found.setdefault(item, {}).setdefault(key, word)
                     if known.verdict.time < verdict.time:
                         found[item][key] = word
     return {item: sorted(words.values(), key=_newest_first) for item, words in found.items()}
+
+
+def agreement(words: Iterable[Word]) -> Agreement:
+    """What the rebuilders say of an item, each by the last word; of words that are newest first."""
+    last: dict[str, str] = {}
+    for word in words:
+        for name in word.by:
+            last.setdefault(name, word.verdict.verdict)
+    same = tuple(sorted(name for name, verdict in last.items() if verdict == SAME))
+    return Agreement(same, tuple(sorted({*last} - {*same})))
 
 
 def telling(words: Sequence[Word]) -> Word | None:
@@ -63,11 +97,14 @@ def _newest_first(word: Word) -> tuple[int, tuple[str, ...], str]:
     return -word.verdict.time, word.signed, word.verdict.verdict
 
 
-def _word(found: Found, verdict: ItemVerdict, keys: Sequence[PublicKey], *, published: bool) -> Word:
+def _word(found: Found, verdict: ItemVerdict, judges: Judges, *, published: bool) -> Word:
     if found.envelope is None:
         return Word(verdict, published)
+    names = {key: name for key, name in judges.rebuilders if key not in judges.keys}
     try:
-        believed = tuple(sorted(key.id for key in found.envelope.signers(keys)))
+        good = found.envelope.signers([*judges.keys, *names])
     except WarpforgeError:
-        believed = ()  # nothing here can verify: nobody is believed
-    return Word(verdict, published, tuple(one.keyid for one in found.envelope.signatures), believed)
+        good = set()  # nothing here can verify: nobody is believed
+    by = sorted({names[key] for key in good if key in names})
+    signed = tuple(one.keyid for one in found.envelope.signatures)
+    return Word(verdict, published, signed, tuple(sorted(key.id for key in good)), tuple(by))
