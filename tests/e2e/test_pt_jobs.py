@@ -173,7 +173,12 @@ def test_mcp_on_the_command_line(world: World) -> None:
             return json.load(answer)["result"]
 
     assert ask("initialize", protocolVersion="2025-06-18")["instructions"] == "Be kind."  # the highest file's
-    assert {"greet", "run", "list-steps"} <= {tool["name"] for tool in ask("tools/list")["tools"]}
+    tools = {tool["name"]: tool["inputSchema"] for tool in ask("tools/list")["tools"]}
+    assert {"greet", "run", "list-steps"} <= {*tools} and "later" not in tools
+    assert tools["greet"]["properties"]["loud"] == {"type": "boolean", "default": False, "description": "bool"}
+    world.write("more/polytope.yml", "tools: {later: {run: [{id: hello, tool: hello}]}}\n")
+    world.write("polytope.yml", FILE + "include: [more]\n")  # as a tool may do that scaffolds
+    assert "hello world" in ask("tools/call", name="later", arguments={})["structuredContent"]["log"]
     found = ask("tools/call", name="greet", arguments={"name": "Bo"})
     assert found["structuredContent"]["output"] == {"said": "Bo"}
     process.send_signal(signal.SIGINT)
@@ -183,7 +188,7 @@ def test_mcp_on_the_command_line(world: World) -> None:
 
 def test_tools_are_listed_called_and_included(world: World) -> None:
     tools = {tool["id"]: tool for tool in world.pt("--json", "tools", "list").all("tool")}
-    assert tools["greet"]["params"][0] == {"id": "name", "type": "str", "info": "", "is-required": True}
+    assert tools["greet"]["params"][0]["type"] == "str"
     assert world.pt("tools", "get", "polytope/container").exit == 0
     assert json.loads(world.pt("call", "greet", "Anna").out.partition("\n")[2]) == {"said": "Anna"}
     world.write("more/polytope.yml", "modules: [{id: extra, code: '#pt-js 1'}]\n")

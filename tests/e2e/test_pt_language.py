@@ -71,7 +71,7 @@ def test_check_warns_of_slips_and_reads_triggers(world: World) -> None:
         (3, "warning", "it is null unless it is given all the same"),
         (3, "warning", "it stays text"),
         (3, "warning", "there is no parameter mode"),
-        (5, "error", "p a whole number was expected, not 'x'"),
+        (5, "error", "p: a whole number was expected, not 'x'"),
         (7, "error", "the minute must be from 0 to 59, not '61'"),
         (7, "error", "line 1: SyntaxError: unexpected token in expression: '}'"),
         (7, "error", "there is no module or template gone"),

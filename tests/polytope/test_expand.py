@@ -189,7 +189,7 @@ def test_arguments_are_held_against_parameters_with_all_faults_and_their_places(
         world.expand("a")
     issues = getattr(refused.value, "findings", ())
     assert [(issue.place.line, issue.message) for issue in issues] == [
-        (5, "web: port a whole number was expected, not 'x'"),
+        (5, "web: port: a whole number was expected, not 'x'"),
         (4, "web: password is required: str"),
         (6, "web: there is no parameter pasword: did you mean password?"),
     ]

@@ -23,9 +23,8 @@ from warpforge.polytope.jobs.mcp import Server
 from warpforge.polytope.jobs.mcp_http import McpHttp
 from warpforge.polytope.runner import Runner
 
-TOOLS = [
-    {"id": "greet", "info": "Greets.", "is-tool": True, "params": [{"id": "name", "type": "str", "is-required": True}]}
-]
+NAME = {"id": "name", "type": "str", "info": "", "is-required": True, "schema": {"type": "string"}}
+TOOLS = [{"id": "greet", "info": "Greets.", "is-tool": True, "params": [NAME]}]
 
 
 class Client:
@@ -109,14 +108,14 @@ def test_a_file_may_offer_some_of_its_tools_only(client: Client) -> None:
 
 def test_tools_run_things_and_look_at_them(client: Client) -> None:
     ran = client.call("run", ref="greet", args={"name": "you"}, wait=True)
-    assert ran["state"] == "success" and ran["output"] == "hello ***"
+    assert ran["state"] == "success" and ran["output"] == "hello ***" and ran["log"] == ["hello"]
     assert client.call("greet", name="me")["steps"] == ["greet-2"]
     assert [step["id"] for step in client.call("list-steps")["steps"]][:2] == ["greet", "greet-2"]
     assert client.call("describe-step", id="greet")["finished"] is not None
     assert client.call("describe-job")["steps"] >= 2
     assert client.call("list-tools")["tools"] == TOOLS
     failed = client.call("run", ref="nothing", wait=True)
-    assert failed["state"] == "failed" and "nothing" in failed["why"]
+    assert failed["state"] == "failed" and "nothing" in failed["why"] and failed["isError"]
 
 
 def test_logs_of_a_container(client: Client) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from warpforge.errors import Invalid
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.text.document import load_document
-from warpforge.polytope.types.check import Check, spell_way
+from warpforge.polytope.types.check import Check
 from warpforge.polytope.types.language import default_of, is_required, parse_type, spell_type
+from warpforge.polytope.types.schema import describe_type
 
 RESTART: Value = ["maybe", {"policy": ["enum", "always", "on-failure"], "max-restarts": ["maybe", "int"]}]
 MOUNTS: Value = ["maybe", [["maybe", {"source": "mount-source", "path": "absolute-path"}]]]
@@ -22,7 +23,7 @@ MOUNTS: Value = ["maybe", [["maybe", {"source": "mount-source", "path": "absolut
 def held(value: Value, kind: Value) -> tuple[Value, list[str]]:
     check = Check()
     made = check.value(value, parse_type(kind))
-    return made, [f"{finding.level} {spell_way('x', finding.way)} {finding.message}" for finding in check.findings]
+    return made, [f"{finding.level} {finding.spell('x')}" for finding in check.findings]
 
 
 @pytest.mark.parametrize(
@@ -81,34 +82,34 @@ def test_what_fits(kind: Value, value: Value, made: Value) -> None:
     ("kind", "value", "said"),
     [
         ("str", None, "x is required: str"),
-        ("str", {}, "x text was expected, not a map"),
-        ("int", "a", "x a whole number was expected, not 'a'"),
-        ("int", True, "x a whole number was expected, not true"),
-        ("int", 1.5, "x a whole number was expected, not 1.5"),
-        ("bool", "yes", "x true or false was expected, not 'yes'"),
-        ("absolute-path", "a/b", "x 'a/b' is no absolute path"),
-        ("duration", "5 minutes", "x '5 minutes' is no duration: 10ms, 30s, 5m, 2h, 1d, 1w, 1mo, 1y"),
-        ("data-size", "lots", "x 'lots' is no size: 512M, 1.5Gi, 1000"),
-        ("cron", "61 * * * *", "x schedule '61 * * * *': the minute must be from 0 to 59, not '61'"),
-        (["enum", "a", "b"], "c", "x 'c' is none of a, b"),
-        (["regex", "a+"], "ab", "x 'ab' does not match a+"),
-        (["int"], 3, "x a list was expected, not 3"),
-        ([{"a": "int"}], [{"a": 1}, {"a": "z"}], "x[1].a a whole number was expected, not 'z'"),
+        ("str", {}, "x: text was expected, not a map"),
+        ("int", "a", "x: a whole number was expected, not 'a'"),
+        ("int", True, "x: a whole number was expected, not true"),
+        ("int", 1.5, "x: a whole number was expected, not 1.5"),
+        ("bool", "yes", "x: true or false was expected, not 'yes'"),
+        ("absolute-path", "a/b", "x: 'a/b' is no absolute path"),
+        ("duration", "5 minutes", "x: '5 minutes' is no duration: 10ms, 30s, 5m, 2h, 1d, 1w, 1mo, 1y"),
+        ("data-size", "lots", "x: 'lots' is no size: 512M, 1.5Gi, 1000"),
+        ("cron", "61 * * * *", "x: schedule '61 * * * *': the minute must be from 0 to 59, not '61'"),
+        (["enum", "a", "b"], "c", "x: 'c' is none of a, b"),
+        (["regex", "a+"], "ab", "x: 'ab' does not match a+"),
+        (["int"], 3, "x: a list was expected, not 3"),
+        ([{"a": "int"}], [{"a": 1}, {"a": "z"}], "x[1].a: a whole number was expected, not 'z'"),
         ({"a": "int"}, {}, "x.a is missing: int"),
-        (["either", "int", ["int"]], "z", "x a whole number was expected, not 'z'"),
-        (["either", "int", "bool"], "z", "x 'z' is none of int, bool"),
+        (["either", "int", ["int"]], "z", "x: a whole number was expected, not 'z'"),
+        (["either", "int", "bool"], "z", "x: 'z' is none of int, bool"),
         (
             MOUNTS,
             [{"path": "/a", "source": {"type": "bind"}}],
-            "x[0].source.type 'bind' is none of host, repo, string, volume, dataset",
+            "x[0].source.type: 'bind' is none of host, repo, string, volume, dataset",
         ),
-        (MOUNTS, [{"path": "a", "source": {"type": "repo"}}], "x[0].path 'a' is no absolute path"),
+        (MOUNTS, [{"path": "a", "source": {"type": "repo"}}], "x[0].path: 'a' is no absolute path"),
         (
             "service-spec",
             {"id": "a", "ports": [{"port": "x", "protocol": "tcp"}]},
-            "x.ports[0].port a whole number was expected, not 'x'",
+            "x.ports[0].port: a whole number was expected, not 'x'",
         ),
-        (RESTART, {"policy": "sometimes"}, "x.policy 'sometimes' is none of always, on-failure"),
+        (RESTART, {"policy": "sometimes"}, "x.policy: 'sometimes' is none of always, on-failure"),
     ],
     ids=str,
 )  # fmt: skip
@@ -119,9 +120,9 @@ def test_what_does_not_fit(kind: Value, value: Value, said: str) -> None:
 def test_all_faults_are_said_at_once_and_what_is_not_known_is_a_warning() -> None:
     kind: Value = {"a": "int", "b": ["str"], "c": ["maybe", "bool"]}
     assert held({"a": "x", "b": "y", "c": 1, "d": 2}, kind)[1] == [
-        "error x.a a whole number was expected, not 'x'",
-        "error x.b a list was expected, not 'y'",
-        "error x.c true or false was expected, not 1",
+        "error x.a: a whole number was expected, not 'x'",
+        "error x.b: a list was expected, not 'y'",
+        "error x.c: true or false was expected, not 1",
         "warning x.d is not known here",
     ]
 
@@ -148,6 +149,25 @@ def test_a_type_that_never_ends_is_refused() -> None:
 def test_the_spelling_of_edn_is_the_same() -> None:
     text = b'[:maybe {:policy [:enum "always" "on-failure"] :max-restarts [:maybe :int]}]'
     assert parse_type(load_document(text, "t.edn").value) == parse_type(RESTART)
+
+
+@pytest.mark.parametrize(
+    ("written", "schema"),
+    [
+        (["maybe", "int"], {"type": "integer"}),
+        (["default", ["enum", "a", 1], "a"], {"enum": ["a", 1], "default": "a"}),
+        ([["maybe", "str"]], {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}}),
+        (
+            {"a": "bool", "b": ["maybe", "num"]},
+            {"type": "object", "properties": {"a": {"type": "boolean"}, "b": {"type": "number"}}, "required": ["a"]},
+        ),
+        (["map", "str", "any"], {"type": "object", "additionalProperties": {}}),
+        (["either", "any", ["regex", "a+"]], {"anyOf": [{}, {"type": "string", "pattern": "^(?:a+)$"}]}),
+        ("nothing", {}),
+    ],
+)
+def test_a_type_as_a_json_schema(written: Value, schema: dict[str, Any]) -> None:
+    assert describe_type(written) == schema
 
 
 def test_what_must_be_given() -> None:

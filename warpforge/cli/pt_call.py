@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common, refuse_argument, to_json
+from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.conduct import conducted
 from warpforge.errors import Failed
 
@@ -68,10 +68,13 @@ def _ask(common: Common, path: str, reference: str, args: dict[str, Any]) -> Non
     from warpforge.polytope.jobs.control import ask, revive
 
     answer = ask(path, "run", reference=reference, args=args, wait=True)
-    if answer["state"] != "success":
+    if answer["state"] not in ("success", "running"):
         if "error" in answer:
             raise Failed("job-step-failed", f"{reference} failed", cause=revive(answer["error"]))
         raise Failed("job-step-failed", f"{reference}: {answer['why']}")
+    if not common.json:
+        for line in answer["log"]:  # as it is shown when the tool is a job of its own
+            common.result(printable(line))
     _show(common, reference, answer["output"])
 
 

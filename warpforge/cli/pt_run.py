@@ -123,6 +123,7 @@ def answering(session: Session, job: Job, *, port: int | None) -> Iterator[None]
     from warpforge.polytope.jobs.control import Control
 
     def start(reference: str, args: Any) -> tuple[list[str], list[str]]:
+        session.library.refresh()
         call = Call(reference=reference, args=dict(args), file=session.library.root)
         steps = session.plan(job, [[call]])
         job.parts.author.check(steps, job.outside())  # what cannot begin is whoever calls's affair, not the job's
@@ -130,7 +131,11 @@ def answering(session: Session, job: Job, *, port: int | None) -> Iterator[None]
         given = {step.id: id for step, id in zip(steps, ids, strict=True)}
         return ids, [given[id] for id in session.awaited(call, steps)]
 
-    answers = Answers(job, start, lambda: describe_tools(session.library))
+    def tools() -> list[dict[str, Any]]:
+        session.library.refresh()
+        return describe_tools(session.library)
+
+    answers = Answers(job, start, tools)
     control = Control(job.parts.journal.path, answers.answer)
     http = None
     try:
@@ -138,9 +143,10 @@ def answering(session: Session, job: Job, *, port: int | None) -> Iterator[None]
             from warpforge.polytope.jobs.mcp import Server
             from warpforge.polytope.jobs.mcp_http import McpHttp
 
-            root = session.library.root
+            root, files = session.library.root, session.library.files
             only = root.tools_only if root else ()
-            server = Server("pt", root.instructions if root else "", lambda: answers.tools(only))
+            instructions = "\n\n".join(file.instructions.strip() for file in files if file.instructions)
+            server = Server("pt", instructions, lambda: answers.tools(only))
             http = McpHttp(server, port)
             session.common.note(f"MCP at {http.url}")
         yield

@@ -10,24 +10,35 @@ from warpforge.cli.app import Command, Common, Group, pass_common, printable, to
 
 if TYPE_CHECKING:
     from warpforge.polytope.files.library import Library
+    from warpforge.polytope.nouns import Module, Template
 
 
 def describe_tools(library: Library) -> list[dict[str, Any]]:
-    """The modules and templates of the root file; templates are tools."""
+    """The modules and templates of all files, the root's first; of two with one id the nearer. Templates are tools."""
+    found: dict[str, dict[str, Any]] = {}
+    for file in library.files:
+        for noun in file.nouns:
+            found.setdefault(noun.id, _describe(noun))
+    return list(found.values())
+
+
+def _describe(noun: Module | Template) -> dict[str, Any]:
     from warpforge.polytope.nouns import Template
     from warpforge.polytope.survey.showing import describe_parameter
+    from warpforge.polytope.types.schema import describe_type
 
-    root = library.root
-    found = []
-    for noun in root.nouns if root else ():
-        params = [describe_parameter(parameter) for parameter in noun.params]
-        shown = [
-            {"id": one["id"], "type": one["type"], "info": one["info"], "is-required": one["required"]}
-            for one in params
-        ]
-        is_tool = isinstance(noun, Template)
-        found.append({"id": noun.id, "info": noun.info, "is-tool": is_tool, "params": shown})
-    return found
+    params = [
+        {
+            "id": one["id"],
+            "type": one["type"],
+            "info": one["info"],
+            "is-required": one["required"],
+            "schema": describe_type(parameter.type),
+        }
+        for parameter in noun.params
+        for one in (describe_parameter(parameter),)
+    ]
+    return {"id": noun.id, "info": noun.info, "is-tool": isinstance(noun, Template), "params": params}
 
 
 @click.group(cls=Group, name="tools")
@@ -39,7 +50,7 @@ def tools() -> None:
 @click.option("-f", "--file", metavar="FILE", help="The polytope file; else the one that belongs to this directory.")
 @pass_common
 def list_tools(common: Common, file: str | None) -> None:
-    """List the tools of this project, and what they take."""
+    """List the tools of this project and of what it includes, and what they take."""
     from warpforge.cli.pt_world import open_library
 
     for tool in describe_tools(open_library(common, file)):

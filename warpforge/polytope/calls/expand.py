@@ -20,7 +20,7 @@ from warpforge.polytope.issues import TYPE, Issue, refuse
 from warpforge.polytope.marks import SecretText, mark_secrets, unmarked
 from warpforge.polytope.nouns import Module, Parameter, Place, PolytopeFile, Template, Value, Way
 from warpforge.polytope.types.basic import Wrong
-from warpforge.polytope.types.check import Check, match_whole, spell_way
+from warpforge.polytope.types.check import Check, match_whole
 from warpforge.polytope.types.language import Maybe, Type, is_required, parse_type
 
 LEVEL_LIMIT: Final = 50
@@ -153,7 +153,7 @@ def bind(
         params[parameter.id] = _keep_mark(args.get(parameter.id), check.value(args.get(parameter.id), kind), resolver)
         for finding in check.findings:
             place = _place(call, (parameter.id, *finding.way))
-            message = f"{call.reference}: {spell_way(parameter.id, finding.way)} {finding.message}"
+            message = f"{call.reference}: {finding.spell(parameter.id)}"
             issue = Issue(place, message, TYPE, finding.level)
             (issues if finding.level == "error" else warnings).append(issue)
     declared = [parameter.id for parameter in noun.params]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import lru_cache
@@ -100,15 +101,33 @@ class Library:
         revision: Callable[[str, str], str] | None = None,
     ) -> None:
         self.directory = os.path.dirname(root) if root else directory
-        self.issues: list[Issue] = []
-        self.unresolved: list[Include] = []
+        self._root = os.path.abspath(root) if root else ""
         self._repositories = {_plain_repository(name): path for name, path in repositories.items()}
         self._read = read or _read
         self._revision = revision
+        self._refreshing = threading.Lock()
+        self._load_all()
+
+    def refresh(self) -> None:
+        """Read everything again if one of the files has changed: a job may write to them. What had been read stays as
+        it was when that fails. Errors: those of the root file."""
+        with self._refreshing:
+            if any(_stamp(path) != stamp for path, stamp in self._stamps.items()):
+                before = dict(self.__dict__)
+                try:
+                    self._load_all()
+                except WarpforgeError:
+                    self.__dict__.update(before)
+                    raise
+
+    def _load_all(self) -> None:
+        self.issues: list[Issue] = []
+        self.unresolved: list[Include] = []
         self._files: dict[str, PolytopeFile] = {}
         self._includes: dict[str, list[str]] = {}
-        if root:
-            self._add_root(os.path.abspath(root))
+        self._stamps: dict[str, tuple[int, ...]] = {}
+        if self._root:
+            self._add_root(self._root)
 
     @property
     def files(self) -> tuple[PolytopeFile, ...]:
@@ -120,6 +139,7 @@ class Library:
         return next(iter(self._files.values()), None)
 
     def _add_root(self, path: str) -> None:
+        self._stamps[path] = _stamp(path)
         file, issues = load_file(self._read(path), path)
         self.issues += issues
         waiting = [self._keep(file)]
@@ -142,6 +162,7 @@ class Library:
         if len(self._files) >= INCLUDE_LIMIT:
             self._unresolved(include, f"more than {INCLUDE_LIMIT} files are included")
             return None
+        self._stamps[path] = _stamp(path)
         try:
             file, issues = load_file(self._read(path), path)
         except WarpforgeError as error:
@@ -300,6 +321,15 @@ def _plain_repository(name: str) -> str:
     """``owner/name`` of whatever spells a repository."""
     name = re.sub(r"^(?:gh|gl|github|gitlab):|^[a-z+]+://[^/]+/|^git@[^:]+:", "", name)
     return name.removesuffix(".git").strip("/")
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """Another one when a file was written to, or replaced; of one that is not there, none."""
+    try:
+        seen = os.stat(path)
+    except OSError:
+        return ()
+    return seen.st_mtime_ns, seen.st_size, seen.st_ino
 
 
 def _read(path: str) -> bytes:

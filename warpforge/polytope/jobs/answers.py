@@ -18,6 +18,7 @@ from warpforge.polytope.jobs.mcp import Tool
 
 Start = Callable[[str, Mapping[str, Any]], tuple[list[str], list[str]]]
 LINES: Final = 100  # of a log, when nobody says how many
+LOG: Final = 500  # lines of what a tool said, in its answer
 
 
 class Answers:
@@ -48,23 +49,34 @@ class Answers:
         raise Invalid("invalid", f"a job cannot be asked to {question.get('do')}")
 
     def run(self, reference: str, args: Mapping[str, Any], *, wait: bool = False) -> dict[str, Any]:
-        """Begin something more; with ``wait``, until it has ended: its steps, and then its state, why, and output;
-        ``error``: of the step that failed, as errors are written everywhere."""
+        """Begin something more; with ``wait``, until it has ended, or serves: its steps, and then its state, why,
+        output and the end of its ``log``; ``error``: of the step that failed, as errors are written everywhere."""
         steps, awaited = self._start(reference, args)
         if not wait:
             return {"steps": steps}
-        self._job.wait_for(awaited)
+        self._job.wait_for(awaited, or_serves=True)
         summaries = [self._job.summary.steps[step] for step in awaited]
-        bad = next((one for one in summaries if one.state != "success"), None)
+        bad = next((one for one in summaries if one.state not in ("success", "running")), None)
+        state = "running" if any(one.state == "running" for one in summaries) else "success"
         error = self._job.find_error(bad.id) if bad else None
+        log = [line for step in steps for line in self._said(step)]
         outputs = {step: self._job.mask.value(self._job.find_output(step)) for step in awaited}
         return {
             "steps": steps,
-            "state": bad.state if bad else "success",
+            "state": bad.state if bad else state,
             "why": f"step {bad.id}: {bad.why or bad.state}" if bad else "",
             **({"error": error.to_serial()} if error else {}),
             "output": outputs[awaited[0]] if len(awaited) == 1 else outputs,
+            "log": log[-LOG:],
         }
+
+    def _said(self, step: str) -> list[str]:
+        """What a step, its containers and those that it began have said, each in its order."""
+        summary, path = self._job.summary, self._job.parts.journal.path
+        logs = [("steps", step), *(("containers", one.id) for one in summary.containers.values() if one.step == step)]
+        lines = [line.text for kind, id in logs for line in read_log(f"{path}/{kind}/{log_name(id)}", id)]
+        inner = [line for one in [*summary.steps.values()] if one.parent == step for line in self._said(one.id)]
+        return [*lines, *inner]
 
     def every(self, what: str) -> list[dict[str, Any]]:
         """All ``steps``, ``containers`` or ``services``."""
@@ -133,6 +145,7 @@ class Answers:
                 "Run a module, template or tool in this sandbox; gives its step.",
                 _schema({"ref": ref, "args": args, "wait": wait}, "ref"),
                 lambda args: self.run(args["ref"], args.get("args") or {}, wait=bool(args.get("wait"))),
+                _has_failed,
             ),
         ]
 
@@ -145,13 +158,16 @@ class Answers:
 
 
 def _own(tool: Mapping[str, Any], run: Callable[..., Any]) -> Tool:
-    properties = {
-        one["id"]: {"description": " ".join(filter(None, (one.get("info"), f"({one['type']})")))}
-        for one in tool["params"]
-    }
+    properties = {one["id"]: {**one["schema"], "description": one["info"] or one["type"]} for one in tool["params"]}
     required = [one["id"] for one in tool["params"] if one["is-required"]]
     name = tool["id"]
-    return Tool(name, tool.get("info", ""), _schema(properties, *required), lambda args: run(name, args, wait=True))
+    schema = {"type": "object", "properties": properties, "required": required}
+    return Tool(name, tool.get("info", ""), schema, lambda args: run(name, args, wait=True), _has_failed)
+
+
+def _has_failed(answer: Any) -> bool:
+    """Of ``Answers.run``."""
+    return bool(answer.get("why"))
 
 
 def _schema(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:

@@ -56,6 +56,7 @@ class Author:
 
     def call(self, reference: str, args: Mapping[str, Value], caller: JobStep, runner: Runner) -> Work | list[JobStep]:
         """Errors: as ``open``."""
+        self._library.refresh()
         resolver = self._resolver(runner)
         call = Call(reference=reference, args=dict(args), file=caller.frame.file)
         leaf = expand(call, resolver)
@@ -64,7 +65,8 @@ class Author:
         return self._work(leaf, resolver, runner, default_id(reference))
 
     def plan(self, calls: Sequence[Sequence[Call]], runner: Runner) -> list[JobStep]:
-        """The steps of groups of calls that follow one another. Errors: as ``plan_steps``."""
+        """The steps of groups of calls that follow one another, as the files are now. Errors: as ``plan_steps``."""
+        self._library.refresh()
         return plan_steps(calls, self._resolver(runner))
 
     def check(self, steps: Sequence[JobStep], runner: Runner) -> None:

@@ -53,6 +53,7 @@ class Job:
         self._outputs: dict[str, Value] = {}
         self._errors: dict[str, WarpforgeError] = {}
         self._runners: dict[str, StepRunner] = {}
+        self._serving: set[str] = set()
         self._spawned: list[str] = []  # containers, in the order in which they began
         self._stopped_for: dict[str, str] = {}  # containers, and the steps that asked for their end
         self._stopping = threading.Event()
@@ -175,10 +176,17 @@ class Job:
                 raise Failed("job-step-failed", f"step {name} failed", cause=self._errors.get(name), step=name)
         return {step.id: self.find_output(name) for step, name in zip(steps, names, strict=True)}
 
-    def wait_for(self, steps: Sequence[str]) -> None:
-        """Until these have ended. Errors: Interrupted."""
-        while not all(map(self.has_ended, steps)):
+    def wait_for(self, steps: Sequence[str], *, or_serves: bool = False) -> None:
+        """Until these have ended; with ``or_serves``, or have opened all their services. Errors: Interrupted."""
+        while not all(self.has_ended(step) or (or_serves and step in self._serving) for step in steps):
             self.wait()
+
+    def serves(self, step: str, container: str) -> None:
+        """All that this step still does is to wait for a container; it serves, if that has services."""
+        with self._changed:
+            if any(container in service.containers for service in self.summary.services.values()):
+                self._serving.add(step)
+                self._changed.notify_all()
 
     def wait(self) -> None:
         """Until something has happened, or a moment has gone by. Errors: Interrupted."""

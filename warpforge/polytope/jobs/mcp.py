@@ -22,12 +22,14 @@ INVALID_PARAMS: Final = -32602
 
 
 class Tool(NamedTuple):
-    """``schema``: the JSON Schema of its arguments. ``call`` gives a JSON value; WarpforgeError is a tool's failure."""
+    """``schema``: the JSON Schema of its arguments. ``call`` gives a JSON value; WarpforgeError is a tool's failure,
+    and so is a value of which ``has_failed`` is true."""
 
     name: str
     description: str
     schema: Mapping[str, Any]
     call: Callable[[Mapping[str, Any]], Any]
+    has_failed: Callable[[Any], bool] = lambda value: False
 
 
 class Server:
@@ -92,7 +94,7 @@ class Server:
             value = tool.call(arguments)
         except WarpforgeError as error:
             return _result(id, {"content": [_text(error.to_serial())], "isError": True})
-        found = {"content": [_text(value)], "isError": False}
+        found = {"content": [_text(value)], "isError": tool.has_failed(value)}
         return _result(id, {**found, "structuredContent": value} if isinstance(value, dict) else found)
 
 

@@ -75,6 +75,7 @@ class StepRunner:
             self._go_on_with(container)
 
     def await_exited(self, container: str) -> int:
+        self._job.serves(self.id, container)
         status = self._job.boxes.await_exited(container)
         self._go_on_with(container)
         return status

@@ -40,6 +40,13 @@ class Finding(NamedTuple):
     message: str
     level: Level = "error"
 
+    def spell(self, name: str) -> str:
+        """What is so of the parameter: ``port: a whole number was expected, not 'x'``, ``port is required: int``."""
+        where = spell_way(name, self.way)
+        return f"{where} {self.message}" if self.message.startswith("is ") else f"{where}: {self.message}"
+
+
+SHORT: Final = 100  # characters of a type in a message
 
 Matches = Callable[[str, str], bool]
 
@@ -76,7 +83,7 @@ class Check:
         if isinstance(kind, Maybe):
             return None if value is None else self.value(value, kind.of, way)
         if value is None and kind != Basic("any") and not _takes_null(kind):
-            self._say(way, f"is missing: {spell_type(kind)}" if way else f"is required: {spell_type(kind)}")
+            self._say(way, f"is {'missing' if way else 'required'}: {_wanted(kind)}")
             return None
         if isinstance(kind, Basic):
             return self._basic(value, kind.name, way)
@@ -164,7 +171,7 @@ class Check:
                 if self._fills:
                     made[key] = self.value(None, wanted, (*way, key))
             elif not isinstance(wanted, Maybe) and wanted != Basic("any"):
-                self._say((*way, key), f"is missing: {spell_type(wanted)}")
+                self._say((*way, key), f"is missing: {_wanted(wanted)}")
         return made
 
     def _key(self, key: str, kind: Fields, value: dict[str, Value]) -> str:
@@ -210,6 +217,16 @@ class Check:
         inner = Check(self._matches)
         inner._is_exact, inner._fills = is_exact, False
         return inner.value(value, option, way), inner.findings
+
+
+def _wanted(kind: Type) -> str:
+    """What is expected, in few words."""
+    spelled = spell_type(kind)
+    if len(spelled) <= SHORT:
+        return spelled
+    if isinstance(kind, Items):
+        return f"a list, each {_wanted(kind.of)}"
+    return f"a map of {', '.join(kind.of)}" if isinstance(kind, Fields) else f"{spelled[:SHORT]}..."
 
 
 def _takes_null(kind: Type) -> bool:
@@ -267,8 +284,8 @@ _SHAPES: Final[dict[str, Type]] = {
                     "protocol": ["default", ["enum", "tcp", "udp", "http", "https"], "tcp"],
                     "label": ["maybe", "str"],
                     "expose-as": ["maybe", ["either", "int", "str"]],
-                    "internal?": ["maybe", "bool"],
                     "internal": ["maybe", "bool"],
+                    "internal?": ["maybe", "bool"],
                 }
             ],
             "info": ["maybe", "str"],
