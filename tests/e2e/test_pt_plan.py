@@ -66,6 +66,29 @@ def test_what_is_a_formula_and_why_others_are_not(world: World) -> None:
     shown = world.pt("plan", "all").out.splitlines()
     assert shown[0] == "table  formula"
     assert shown[1].startswith("count  box      it is not said to be a pure function")
+    assert shown[2].strip() == "(it would be a formula with --hermetic)"
+    chosen = {one["step"]: one for one in world.pt("--json", "plan", "--hermetic", "all,", "more").all("planned")}
+    verdicts = {"table": "formula", "count": "formula", "db": "box", "later": "box"}
+    assert {name: chosen[name]["verdict"] for name in verdicts} == verdicts
+    assert [why["reason"] for why in chosen["db"]["why"]] == ["image", "service", "volume"]
+
+
+def test_what_can_be_one_is_run_as_one_when_that_is_asked_for(world: World) -> None:
+    def remembered(*words: str) -> set[str]:
+        ran = world.pt("--json", "run", *words)
+        assert ran.exit == 0, str(ran)
+        return {line["step"] for line in ran.all("jobline") if line["text"].startswith("remembered")}
+
+    assert remembered("--hermetic", "table,", "count{word: once}") <= {"table"}
+    assert remembered("--hermetic-only", "count", "table,", "count{word: once}") == {"table", "count"}
+    file = world.path("polytope.yml")
+    text = file.read_text()
+    file.write_text(f"hermetic: true\n{text}")
+    assert remembered("count{word: once}") == {"count"}
+    assert remembered("--no-hermetic", "count{word: once}") == set()
+    file.write_text(text)
+    unknown = world.pt("run", "--hermetic-only", "nobody", "table")
+    assert unknown.exit == 3 and "the steps are table" in unknown.err
 
 
 def test_the_plot_gives_the_same_and_is_replayable_by_others(world: World) -> None:

@@ -48,7 +48,8 @@ def mounted(**source: Value) -> Value:
     ("args", "reasons"),
     [
         ({}, []),
-        ({"hermetic": False}, ["unsaid"]),
+        ({"hermetic": None}, ["unsaid"]),
+        ({"hermetic": False}, ["denied"]),
         ({"services": [{"id": "s", "ports": [{"port": 1}]}]}, ["service"]),
         ({"mounts": mounted(type="volume", id="v")}, ["volume"]),
         ({"mounts": mounted(type="host", path=".")}, []),
@@ -131,8 +132,10 @@ class Known:
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
 
-    def find(self, image: str) -> WareId | None:
+    def name(self, image: str) -> WareId | None:
         return self._shop.known.get(image)
+
+    find = name
 
     def config(self, ware: WareId) -> ImageConfig:
         kept = self._shop.engine.store.images.find(ware)
@@ -192,6 +195,18 @@ def test_a_formula_runs_once(shop: Workshop) -> None:
     runner = Recording()
     formulas.run(after, runner)
     assert [text for _, text in runner.logs] == ["one", "conf", "1 2"]
+
+
+def test_what_nobody_said_anything_of_can_be_one_if_it_changes_nothing(shop: Workshop) -> None:
+    formulas = Formulas(shop.engine, RELAY, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
+
+    def can_be(**args: Value) -> bool:
+        return formulas.can_be(make(str(shop.root), **{"hermetic": None, **args}))
+
+    assert can_be() and can_be(mounts=mounted(type="string", data="x"))
+    assert not can_be(mounts=mounted(type="host", path=".")) and not can_be(mounts=mounted(type="repo"))
+    assert not can_be(mounts=mounted(type="dataset", dataset="nothing")) and not can_be(hermetic=False)
+    assert not can_be(image="other") and not can_be(services=[{"id": "s", "ports": [{"port": 1}]}])
 
 
 def test_a_formula_that_fails_and_one_that_is_none(shop: Workshop) -> None:

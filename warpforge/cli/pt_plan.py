@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.pt_hermetic import choosing, make_choice, refuse_strangers
 from warpforge.errors import Failed, Invalid, Unable, WarpforgeError
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 FILE: Final = click.option("-f", "--file", metavar="FILE", help="The polytope file; else the one of this directory.")
 COLOURS: Final = {"formula": "green", "box": "blue", "code": "magenta", "wrong": "red"}
 _NEAR: Final = "(it would be a formula if it were said to be one)"
+_ABLE: Final = "(it would be a formula with --hermetic)"
 
 
 class Opened(NamedTuple):
@@ -37,16 +39,22 @@ class Opened(NamedTuple):
 @click.command(cls=Command)
 @click.argument("refs", nargs=-1, metavar="[REF[{ARGUMENTS}][,]]...")
 @FILE
+@choosing
 @pass_common
-def plan(common: Common, refs: tuple[str, ...], file: str | None) -> None:
+def plan(
+    common: Common, refs: tuple[str, ...], file: str | None, *, hermetic: bool | None, only: tuple[str, ...]
+) -> None:
     """Tell which steps of a job are formulas, which are boxes, and why. Nothing is run.
 
     formula: a pure function of pinned inputs; it runs once, and is remembered. box: a container with the job's network.
     code: the job itself does it. wrong: it cannot be run. Without REF all templates of the file, else all its modules.
     """
     with opened(common, file, str(common.settings.cwd)) as (library, world, _):
+        world = world._replace(choice=make_choice(library, hermetic=hermetic, only=only))
         for name, calls in _jobs(library, refs):
             steps = _plan(calls, world, name)
+            if not name:
+                refuse_strangers(world.choice, [step.id for step in steps], library)
             if common.json:
                 for step in steps:
                     common.result(to_json({"planned": _serial(name, step)}))
@@ -63,9 +71,18 @@ def plan(common: Common, refs: tuple[str, ...], file: str | None) -> None:
 @click.option("--output", "-o", metavar="FILE", default="plot.wf", show_default=True, help="Where; - for the screen.")
 @click.option("--module", metavar="NAME", help="Also write a module.wf of this name beside it.")
 @click.option("--partial", is_flag=True, help="Leave out what is no formula.")
+@choosing
 @pass_common
 def export(
-    common: Common, refs: tuple[str, ...], file: str | None, output: str, module: str | None, *, partial: bool
+    common: Common,
+    refs: tuple[str, ...],
+    file: str | None,
+    output: str,
+    module: str | None,
+    *,
+    partial: bool,
+    hermetic: bool | None,
+    only: tuple[str, ...],
 ) -> None:
     """Write the steps of a job as a plot, which `warpforge run` runs and a catalog can release.
 
@@ -80,8 +97,10 @@ def export(
     base = common.settings.cwd if output == "-" else goal.parent
     if output == "-" and module:
         refuse_argument("--module writes beside the plot: name a file with --output")
-    with opened(common, file, str(base)) as (_, world, pinned):
+    with opened(common, file, str(base)) as (library, world, pinned):
+        world = world._replace(choice=make_choice(library, hermetic=hermetic, only=only))
         steps = [_as_said(common, step) for step in plan_job(parse_calls(refs), world)]
+        refuse_strangers(world.choice, [step.id for step in steps], library)
         _refuse_others(steps, partial=partial)
         plot = make_job_plot(steps, world, pinned)
     data = dump(plot)
@@ -158,7 +177,8 @@ def _lines(steps: Sequence[Planned], indent: str) -> Iterator[str]:
     width = max((len(step.id) for step in steps), default=0)
     for step in steps:
         verdict = click.style(f"{step.verdict:<7}", fg=COLOURS[step.verdict])
-        texts = [impurity.text for impurity in step.why] + ([_NEAR] if step.is_near else [])
+        near = [_ABLE] if step.can_be and step.why else [_NEAR] if step.is_near else []
+        texts = [impurity.text for impurity in step.why] + near
         first, *rest = texts or [""]
         yield f"{indent}{printable(step.id):<{width}}  {verdict}  {printable(first)}".rstrip()
         for text in rest:
@@ -174,6 +194,7 @@ def _serial(job: str, step: Planned) -> dict[str, Any]:
         "why": [{"reason": impurity.reason, "text": impurity.text} for impurity in step.why],
         "after": list(step.after),
         "couldBeFormula": step.is_near,
+        "wouldBeFormula": step.can_be,
     }
 
 

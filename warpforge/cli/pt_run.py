@@ -11,6 +11,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument
 from warpforge.cli.conduct import conducted
+from warpforge.cli.pt_hermetic import choosing, make_choice, refuse_strangers
 from warpforge.errors import Failed, Missing
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ ROUTE: Final = "Send requests of code that begin with FROM to TO."
 @click.option("--mcp", is_flag=True, help="Serve the sandbox's tools by MCP; the job stays until it is stopped.")
 @click.option("--mcp-port", type=click.IntRange(0, 65535), default=31338, show_default=True, help="Where; 0 for any.")
 @click.option("--route", "routes", multiple=True, metavar="FROM=TO", help=ROUTE)
+@choosing
 @click.option("--local", is_flag=True, hidden=True, help="What is always so here.")
 @conducted
 @pass_common
@@ -50,6 +52,8 @@ def run(
     mcp: bool,
     mcp_port: int,
     routes: tuple[str, ...],
+    hermetic: bool | None,
+    only: tuple[str, ...],
     local: bool,
 ) -> int:
     """Run modules and templates side by side, as one job; what follows a comma runs after what stands before it.
@@ -65,6 +69,7 @@ def run(
 
     calls = parse_calls(refs)
     with Session(common, file, highest=mcp and not file, routes=dict(map(parse_route, routes))) as session:
+        session.choice = make_choice(session.library, hermetic=hermetic, only=only)
         if not calls and not mcp:
             _refuse_nothing(session)
         name = _name(calls) if calls else "sandbox"
@@ -73,6 +78,7 @@ def run(
         with playing(session, name, " ".join(refs), live=live, ask=ask, attachment=attachment) as job:
             steps = session.plan(job, calls)
             _refuse_strangers(until, [step.id for step in steps])
+            refuse_strangers(session.choice, [step.id for step in steps], session.library)
             if attachment is not None:
                 attachment.choose(steps, session.library)
             sitting = attachment.minded() if attachment else nullcontext()

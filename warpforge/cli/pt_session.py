@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from msgspec.structs import replace
+
 from warpforge.cli.app import Common
+from warpforge.cli.pt_hermetic import default_choice
 from warpforge.cli.pt_world import open_library, open_stores
+from warpforge.errors import WarpforgeError
 from warpforge.polytope.calls.expand import Call
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import Hear
@@ -27,6 +31,7 @@ from warpforge.workspace.find import INTERNAL, find_stack
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
+    from warpforge.polytope.hermetic.formulas import Formulas
 
 STATE: Final = f"{INTERNAL}/polytope"  # beside the project's file
 
@@ -35,7 +40,12 @@ class Session:
     """One command that runs jobs. Close it, or use it in ``with``."""
 
     def __init__(
-        self, common: Common, file: str | None = None, *, highest: bool = False, routes: Mapping[str, str] | None = None
+        self,
+        common: Common,
+        file: str | None = None,
+        *,
+        highest: bool = False,
+        routes: Mapping[str, str] | None = None,
     ) -> None:
         """Errors: those of the file and of what it includes."""
         self.common = common
@@ -44,6 +54,7 @@ class Session:
         self.state = os.path.join(self.directory, STATE)
         self._stores = open_stores(common, self.library)
         self._routes = dict(routes or {})
+        self.choice = default_choice(self.library)  # of containers that are run as formulas
         self._opened = ExitStack()
         self._lock = threading.RLock()
         self._engine: Engine | None = None
@@ -126,8 +137,24 @@ class _Formulas:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._chosen: set[str] = set()  # those that nobody said to be formulas
+
+    def choose(self, spec: ContainerSpec, names: Collection[str]) -> ContainerSpec | None:
+        spec = self._session.choice.said(spec, names)
+        if spec.is_pure is None and self._session.choice.every and self._formulas().can_be(spec):
+            self._chosen.add(spec.id)
+            return replace(spec, is_pure=True)
+        return spec if spec.is_pure else None
 
     def run(self, spec: ContainerSpec, runner: Runner) -> Value:
+        try:
+            return self._formulas().run(spec, runner)
+        except WarpforgeError:
+            if spec.id in self._chosen:
+                runner.log("warn", "it ran as a formula, without network: hermetic: false keeps it from being one")
+            raise
+
+    def _formulas(self) -> Formulas:
         from warpforge.polytope.containers.datasets import Datasets
         from warpforge.polytope.files.library import repository_of
         from warpforge.polytope.hermetic.formulas import Formulas
@@ -137,7 +164,7 @@ class _Formulas:
         engine, directory = session.engine(), session.directory
         root = repository_of(os.path.join(directory, "polytope.yml")) or directory
         pinned = Pinned(engine, Path(directory))
-        return Formulas(engine, session.relay, pinned, Datasets(Path(directory), engine.store), root).run(spec, runner)
+        return Formulas(engine, session.relay, pinned, Datasets(Path(directory), engine.store), root)
 
 
 class _Closing:

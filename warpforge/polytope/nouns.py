@@ -148,8 +148,8 @@ class Include(msgspec.Struct, frozen=True):
 class PolytopeFile(msgspec.Struct, frozen=True, kw_only=True):
     """One file. ``path`` is absolute; for a built-in's it is its name, as ``polytope/postgres``.
 
-    A tool is a template here, and so is a module that consists of steps. ``places`` leads from the way to a part of the
-    file (keys and indices) to its line and column.
+    A tool is a template here, and so is a module that consists of steps. ``is_hermetic``: all containers that can be
+    formulas are. ``places`` leads from the way to a part of the file (keys and indices) to its line and column.
     """
 
     path: str
@@ -159,6 +159,7 @@ class PolytopeFile(msgspec.Struct, frozen=True, kw_only=True):
     include: tuple[Include, ...] = ()
     instructions: str = ""
     tools_only: tuple[str, ...] = ()
+    is_hermetic: bool = False
     places: Places = Places()
 
     @property

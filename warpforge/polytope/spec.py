@@ -121,8 +121,8 @@ class Sink(msgspec.Struct, frozen=True):
 class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One container. ``image`` is the reference as written; ``cmd`` and ``entrypoint`` None: the image's own;
     ``user`` "": the image's own, "#pt-host": whoever runs the job. ``base`` is the directory of the file that the
-    module was written in; ``is_unconfined``: no system call is denied that need not be; ``is_pure``: it was said to be
-    a pure function of what is in here, without network or effects."""
+    module was written in; ``is_unconfined``: no system call is denied that need not be; ``is_pure``: whether it was
+    said to be a pure function of what is in here, without network or effects (None: nobody said anything)."""
 
     id: str
     image: str
@@ -143,6 +143,6 @@ class ContainerSpec(msgspec.Struct, frozen=True, kw_only=True):
     create: Create = "always"
     is_awaited: bool = True
     is_unconfined: bool = False
-    is_pure: bool = False
+    is_pure: bool | None = None
     base: str = ""
     tags: dict[str, str] = {}

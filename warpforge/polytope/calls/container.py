@@ -48,7 +48,7 @@ def make_container(args: dict[str, Value], facts: Facts) -> ContainerSpec:
         create=taking.choice(args.get("create"), "create", CREATES, "always"),
         is_awaited=taking.truth(args.get("await"), "await", default=True),
         is_unconfined=taking.truth(args.get("unconfined"), "unconfined"),
-        is_pure=taking.truth(args.get("hermetic"), "hermetic"),
+        is_pure=None if args.get("hermetic") is None else taking.truth(args["hermetic"], "hermetic"),
         base=facts.base,
         tags={
             key: taking.text(value, f"tags.{key}") for key, value in taking.mapping(args.get("tags"), "tags").items()

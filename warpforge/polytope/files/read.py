@@ -28,7 +28,9 @@ from warpforge.polytope.nouns import (
 from warpforge.polytope.text.document import Document, load_document
 from warpforge.polytope.types.language import is_type
 
-_FILE: Final = frozenset(("modules", "templates", "triggers", "tools", "include", "instructions", "mcp", "info"))
+_FILE: Final = frozenset(
+    ("modules", "templates", "triggers", "tools", "include", "instructions", "mcp", "info", "hermetic")
+)
 _MODULE: Final = frozenset(
     ("id", "name", "info", "default?", "default", "api-version", "params", "inputs", "module", "args", "parameters",
      "code", "steps", "run", "run-steps", "await", "tool")
@@ -81,6 +83,7 @@ class _Reader(StepReader):
             triggers=tuple(self._trigger(*one) for one in self._specs(value, "triggers")),
             include=tuple(self._includes(value.get("include"))),
             instructions=self._text(value, "instructions", ()),
+            is_hermetic=self._flag(value, "hermetic", ()),
             tools_only=self._names(self._map(value.get("mcp"), ("mcp",), "mcp").get("only"), ("mcp", "only")),
             places=Places(self._document.name, self._document.places, self._document.blocks),
         )

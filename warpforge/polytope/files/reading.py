@@ -54,6 +54,12 @@ class Reading:
         self._say(way, f"{what}: a list was expected")
         return []
 
+    def _flag(self, members: Members, key: str, way: Way) -> bool:
+        value = members.get(key)
+        if value is not None and not isinstance(value, bool):
+            self._say((*way, key), f"{key} is true or false")
+        return value is True
+
     def _names(self, value: Value, way: Way) -> tuple[str, ...]:
         values = value if isinstance(value, list) else [] if value is None else [value]
         return tuple(spell_scalar(step_of(item)) for item in values)

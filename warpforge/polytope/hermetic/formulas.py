@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from warpforge.errors import Invalid, WarpforgeError
 from warpforge.model.atoms import WareId
 from warpforge.model.plot import PlotBasis
+from warpforge.polytope.hermetic.choosing import judge
 from warpforge.polytope.hermetic.purity import Impurity, list_impurities, make_plot, make_protoformula
 from warpforge.polytope.hermetic.relay import Relay
-from warpforge.polytope.hermetic.sources import find_bases
+from warpforge.polytope.hermetic.sources import Bases, find_bases
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import ContainerSpec, DatasetSource
@@ -30,6 +31,15 @@ class Formulas:
         self._images = images
         self._datasets = datasets
         self._root = root
+
+    def can_be(self, spec: ContainerSpec) -> bool:
+        """Whether a container of which nobody said anything can be one."""
+
+        def find(spec: ContainerSpec) -> Bases:
+            return find_bases(spec, self._root, self._root, self._find)
+
+        with self._engine.store.use():
+            return judge(spec, self._images.name(spec.image), find).can_be
 
     def run(self, spec: ContainerSpec, runner: Runner) -> Value:
         """As ``run_container``; each dataset is a new version only when it is another tree.

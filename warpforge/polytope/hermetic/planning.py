@@ -14,8 +14,9 @@ from warpforge.polytope.calls.mounts import Facts
 from warpforge.polytope.calls.resolve import Resolver
 from warpforge.polytope.calls.steps import JobStep, begin, plan_steps
 from warpforge.polytope.containers.image import ImageConfig
-from warpforge.polytope.hermetic.purity import UNSAID, Impurity, list_impurities, make_plot, make_protoformula
-from warpforge.polytope.hermetic.sources import find_bases
+from warpforge.polytope.hermetic.choosing import Choice, judge, names_of
+from warpforge.polytope.hermetic.purity import UNSAID, Impurity, make_plot, make_protoformula
+from warpforge.polytope.hermetic.sources import Bases, find_bases
 from warpforge.polytope.marks import find_unknown
 from warpforge.polytope.modules.primitives import CONTAINER
 from warpforge.polytope.spec import ContainerSpec, DatasetSource
@@ -24,7 +25,8 @@ Verdict = Literal["formula", "box", "code", "wrong"]
 
 
 class Planned(NamedTuple):
-    """One step. ``spec``: of a container; ``why``: what keeps it from being a formula; ``after``: steps before it."""
+    """One step. ``spec``: of a container; ``why``: what keeps it from being a formula; ``after``: steps before it;
+    ``can_be``: it would be a formula if all that can be were."""
 
     id: str
     call: str
@@ -32,6 +34,7 @@ class Planned(NamedTuple):
     why: tuple[Impurity, ...] = ()
     after: tuple[str, ...] = ()
     spec: ContainerSpec | None = None
+    can_be: bool = False
 
     @property
     def is_near(self) -> bool:
@@ -41,7 +44,7 @@ class Planned(NamedTuple):
 
 class World(NamedTuple):
     """What judging takes. ``pinned``: what an image's name is pinned to (nothing is fetched); ``dataset``: what a
-    version of a dataset is; ``plot``: the directory that a plot would lie in."""
+    version of a dataset is; ``plot``: the directory that a plot would lie in; ``choice``: what is run as formulas."""
 
     resolver: Resolver
     cwd: str
@@ -49,6 +52,7 @@ class World(NamedTuple):
     plot: str
     pinned: Callable[[str], WareId | None]
     dataset: Callable[[DatasetSource], WareId | None]
+    choice: Choice = Choice()
 
 
 def plan_job(calls: Sequence[Sequence[Call]], world: World) -> list[Planned]:
@@ -93,12 +97,13 @@ def _judge(leaf: Leaf, planned: Planned, world: World, coming: Set[str]) -> Plan
         step=planned.id,
         secrets=frozenset(resolver.secrets),
     )
-    spec = make_container(leaf.params, facts)
-    why = list_impurities(spec, world.pinned(spec.image))
-    if not why:
-        found = find_bases(spec, resolver.project(), world.plot, lambda one: _dataset(one, world, coming))
-        why = found.impurities
-    return planned._replace(verdict="box" if why else "formula", why=why, spec=spec)
+    spec = world.choice.said(make_container(leaf.params, facts), names_of(leaf, planned.id))
+
+    def find(spec: ContainerSpec) -> Bases:
+        return find_bases(spec, resolver.project(), world.plot, lambda one: _dataset(one, world, coming))
+
+    found = judge(spec, world.pinned(spec.image), find, every=world.choice.every)
+    return planned._replace(verdict="box" if found.why else "formula", why=found.why, spec=spec, can_be=found.can_be)
 
 
 def _dataset(source: DatasetSource, world: World, coming: Set[str]) -> PlotBasis | None:
@@ -108,6 +113,9 @@ def _dataset(source: DatasetSource, world: World, coming: Set[str]) -> PlotBasis
 
 class Images(Protocol):
     """What images are, brought here."""
+
+    def name(self, image: str) -> WareId | None:
+        """What a name is pinned to, without fetching anything."""
 
     def find(self, image: str) -> WareId | None:
         """What a name is pinned to; None when it is not. Errors: ``fetch``, ``missing``."""

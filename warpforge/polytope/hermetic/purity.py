@@ -1,7 +1,7 @@
 """Which containers are pure functions of what they are made of, and the formulas that these are. Pure.
 
-A container becomes a formula only when it is said to be one (``hermetic: true``): whoever says so knows that it needs
-no network, and that nothing which it writes to its mounts is missed. Nothing else can know that.
+A container becomes a formula only when it is said to be one (``hermetic: true``), or chosen (``choosing``): whoever
+does so knows that it needs no network, and that nothing which it writes to its mounts is missed. Nothing else can.
 """
 
 from __future__ import annotations
@@ -37,8 +37,10 @@ class Impurity(NamedTuple):
 def list_impurities(spec: ContainerSpec, image: WareId | None) -> tuple[Impurity, ...]:
     """Everything that keeps a container from being a formula. ``image``: what its name is pinned to, if anything."""
     found: list[Impurity] = []
-    if not spec.is_pure:
+    if spec.is_pure is None:
         found.append(Impurity(UNSAID, "it is not said to be a pure function (hermetic: true)"))
+    elif not spec.is_pure:
+        found.append(Impurity("denied", "it is said not to be a pure function (hermetic: false)"))
     if image is None:
         found.append(Impurity("image", f"the image {spec.image} is not pinned to a digest (pt lock pins it)"))
     if spec.update_image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from warpforge.polytope.calls.container import make_container
@@ -16,6 +16,7 @@ from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
 from warpforge.polytope.code.host import Host
 from warpforge.polytope.files.library import Library, scoped
 from warpforge.polytope.files.read_steps import default_id
+from warpforge.polytope.hermetic.choosing import names_of
 from warpforge.polytope.jobs.work import Work
 from warpforge.polytope.modules.api import Api
 from warpforge.polytope.modules.primitives import CONTAINER, run_container, run_primitive
@@ -26,6 +27,9 @@ from warpforge.polytope.spec import ContainerSpec
 
 class Formulas(Protocol):
     """Who carries out containers that are pure functions."""
+
+    def choose(self, spec: ContainerSpec, names: Collection[str]) -> ContainerSpec | None:
+        """The container as it is to be carried out, if it is one; ``names``: of its step and its modules."""
 
     def run(self, spec: ContainerSpec, runner: Runner) -> Value:
         """As ``run_container``. Errors: ``invalid-argument``, which says why it is none; the engine's."""
@@ -88,9 +92,10 @@ class Author:
         if name != CONTAINER:
             return Work(lambda runner: run_primitive(name, runner, leaf.params, facts))
         spec = make_container(leaf.params, facts)
-        if spec.is_pure and self._formulas is not None:
-            formulas = self._formulas
-            return Work(lambda runner: formulas.run(spec, runner))
+        formulas = self._formulas
+        pure = formulas.choose(spec, names_of(leaf, step)) if formulas else None
+        if formulas and pure:
+            return Work(lambda runner: formulas.run(pure, runner))
         return Work(lambda runner: run_container(runner, spec), is_container=True)
 
     def _code(self, code: Code, frame: Frame, resolver: Resolver, base: str, step: str) -> Work:
