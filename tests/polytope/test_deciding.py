@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from warpforge.fsx.tree import Entry
 from warpforge.polytope.containers.box import wants_restart
 from warpforge.polytope.containers.furnish import choose_cpus
-from warpforge.polytope.containers.image import MOST_COPIED, choose_owned
+from warpforge.polytope.containers.image import MOST_COPIED, Owned, choose_owned
 from warpforge.polytope.containers.scaling import CALM, decide
 from warpforge.polytope.spec import Restart
 
@@ -29,8 +28,8 @@ def test_a_limit_is_so_many_cpus() -> None:
 
 
 def test_much_is_not_copied_only_to_change_its_owner() -> None:
-    home, key = Entry(b"home", "d", 0o755, 5, 6), Entry(b"home/key", "f", 0o600, 5, 6, size=9)
-    little, much = (Entry(b"home/f", "f", 0o644, 5, 6, size=size) for size in (10, MOST_COPIED))
+    home, key = Owned(b"home", 5, 6), Owned(b"home/key", 5, 6, size=9)
+    little, much = (Owned(b"home/f", 5, 6, size=size, is_open=True) for size in (10, MOST_COPIED))
     assert [one.path for one in choose_owned([home, key, little])] == [b"home", b"home/key", b"home/f"]
     assert [one.path for one in choose_owned([home, key, much])] == [b"home", b"home/key"]
 

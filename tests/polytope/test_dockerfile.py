@@ -10,7 +10,11 @@ from warpforge.errors import Invalid, Missing
 from warpforge.polytope.dockerfile.context import Node, leave_out, read_files
 from warpforge.polytope.dockerfile.copy import Copying, list_copied
 from warpforge.polytope.dockerfile.ignoring import Ignoring
-from warpforge.polytope.dockerfile.parse import fill, parse_dockerfile, read_pairs
+from warpforge.polytope.dockerfile.owners import find_owner, read_modes
+from warpforge.polytope.dockerfile.parse import Instruction, parse_dockerfile, read_pairs
+from warpforge.polytope.dockerfile.run_mounts import read_mounts
+from warpforge.polytope.dockerfile.state import State
+from warpforge.polytope.dockerfile.variables import fill
 
 FILE = """\
 # syntax=docker/dockerfile:1
@@ -41,7 +45,7 @@ def test_lines_and_stages() -> None:
         ("EOF", "one $X\n", False),
         ("RAW", "two $X\n", True),
     ]
-    assert (second.base, second.instructions[0].flags) == ("scratch", {"from": "build", "chmod": "755"})
+    assert (second.base, second.instructions[0].flags) == ("scratch", (("from", "build"), ("chmod", "755")))
     assert str(second.instructions[0]) == "COPY --from=build --chmod=755 /a /b /c/"
     assert (third.base, file.needed(""), file.needed("build"), file.needed("LAST")) == ("1", [0, 1, 2], [0], [0, 1, 2])
     with pytest.raises(Missing, match="Build, 1, last"):
@@ -55,7 +59,8 @@ def test_lines_and_stages() -> None:
         ("RUN a", 1, "before the first FROM"),
         ("FROM a b c", 1, "FROM IMAGE"),
         ("FROM a\n\nNOPE x", 3, "no instruction"),
-        ("FROM a\nONBUILD RUN b", 2, "not carried out"),
+        ("FROM a\nONBUILD FROM b", 2, "makes no sense"),
+        ("FROM a\nONBUILD NOPE b", 2, "no instruction"),
         ("FROM a\nRUN <<E\nx", 2, "never ends"),
         ("FROM a\nCOPY", 2, "says nothing"),
         ("FROM ${X:?which?}", 1, "X: which\\?"),
@@ -73,10 +78,13 @@ def test_faults_name_their_line(text: str, line: int, why: str) -> None:
         ("$A-${A}_${B:-b$A}", "1-1_b1"),
         ("${A:+x}${B:+y}$B", "x"),
         (r"\$A '$A' \n", r"$A '$A' \n"),
+        ("${P#*/} ${P##*/} ${P%/*} ${P%%/*}", "b/c.d c.d a/b a"),
+        ("${P/[x]/y} ${P/?\\/b/z} ${P//\\//-}", "a/b/c.d z/c.d a-b-c.d"),
+        ("${E-x}${E:-y}${N-z}${E+w}", "yzw"),
     ],
 )
 def test_variables(text: str, filled: str) -> None:
-    assert fill(text, {"A": "1"}, "Dockerfile", 1) == filled
+    assert fill(text, {"A": "1", "P": "a/b/c.d", "E": ""}, "Dockerfile", 1) == filled
 
 
 def test_pairs() -> None:
@@ -126,3 +134,64 @@ def test_what_is_copied_where(tmp_path: Path) -> None:
         copied("/x", "out/passwd")
     with pytest.raises(Invalid, match="several files"):
         copied("/x", "src/main", "extra/text")
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "directory"),
+    [
+        ("755", 0o755, 0o755),
+        ("640", 0o640, 0o750),
+        ("+x", 0o755, 0o755),
+        ("u=rwX,go=rX", 0o644, 0o755),
+        ("go-rwx,u+x", 0o744 & 0o700, 0o700),
+        ("g=u", 0o664, 0o775),
+    ],
+)
+def test_modes(text: str, file: int, directory: int) -> None:
+    change = read_modes(text)
+    assert (change(0o644, False), change(0o755, True)) == (file, directory)
+
+
+def test_owners() -> None:
+    files = read_files({"etc/passwd": b"root:x:0:0::/:\napp:x:7:8::/:\n", "etc/group": b"staff:x:50:\n"}, "the image")
+    assert [find_owner(files, text) for text in ("app", "app:staff", "5", "5:6", "0:0")] == [
+        (7, 7),
+        (7, 50),
+        (5, 5),
+        (5, 6),
+        (0, 0),
+    ]
+    for text in ("nobody", "app:nobody", str(2**32)):
+        with pytest.raises(ValueError):
+            find_owner(files, text)
+    for text in ("7777777", "x", "u=q"):
+        with pytest.raises(ValueError):
+            read_modes(text)
+
+
+def test_mounts_of_a_run() -> None:
+    state = State(None, {"WorkingDir": "/w"}, {"X": "y"})
+
+    def read(text: str) -> list[tuple[str, str, str]]:
+        one = Instruction("RUN", "true", 3, tuple(("mount", word) for word in text.split()))
+        return [(mount.kind, mount.target, mount.id) for mount in read_mounts(one, state, "Dockerfile")]
+
+    assert read("target=. type=cache,dst=/c/$X type=secret,id=a type=secret,target=b/d type=secret,id=e,env=E") == [
+        ("bind", "/w", "w"),
+        ("cache", "/c/y", "/c/y"),
+        ("secret", "/run/secrets/a", "a"),
+        ("secret", "/w/b/d", "d"),
+        ("secret", "", "e"),
+    ]
+    for text, why in [
+        ("type=ssh", "agent"),
+        ("type=odd,target=/a", "no kind"),
+        ("type=tmpfs", "no target"),
+        ("target=/", "root"),
+        ("type=cache,target=/a,mode=9", "mode=9"),
+        ("type=cache,target=/a,sharing=some", "sharing"),
+        ("type=tmpfs,target=/a,from=b", "knows no from"),
+    ]:
+        with pytest.raises(Invalid, match=why) as caught:
+            read(text)
+        assert caught.value.details["line"] == "3"

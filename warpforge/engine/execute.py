@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from time import monotonic, time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from msgspec.structs import replace
 
@@ -44,6 +44,17 @@ if TYPE_CHECKING:
 
 
 GATHER = 64 << 30  # bytes that a run may give unless a limit says otherwise: a sparse file can claim any number
+
+
+class Beside(Protocol):
+    """What a box has that its formula does not say, and no memo depends on."""
+
+    @property
+    def guard(self) -> Guard | None:
+        """None without secrets."""
+
+    def amend(self, spec: BoxSpec) -> BoxSpec:
+        """The box with it."""
 
 
 class _Ready(NamedTuple):
@@ -79,7 +90,7 @@ class Executor:
         self._explaining = Lock()
         self._allowance = Allowance(lambda: cancel().cancel())
         self.resumed = False  # whether a step was: what a plot gives then is no result to rely on
-        self.pretending = False  # changes of owner and user are said to have been done; such formulas say so, too
+        self.beside: Beside | None = None  # for what is executed now
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
@@ -173,14 +184,14 @@ class Executor:
         phases = Phases(job.step, self._reporter)
         with phases.of("supply"):
             trees = self.trees(job.formula)
-        guard = conduct.guard(job.formula)
+        guard = (self.beside and self.beside.guard) or conduct.guard(job.formula)
         limits = conduct.limits(job.where.plot, job.step)
         with phases.of("furnish"):
             spec = limited(furnish(job.formula, trees, job.where.base, guard.values if guard else {}), limits)
         if self._options.keep_run_dir and not guard:
             spec = replace(spec, keep=True)
-        if self.pretending:
-            spec = replace(spec, pretending=True)
+        if self.beside is not None:
+            spec = self.beside.amend(spec)
         return _Ready(spec, limits, phases, guard, resumption)
 
     def _begin(self, job: Job, ready: _Ready) -> tuple[Run, BoxSpec]:

@@ -186,6 +186,7 @@ def make_order(
         groups=(),
         uids=spec.ids.uids if spec.ids else (),
         gids=spec.ids.gids if spec.ids else (),
+        id_tools=spec.ids.tools if spec.ids else (),
         capabilities=tuple(name.encode() for name in spec.capabilities),
         program_path=b"",
         owned=spec.owned,

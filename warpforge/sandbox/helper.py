@@ -31,7 +31,7 @@ from warpforge.sandbox.kernel import (
 )
 from warpforge.sandbox.launch import LAUNCHES
 from warpforge.sandbox.mounts import MountFailed, Root
-from warpforge.sandbox.namespaces import join_berth, make_namespaces
+from warpforge.sandbox.namespaces import join_berth, make_mapper, make_namespaces
 from warpforge.sandbox.outside import send_rights
 from warpforge.sandbox.people import Impossible, find_person
 from warpforge.sandbox.place import Refused
@@ -158,6 +158,8 @@ class Helper:
         os.fchdir(self._work)
         if order.layers or os.path.lexists("u0"):
             self._remove(name for name in os.listdir(b".") if name[:1] in b"wm")
+        self._step = "user-namespace"
+        mapper = None if self._berth else make_mapper(order)
         if order.owner is not None:
             self._step = "mount-namespace"
             unshare(CLONE_NEWNS)
@@ -170,7 +172,8 @@ class Helper:
         join_session_keyring()
         if self._berth:
             join_berth(*self._berth)
-        make_namespaces(order)
+            mapper = make_mapper(order)
+        make_namespaces(order, mapper)
         if order.owner is None:
             self._step = "source"
             sources, self._idmapped = bind_sources(order, opened)

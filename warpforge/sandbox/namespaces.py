@@ -33,13 +33,21 @@ def join_berth(userns_fd: int, netns_fd: int) -> None:
         os.close(fd)
 
 
-def make_namespaces(order: Order) -> None:
+def make_mapper(order: Order) -> Outside | None:
+    """Who will write the maps of a box of many uids: forked by whoever may, which is the caller before it has become
+    somebody else, or a berth's root, whose namespace has them already."""
+    if not order.uids:
+        return None
+    return Outside.fork(run_mapper, () if order.berth else order.id_tools)
+
+
+def make_namespaces(order: Order, mapper: Outside | None) -> None:
     """A user namespace in which our uid is 0, and a mount namespace of its own."""
     uid, gid = os.getuid(), os.getgid()
-    mapper = Outside.fork(run_mapper, ()) if order.uids else None
     unshare(CLONE_NEWUSER | CLONE_NEWNS)
     if mapper is None:
         map_one(uid, gid)
     else:
-        mapper.map(make_inner(order.uids), make_inner(order.gids))
+        uids, gids = (order.uids, order.gids) if not order.berth else map(make_inner, (order.uids, order.gids))
+        mapper.map(uids, gids)
     mount(None, b"/", None, MS_REC | MS_PRIVATE)

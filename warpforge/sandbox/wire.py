@@ -56,6 +56,7 @@ class Order:
         "groups",
         "home",
         "hostname",
+        "id_tools",
         "keep",
         "keep_failed",
         "layers",
@@ -106,6 +107,7 @@ class Order:
     user: bytes  # as images name it; empty: as uid, gid and username say
     uids: tuple[tuple[int, int, int], ...]  # of a box with many: inside, outside, how many; none: one uid
     gids: tuple[tuple[int, int, int], ...]
+    id_tools: tuple[str, ...]  # what writes such maps for an ordinary user
     owned: tuple[tuple[bytes, int, int], ...]  # whose what in a new layer is, and in mounts
     owned_mounts: tuple[tuple[bytes, int, int], ...]
     capabilities: tuple[bytes, ...]  # of uid 0, in a box with many

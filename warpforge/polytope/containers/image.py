@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -42,11 +42,13 @@ class ImageConfig(NamedTuple):
 
 
 class Owned(NamedTuple):
-    """A file of an image that is not uid 0's."""
+    """A file of an image that is not uid 0's. ``size``: -1 for what is no file; ``is_open``: all may read it."""
 
     path: bytes
     uid: int
     gid: int
+    size: int = -1
+    is_open: bool = False
 
 
 class Image(NamedTuple):
@@ -68,7 +70,7 @@ def open_image(engine: Engine, ware: WareId) -> Image:
             f"what the image {ware} says of its command is not here; fetch it again: warpforge ware fetch {ware}",
             reason="missing",
         )
-    return Image(ware, tree, parse_config(kept.config), _list_owned(engine, ware))
+    return Image(ware, tree, parse_config(kept.config), choose_owned(list_owned(engine, ware)))
 
 
 def parse_config(data: bytes) -> ImageConfig:
@@ -92,34 +94,47 @@ def _words(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
-def _list_owned(engine: Engine, ware: WareId) -> tuple[Owned, ...]:
-    """Read from the packed ware once, then from a note beside the store's others."""
+def list_owned(engine: Engine, ware: WareId) -> list[Owned]:
+    """What is not uid 0's. Read from the packed ware once, then from a note beside the store's others."""
     from warpforge.fsx.atomic import make_dirs, write_atomic
 
-    note = engine.store.internal / "polytope" / "owners" / f"{ware.packtype}-{ware.hash}.json"
+    note = engine.store.internal / "polytope" / "owners" / f"{ware.packtype}-{ware.hash}.v2.json"
     try:
-        return tuple(Owned(os.fsencode(path), uid, gid) for path, uid, gid in json.loads(note.read_bytes()))
+        return [Owned(os.fsencode(path), *rest) for path, *rest in json.loads(note.read_bytes())]
     except (OSError, ValueError, TypeError):
         pass
     found = _read_owned(engine, ware)
     make_dirs(str(note.parent), 0o755, sync=False)
-    text = json.dumps([[os.fsdecode(owned.path), owned.uid, owned.gid] for owned in found])
+    text = json.dumps([[os.fsdecode(owned.path), *owned[1:]] for owned in found])
     write_atomic(str(note), text.encode("utf-8", "surrogateescape"), staging=engine.store.staging.directory())
     return found
 
 
-def _read_owned(engine: Engine, ware: WareId) -> tuple[Owned, ...]:
+def _read_owned(engine: Engine, ware: WareId) -> list[Owned]:
+    return [
+        Owned(entry.path, entry.uid, entry.gid, entry.size if entry.kind == "f" else -1, is_open=is_open(entry))
+        for entry in read_entries(engine, ware)
+        if entry.uid or entry.gid
+    ]
+
+
+def is_open(entry: Entry) -> bool:
+    """Whether all may read it."""
+    return bool(entry.mode & _READ_BY_ALL)
+
+
+def read_entries(engine: Engine, ware: WareId) -> Iterator[Entry]:
+    """Those of a packed ware, without what files hold."""
     from warpforge.pack.lazy import Lazy
 
     at_rest, _ = engine.supply.at_rest(ware)
     with engine.supply.packed(ware) as packed:
-        entries = Lazy(packed, at_rest, engine.supply.limits_of(ware)).entries()
-        return choose_owned([entry for entry in entries if entry.uid or entry.gid])
+        yield from Lazy(packed, at_rest, engine.supply.limits_of(ware)).entries()
 
 
-def choose_owned(entries: Sequence[Entry]) -> tuple[Owned, ...]:
+def choose_owned(owned: Sequence[Owned]) -> tuple[Owned, ...]:
     """What is given to its owner when a box begins, which copies files. Where that were much, files that everybody may
     read stay uid 0's: their owner may replace them still, for the directories are given."""
-    if sum(entry.size for entry in entries) > MOST_COPIED:
-        entries = [entry for entry in entries if entry.kind != "f" or not entry.mode & _READ_BY_ALL]
-    return tuple(Owned(entry.path, entry.uid, entry.gid) for entry in entries)
+    if sum(one.size for one in owned if one.size > 0) > MOST_COPIED:
+        return tuple(one for one in owned if one.size < 0 or not one.is_open)
+    return tuple(owned)

@@ -1,9 +1,11 @@
 """The lock file, ``polytope.lock``: what each image reference meant when it was locked, beside the polytope file.
 
-    {"polytope.lock.v1": {"images": {REFERENCE: {"digest": "sha256:...", "wares": {"linux/amd64": WAREID}}}}}
+    {"polytope.lock.v1": {"images": {REFERENCE: {"digest": "sha256:...", "wares": {"linux/amd64": WAREID}}},
+                          "files": {ADDRESS: "sha256:..." or "git:COMMIT"}}}
 
 ``digest`` is what the registry said for the tag, an index's perhaps: the same everywhere. ``wares`` is what that is for
-each platform that somebody locked on. Sorted, so that two people's changes meet in one place only when they must.
+each platform that somebody locked on. ``files``, where there are any, is what Dockerfiles add from elsewhere. Sorted,
+so that two people's changes meet in one place only when they must.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ class LockFile:
 
     def __init__(self, path: Path) -> None:
         self.path: Final = path
-        self.images: Final = _load(path)
+        self.images, self.files = _load(path)
 
     def put(self, reference: str, digest: str, platform: str, ware: WareId) -> bool:
         """Lock a reference; whether that changes anything."""
@@ -48,23 +50,25 @@ class LockFile:
             reference: {"digest": found.digest, "wares": {name: str(found.wares[name]) for name in sorted(found.wares)}}
             for reference, found in sorted(self.images.items())
         }
-        text = json.dumps({_CAPSULE: {"images": images}}, indent="\t") + "\n"
+        files = {"files": dict(sorted(self.files.items()))} if self.files else {}
+        text = json.dumps({_CAPSULE: {"images": images, **files}}, indent="\t") + "\n"
         new = self.path.with_name(f".{self.path.name}.{os.getpid()}")
         new.write_text(text)
         new.replace(self.path)
 
 
-def _load(path: Path) -> dict[str, Locked]:
+def _load(path: Path) -> tuple[dict[str, Locked], dict[str, str]]:
     try:
         text = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return {}, {}
     try:
-        images: dict[str, Any] = json.loads(text)[_CAPSULE]["images"]
-        return {
-            reference: Locked(str(said["digest"]), {name: WareId.parse(ware) for name, ware in said["wares"].items()})
-            for reference, said in images.items()
+        said: dict[str, Any] = json.loads(text)[_CAPSULE]
+        images = {
+            reference: Locked(str(one["digest"]), {name: WareId.parse(ware) for name, ware in one["wares"].items()})
+            for reference, one in said["images"].items()
         }
+        return images, {str(address): str(what) for address, what in said.get("files", {}).items()}
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise Invalid(
             "invalid", f"{path} is no lock file ({error}): repair it, or remove it and run `pt lock`", reason="lock"

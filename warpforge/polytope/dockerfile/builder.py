@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
-from msgspec import UNSET
 
 from warpforge.errors import Unable
-from warpforge.model.atoms import FilterMap, Literal, Pipe, SandboxPort, WareId
-from warpforge.model.formula import Exec, GatherDirective
-from warpforge.model.plot import Plot, PlotInput, PlotOutput, Protoformula, Step
+from warpforge.model.atoms import WareId
+from warpforge.polytope.dockerfile.adding import Adder, Pins, is_address, is_git
 from warpforge.polytope.dockerfile.context import Files, Node, read_files
-from warpforge.polytope.dockerfile.copy import Copying, add_parents, list_copied, resolve_goal
+from warpforge.polytope.dockerfile.copy import Changes, Copying, add_parents, list_copied, resolve_goal
+from warpforge.polytope.dockerfile.ignoring import Ignoring
 from warpforge.polytope.dockerfile.lines import refuse
+from warpforge.polytope.dockerfile.owners import find_owner, read_modes
 from warpforge.polytope.dockerfile.parse import (
     SCRATCH,
     Dockerfile,
     Instruction,
-    fill,
-    read_command,
     read_paths,
+    read_trigger,
     unknown_flag,
 )
+from warpforge.polytope.dockerfile.running import Circumstances, Commands
 from warpforge.polytope.dockerfile.state import State, declare
 from warpforge.polytope.dockerfile.trees import Trees
-from warpforge.polytope.hermetic.people import make_userinfo
+from warpforge.polytope.dockerfile.variables import fill
 
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
 
-_ROOT: Final = "root"
-# As other builders say who they are. A RUN's box pretends that owners and users change: so its formula is no other's.
-MARK: Final = {"container": "warpforge"}
+_COPY_FLAGS = ("from", "chmod", "chown", "link", "exclude", "parents")
+_ADD_FLAGS = ("checksum", "chmod", "chown", "link", "exclude", "unpack", "keep-git-dir")
 
 
 class Building(NamedTuple):
-    """``find_image``: what an image's name means. ``log``: hears of instructions. ``network``: whether RUN has it."""
+    """``find_image``: what an image's name means. ``log``: hears of instructions. ``network``: whether RUN has it.
+    ``secrets``: for those who mount them, by their ids. ``pins``: of what ADD brings from elsewhere."""
 
     context: Files
     build_args: Mapping[str, str]
     find_image: Callable[[str], WareId]
     log: Callable[[str], None]
     network: bool = True
+    secrets: Mapping[str, str] = {}
+    pins: Pins = Pins(lambda address: None, lambda address, what: None)
 
 
 class Builder:
@@ -56,27 +56,36 @@ class Builder:
         self._file = file
         self._building = building
         self._trees = Trees(engine)
+        self._adder = Adder(engine, self._trees, building.pins)
         self._done: dict[int, State] = {}
 
     def build(self, target: str = "", labels: Mapping[str, str] = {}) -> WareId:
-        """The ``oci`` ware of a stage's image, which has one layer.
+        """The ``oci`` ware of a stage's image.
 
         Errors: ``serialization``, ``missing``, ``invalid``; ``formula-execution-failed`` for a RUN that fails; and
         those of the engine.
         """
         stages = self._file.needed(target)
         for at in stages:
-            self._done[at] = self._stage(at)
+            self._state_of(at)
         state = self._done[stages[-1]]
         if labels:
             state = state.say(Labels={**(state.config.get("Labels") or {}), **labels})
         return self._trees.image(state)
 
+    def _state_of(self, at: int) -> State:
+        """What a stage comes to; what a trigger of an image names is seen only now."""
+        if at not in self._done:
+            self._done[at] = self._stage(at)
+        return self._done[at]
+
     def _stage(self, at: int) -> State:
         stage = self._file.stages[at]
         self._building.log(f"FROM {stage.base}" + (f" AS {stage.name}" if stage.name else ""))
         state = self._begin(stage.base, stage.platform, at)
-        for one in stage.instructions:
+        triggers = state.config.get("OnBuild") or ()
+        state = state.say(OnBuild=None)
+        for one in (*(read_trigger(text, self._file.name, stage.line) for text in triggers), *stage.instructions):
             self._building.log(str(one))
             state = self._instruct(state, one, at)
         return state
@@ -84,11 +93,11 @@ class Builder:
     def _begin(self, base: str, platform: str, at: int) -> State:
         earlier = self._file.earlier(base, at)
         if earlier is not None:
-            return msgspec.structs.replace(self._done[earlier], arguments={})
+            return msgspec.structs.replace(self._state_of(earlier), has_cmd=False)
         if base == SCRATCH:
             return State(None)
         ware = self._find(base, platform)
-        return State(ware, self._said(ware))
+        return State(ware, self._said(ware), base=ware)
 
     def _find(self, base: str, platform: str) -> WareId:
         from warpforge.pack.image import Platform
@@ -109,96 +118,79 @@ class Builder:
         if declared is not None:
             return declared
         if one.word == "RUN":
-            return self._run(state, one)
+            about = Circumstances(
+                self._file.name,
+                self._building.build_args,
+                self._building.secrets,
+                lambda origin: self._files(origin, at),
+                self._building.network,
+            )
+            return msgspec.structs.replace(state, ware=Commands(self._engine, self._trees, about).run(state, one))
         if one.word == "WORKDIR":
             return self._work_in(state, one)
         return self._copy(state, one, at)
 
-    # RUN
-
-    def _run(self, state: State, one: Instruction) -> State:
-        if odd := unknown_flag(one, ("network", "security", "mount"), self._file.name):
-            raise odd
-        if one.flags.get("mount", "type=cache").partition(",")[0] not in ("type=cache", "type=tmpfs"):
-            raise refuse(self._file.name, one.line, "RUN --mount: only caches, which are empty here")
-        command = read_command(one.rest, state.shell)
-        if one.documents:
-            command = (*state.shell, _script(one))
-        inputs = {SandboxPort("/"): PlotInput.of(state.ware)} if state.ware else {}
-        variables = {**state.arguments, **state.env, **MARK}
-        inputs.update(
-            (SandboxPort(f"${key}"), PlotInput.of(Literal(value))) for key, value in sorted(variables.items())
-        )
-        action = Exec(
-            command,
-            network=True if self._building.network and one.flags.get("network") != "none" else UNSET,
-            cwd=UNSET if state.workdir == "/" else state.workdir,
-            userinfo=make_userinfo(state.user),
-        )
-        gathered = GatherDirective(SandboxPort("/"), "ztar", FilterMap.of({"setid": "ignore"}))
-        body = Protoformula(inputs, action, {_ROOT: gathered})
-        name = f"line-{one.line}"
-        plot = Plot({}, {name: Step.of(body)}, {_ROOT: PlotOutput.of(Pipe(name, _ROOT))})
-        return msgspec.structs.replace(state, ware=self._result(plot))
-
-    def _result(self, plot: Plot) -> WareId:
-        from warpforge.engine.job import Where
-
-        executor = self._engine.executor
-        executor.pretending = True
-        try:
-            found = self._engine.replay(plot, Where(Path(os.path.abspath(self._file.name))), {}).results[_ROOT]
-        finally:
-            executor.pretending = False
-        assert isinstance(found, WareId)
-        return found
-
-    # COPY and WORKDIR
+    # COPY, ADD and WORKDIR
 
     def _copy(self, state: State, one: Instruction, at: int) -> State:
         name = self._file.name
-        if odd := unknown_flag(one, ("from", "chmod", "chown", "link"), name):
+        if odd := unknown_flag(one, _COPY_FLAGS if one.word == "COPY" else _ADD_FLAGS, name):
             raise odd
-        if one.flags.get("chown"):
-            self._building.log("  --chown has no effect: everything that is built belongs to root")
+        if one.says("keep-git-dir"):
+            raise refuse(name, one.line, "ADD --keep-git-dir: what git keeps beside a tree is never the same twice")
         sources, goal = read_paths(fill(one.rest, state.variables(), name, one.line), name, one.line)
-        files = self._files(state, one, sources, at)
+        origin = one.flag("from")
+        files = self._files(None if origin is None else self._filled(origin, state, one), at)
         if one.documents:
             inline = {
-                each.name: (
-                    each.text if each.is_verbatim else fill(each.text, state.variables(), name, one.line)
-                ).encode()
+                each.name: (each.text if each.is_verbatim else self._filled(each.text, state, one)).encode()
                 for each in one.documents
             }
-            files = read_files(inline, "the here-documents")
-            sources = [*inline]
-        if one.word == "ADD":
-            self._refuse_unpacking(sources, one)
+            files = _beside(read_files(inline, "the here-documents"), files)
+            sources = [source.lstrip("<-").strip("\"'") if source.startswith("<<") else source for source in sources]
         base = self._trees.tree(state.ware)
-        copying = Copying(sources, state.path(goal), _read_mode(one, name))
-        return self._lay(state, list_copied(files, base, copying))
+        copying = Copying(
+            sources,
+            state.path(goal),
+            self._changes(state, one, base),
+            Ignoring("\n".join(one.all_of("exclude"))),
+            one.says("parents"),
+        )
+        if one.word == "COPY":
+            return self._lay(state, list_copied(files, base, copying))
+        return self._lay(state, self._add(files, base, copying, state, one))
 
-    def _files(self, state: State, one: Instruction, sources: list[str], at: int) -> Files:
-        origin = one.flags.get("from")
+    def _add(self, files: Files, base: Files, copying: Copying, state: State, one: Instruction) -> dict[str, Node]:
+        checksum = self._filled(one.flag("checksum") or "", state, one)
+        if checksum and not (len(copying.sources) == 1 and any(is_git(s) or is_address(s) for s in copying.sources)):
+            raise refuse(self._file.name, one.line, "ADD --checksum goes with one address")
+        unpack = None if one.flag("unpack") is None else one.says("unpack")
+        return self._adder.list_added(files, base, copying, checksum=checksum, unpack=unpack)
+
+    def _changes(self, state: State, one: Instruction, base: Files) -> Changes:
+        owner, modes = (self._filled(one.flag(flag) or "", state, one) for flag in ("chown", "chmod"))
+        try:
+            found = find_owner(base, owner) if owner else None
+            return Changes(read_modes(modes) if modes else None, found)
+        except ValueError as error:
+            raise refuse(self._file.name, one.line, f"{one.word}: {error}") from error
+
+    def _filled(self, text: str, state: State, one: Instruction) -> str:
+        return fill(text, state.variables(), self._file.name, one.line)
+
+    def _files(self, origin: str | None, at: int) -> Files:
+        """What an instruction of a stage may copy: of the context, of an earlier stage, or of an image."""
         if origin is None:
             return self._building.context
-        origin = fill(origin, state.variables(), self._file.name, one.line)
         earlier = self._file.earlier(origin, at)
-        ware = self._done[earlier].ware if earlier is not None else self._building.find_image(origin)
+        ware = self._state_of(earlier).ware if earlier is not None else self._building.find_image(origin)
         return self._trees.tree(ware, origin)
-
-    def _refuse_unpacking(self, sources: list[str], one: Instruction) -> None:
-        for source in sources:
-            if "://" in source or source.startswith("git@"):
-                raise refuse(self._file.name, one.line, "ADD of an address is not carried out here: RUN can fetch it")
-            if source.endswith((".tar", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2")):
-                raise refuse(self._file.name, one.line, "ADD unpacks nothing here: COPY the archive, and RUN tar")
 
     def _lay(self, state: State, added: dict[str, Node]) -> State:
         return msgspec.structs.replace(state, ware=self._trees.lay(state.ware, added))
 
     def _work_in(self, state: State, one: Instruction) -> State:
-        path = state.path(fill(one.rest, state.variables(), self._file.name, one.line).strip()).rstrip("/") or "/"
+        path = state.path(self._filled(one.rest, state, one).strip()).rstrip("/") or "/"
         base = self._trees.tree(state.ware)
         inside = resolve_goal(base, path)
         made = state.say(WorkingDir=path)
@@ -209,18 +201,6 @@ class Builder:
         return self._lay(made, added)
 
 
-def _script(one: Instruction) -> str:
-    """The shell's text of a RUN with here-documents: one that is all of it, or one that a command reads."""
-    if one.rest.lstrip().startswith("<<") and len(one.documents) == 1:
-        return one.documents[0].text
-    return one.rest + "\n" + "".join(f"{each.text}{each.name}\n" for each in one.documents)
-
-
-def _read_mode(one: Instruction, name: str) -> int | None:
-    text = one.flags.get("chmod")
-    if text is None:
-        return None
-    try:
-        return int(text, 8) & 0o777
-    except ValueError as error:
-        raise refuse(name, one.line, f"--chmod={text}: octal digits were expected, as in 755") from error
+def _beside(inline: Files, files: Files) -> Files:
+    """Here-documents, which may be copied together with other files."""
+    return Files({**files.nodes, **inline.nodes}, files.name)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import posixpath
 import re
 import stat
 from collections.abc import Iterator, Mapping
-from fnmatch import translate
-from typing import Final, NamedTuple
+from contextlib import contextmanager
+from typing import BinaryIO, Final, NamedTuple
 
 from warpforge.errors import Missing, Unable
-from warpforge.polytope.dockerfile.ignoring import NAME, Ignoring
+from warpforge.polytope.dockerfile.ignoring import NAME, Ignoring, translate
 
 _GLOB: Final = re.compile(r"[*?\[]")
 _LINKS: Final = 40
@@ -25,14 +26,34 @@ class Node(NamedTuple):
     place: str = ""
     link: str = ""
     data: bytes | None = None
+    uid: int = 0
+    gid: int = 0
 
     def read(self) -> bytes:
         """A file's content. Errors: ``io``."""
         if self.data is not None:
             return self.data
+        with self.open() as file:
+            return file.read()
+
+    def size(self) -> int:
+        """Bytes of a file. Errors: ``io``."""
+        if self.data is not None:
+            return len(self.data)
+        try:
+            return os.stat(self.place).st_size
+        except OSError as error:
+            raise _unreadable(self.place, error) from error
+
+    @contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """A file's content as a stream. Errors: ``io``, also of its reads."""
+        if self.data is not None:
+            yield io.BytesIO(self.data)
+            return
         try:
             with open(self.place, "rb") as file:
-                return file.read()
+                yield file
         except OSError as error:
             raise _unreadable(self.place, error) from error
 
@@ -48,8 +69,8 @@ class Files:
         """The paths that a source of COPY means, symlinks of it followed within the tree. Errors: ``missing``."""
         plain = posixpath.normpath(f"/{pattern}").strip("/")
         if _GLOB.search(plain) and plain not in self.nodes:
-            depth, fits = plain.count("/"), re.compile(translate(plain)).match
-            found = sorted(path for path in self.nodes if path and path.count("/") == depth and fits(path))
+            fits = re.compile(translate(plain), re.DOTALL).fullmatch
+            found = sorted(path for path in self.nodes if path and fits(path))
         else:
             resolved = self.resolve(plain)
             found = [] if resolved is None else [resolved]

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from warpforge.errors import Invalid
 from warpforge.polytope.dockerfile.context import Files, Node
+from warpforge.polytope.dockerfile.ignoring import Ignoring
+
+_NOTHING = Ignoring()
+
+
+class Changes(NamedTuple):
+    """What becomes of what is copied. ``modes``: a new mode of an old one, and of whether it is a directory's; None
+    for what each has. ``owner``: uid and gid; None for whose each is."""
+
+    modes: Callable[[int, bool], int] | None = None
+    owner: tuple[int, int] | None = None
+
+    def of(self, node: Node) -> Node:
+        """The node as it will be."""
+        if self.owner is not None:
+            node = node._replace(uid=self.owner[0], gid=self.owner[1])
+        if self.modes is None or node.kind == "L":
+            return node
+        return node._replace(mode=self.modes(node.mode, node.kind == "d"))
+
+    def directory(self) -> Node:
+        """One that had to be made."""
+        return self._replace(modes=None).of(Node("d", 0o755))
+
+
+_SAME = Changes()
 
 
 class Copying(NamedTuple):
-    """``goal``: absolute; a slash at its end says that it is a directory. ``mode``: None for that of each file."""
+    """``goal``: absolute; a slash at its end says that it is a directory. ``excluded``: what is left out of each
+    source; ``keeps_parents``: sources keep the directories above them, those behind ``/./`` if they have that."""
 
     sources: Sequence[str]
     goal: str
-    mode: int | None = None
+    changes: Changes = _SAME
+    excluded: Ignoring = _NOTHING
+    keeps_parents: bool = False
 
 
 def list_copied(files: Files, base: Files, copying: Copying) -> dict[str, Node]:
@@ -23,35 +52,49 @@ def list_copied(files: Files, base: Files, copying: Copying) -> dict[str, Node]:
 
     A directory's content is copied, not the directory. Errors: ``missing``, ``invalid``.
     """
-    found = [path for source in copying.sources for path in files.find(source)]
+    found = [(path, source) for source in copying.sources for path in files.find(source)]
     goal = resolve_goal(base, copying.goal)
     there = base.nodes.get(goal)
-    is_directory = copying.goal.endswith("/") or (there is not None and there.kind == "d")
+    is_directory = copying.goal.endswith("/") or copying.keeps_parents or (there is not None and there.kind == "d")
     if len(found) > 1 and not is_directory:
         raise Invalid(
             "invalid", f"COPY: several files come to {copying.goal}: a slash at its end says that it is a directory"
         )
     added: dict[str, Node] = {}
-    for path in found:
+    for path, source in found:
         node = files.nodes[path]
+        into = posixpath.join(goal, _parents(path, source)) if copying.keeps_parents else goal
         if node.kind == "d":
-            added.setdefault(goal, Node("d", 0o755))
+            into = posixpath.join(into, posixpath.basename(path)) if copying.keeps_parents else into
+            if into not in base.nodes:
+                added.setdefault(into, copying.changes.directory())
             for inner, below in files.below(path):
-                added[posixpath.join(goal, inner) if goal else inner] = _with_mode(below, copying.mode)
-        else:
-            name = posixpath.join(goal, posixpath.basename(path)) if is_directory else goal
-            added[name] = _with_mode(node, copying.mode)
+                if not copying.excluded.leaves_out(inner):
+                    added[posixpath.join(into, inner)] = copying.changes.of(below)
+        elif not copying.excluded.leaves_out(posixpath.basename(path)):
+            name = posixpath.join(into, posixpath.basename(path)) if is_directory else into
+            added[name] = copying.changes.of(node)
     for path in [*added]:
-        add_parents(added, base, path)
+        add_parents(added, base, path, copying.changes)
     added.pop("", None)
     return added
 
 
-def add_parents(added: dict[str, Node], base: Files, path: str) -> None:
+def _parents(path: str, source: str) -> str:
+    """The directories above a source that it keeps."""
+    before, pivot, _ = f"/{source}".partition("/./")
+    parent = posixpath.dirname(path)
+    if not pivot:
+        return parent
+    depth = len([part for part in posixpath.normpath(before).split("/") if part])
+    return "/".join(parent.split("/")[depth:])
+
+
+def add_parents(added: dict[str, Node], base: Files, path: str, changes: Changes = _SAME) -> None:
     """The directories above a path that are in neither."""
     while path := posixpath.dirname(path):
         if path not in base.nodes:
-            added.setdefault(path, Node("d", 0o755))
+            added.setdefault(path, changes.directory())
 
 
 def resolve_goal(base: Files, goal: str) -> str:
@@ -66,10 +109,6 @@ def resolve_goal(base: Files, goal: str) -> str:
     return done
 
 
-def _with_mode(node: Node, mode: int | None) -> Node:
-    return node if mode is None or node.kind == "L" else node._replace(mode=mode | (0o111 if node.kind == "d" else 0))
-
-
-def tell(added: Mapping[str, Node]) -> list[tuple[str, str, int, str]]:
+def tell(added: Mapping[str, Node]) -> list[tuple[str, str, int, str, int, int]]:
     """What identifies an added tree besides its contents, in order."""
-    return [(path, node.kind, node.mode, node.link) for path, node in sorted(added.items())]
+    return [(path, node.kind, node.mode, node.link, node.uid, node.gid) for path, node in sorted(added.items())]

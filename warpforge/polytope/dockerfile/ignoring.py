@@ -31,8 +31,8 @@ class Ignoring:
         return found
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    """``*`` and ``?`` do not reach over a slash, ``**`` does."""
+def translate(pattern: str) -> str:
+    """A regular expression: ``*`` and ``?`` do not reach over a slash, ``**`` does."""
     out: list[str] = []
     at = 0
     while at < len(pattern):
@@ -43,13 +43,20 @@ def _compile(pattern: str) -> re.Pattern[str]:
             out.append(".*")
             at += 2
         elif pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
-            body = pattern[at + 1 : end].replace("\\", "\\\\")
+            body = pattern[at + 1 : end].replace("\\", "\\\\").replace("[", "\\[")
             out.append(f"[{'^' + body[1:] if body[0] == '^' else body}]")
             at = end + 1
+        elif pattern[at] == "\\" and at + 1 < len(pattern):
+            out.append(re.escape(pattern[at + 1]))
+            at += 2
         else:
             out.append({"*": "[^/]*", "?": "[^/]"}.get(pattern[at], re.escape(pattern[at])))
             at += 1
+    return "".join(out)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(f"(?:{''.join(out)})(?:/.*)?\\Z", re.DOTALL)
+        return re.compile(f"(?:{translate(pattern)})(?:/.*)?\\Z", re.DOTALL)
     except re.error:
         return re.compile(re.escape(pattern) + r"(?:/.*)?\Z")

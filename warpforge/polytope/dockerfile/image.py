@@ -11,6 +11,7 @@ from warpforge.errors import Missing
 from warpforge.model.atoms import WareId
 from warpforge.polytope.calls.mounts import Facts, take_source
 from warpforge.polytope.calls.taking import Taking
+from warpforge.polytope.dockerfile.adding import Pins
 from warpforge.polytope.dockerfile.builder import Builder, Building
 from warpforge.polytope.dockerfile.context import Files, leave_out, read_files
 from warpforge.polytope.dockerfile.parse import parse_dockerfile
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 
 class Ground(NamedTuple):
     """``find_image``: what a name means; ``name_image``: a tag means this from now on; ``source_path``: where a source
-    is on this host; ``log``: hears of each instruction."""
+    is on this host; ``log``: hears of each instruction; ``pins``: of what comes from elsewhere."""
 
     facts: Facts
     find_image: Callable[[str], WareId]
     name_image: Callable[[str, WareId], None]
     source_path: Callable[[Source], str]
     log: Callable[[str], None]
+    pins: Pins
 
 
 class Wanted(NamedTuple):
@@ -42,6 +44,7 @@ class Wanted(NamedTuple):
     build_args: dict[str, str]
     target: str
     network: bool
+    secrets: dict[str, str]
 
 
 def build_image(engine: Engine, args: Mapping[str, Value], ground: Ground) -> dict[str, Value]:
@@ -59,7 +62,9 @@ def build_image(engine: Engine, args: Mapping[str, Value], ground: Ground) -> di
     )
     text, name = _read_dockerfile(files, wanted)
     file = parse_dockerfile(text, name, wanted.build_args)
-    building = Building(leave_out(files), wanted.build_args, ground.find_image, ground.log, wanted.network)
+    building = Building(
+        leave_out(files), wanted.build_args, ground.find_image, ground.log, wanted.network, wanted.secrets, ground.pins
+    )
     with engine.store.use():
         ware = Builder(engine, file, building).build(wanted.target, wanted.labels)
         for tag in wanted.tags:
@@ -83,6 +88,7 @@ def _take(args: Mapping[str, Value], facts: Facts) -> Wanted:
         _take_texts(taking, args.get("build-args"), "build-args"),
         taking.text(args.get("target"), "target"),
         taking.truth(args.get("network"), "network", default=True),
+        _take_texts(taking, args.get("secrets"), "secrets"),
     )
     taking.finish("build-image")
     return wanted

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, BinaryIO
 
 from warpforge.errors import Invalid
 from warpforge.fsx.tree import Entry, sort_key
@@ -46,9 +46,26 @@ def lay(base: Iterable[Member], added: Mapping[str, Node]) -> Iterator[Member]:
 def _member(entry: Entry, node: Node) -> Member:
     if entry.kind != "f":
         return entry, None
-    data = node.read()
-    return entry.replace(size=len(data)), io.BytesIO(data)
+    return entry.replace(size=node.size()), _Opened(node)
+
+
+class _Opened:
+    """A content that is opened when it is read, for there may be many."""
+
+    def __init__(self, node: Node) -> None:
+        self._stack = ExitStack()
+        self._node = node
+        self._stream: BinaryIO | None = None
+
+    def read(self, size: int, /) -> bytes:
+        if self._stream is None:
+            self._stream = self._stack.enter_context(self._node.open())
+        data = self._stream.read(size)
+        if not data:
+            self._stack.close()
+        return data
 
 
 def _make_entry(path: str, node: Node) -> Entry:
-    return Entry(os.fsencode(path), node.kind, node.mode, mtime=EPOCH, link=os.fsencode(node.link))
+    link = os.fsencode(node.link)
+    return Entry(os.fsencode(path), node.kind, node.mode, node.uid, node.gid, mtime=EPOCH, link=link)

@@ -6,36 +6,55 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from warpforge.errors import Invalid, Missing
 from warpforge.polytope.dockerfile.lines import Document, Line, read_lines, refuse
+from warpforge.polytope.dockerfile.variables import fill
 
 KNOWN: Final = (
     *("RUN", "COPY", "ADD", "ENV", "WORKDIR", "CMD", "ENTRYPOINT", "USER", "EXPOSE", "LABEL", "ARG"),
-    *("SHELL", "VOLUME", "STOPSIGNAL", "HEALTHCHECK", "MAINTAINER"),
+    *("SHELL", "VOLUME", "STOPSIGNAL", "HEALTHCHECK", "MAINTAINER", "ONBUILD"),
 )
 SCRATCH: Final = "scratch"
-_VARIABLE: Final = re.compile(r"\\(.)|\$(?:(\w+)|\{(\w+)(?::([-+?])((?:[^{}]|\{[^{}]*\})*))?\})", re.DOTALL)
 _FROM: Final = re.compile(r"(?:--platform=(\S+)\s+)?(\S+)(?:\s+[Aa][Ss]\s+([A-Za-z][\w.-]*))?")
-_FLAG: Final = re.compile(r"--([a-z-]+)(?:=(\S*))?\s*")
 _QUOTED: Final = r"""(?:"(?:\\.|[^"\\])*"|'[^']*')"""
+_FLAG: Final = re.compile(rf"""--([a-z-]+)(?:=((?:{_QUOTED}|[^\s"'])*))?(?:\s+|$)""")
+_FLAGGED: Final = ("RUN", "COPY", "ADD", "HEALTHCHECK")
+_NO_TRIGGER: Final = ("ONBUILD", "FROM", "MAINTAINER")
 _PAIR: Final = re.compile(rf"""\s*((?:{_QUOTED}|[^\s="'])+)=((?:{_QUOTED}|\\.|[^\s"'\\])*)""", re.DOTALL)
 
 
 class Instruction(NamedTuple):
-    """``rest`` with its variables still to be filled in; ``flags`` are the ``--name=value`` before it."""
+    """``rest`` with its variables still to be filled in; ``flags`` are the ``--name=value`` before it, in order."""
 
     word: str
     rest: str
     line: int
-    flags: Mapping[str, str] = MappingProxyType({})
+    flags: tuple[tuple[str, str], ...] = ()
     documents: tuple[Document, ...] = ()
 
     def __str__(self) -> str:
-        flags = [f"--{name}={value}" if value else f"--{name}" for name, value in self.flags.items()]
+        flags = [f"--{name}={value}" if value else f"--{name}" for name, value in self.flags]
         return " ".join([self.word, *flags, self.rest])
+
+    def flag(self, name: str) -> str | None:
+        """The last value of a flag; empty for one without a value, None for one that is not there."""
+        return next((value for flag, value in reversed(self.flags) if flag == name), None)
+
+    def all_of(self, name: str) -> list[str]:
+        """Every value of a flag that may come several times."""
+        return [value for flag, value in self.flags if flag == name]
+
+    def says(self, name: str, *, default: bool = False) -> bool:
+        """Whether a flag that is true or false is true."""
+        value = self.flag(name)
+        return default if value is None else value.lower() in ("", "1", "t", "true")
+
+    def origins(self) -> list[str]:
+        """The stages and images that it names with ``from``."""
+        words = [word for value in self.all_of("mount") for word in value.split(",")]
+        return [*self.all_of("from"), *(word[5:] for word in words if word.startswith("from="))]
 
 
 class Stage(NamedTuple):
@@ -65,7 +84,7 @@ class Dockerfile(NamedTuple):
                 continue
             found.add(at)
             stage = self.stages[at]
-            names = [stage.base, *(one.flags["from"] for one in stage.instructions if "from" in one.flags)]
+            names = [stage.base, *(origin for one in stage.instructions for origin in one.origins())]
             wanted.extend(earlier for name in names if (earlier := self.earlier(name, at)) is not None)
         return sorted(found)
 
@@ -105,7 +124,7 @@ def parse_dockerfile(text: str, name: str, build_args: Mapping[str, str]) -> Doc
             for key, value in read_arguments(fill(line.rest, arguments, name, line.number), name, line.number):
                 arguments[key] = build_args.get(key, value or "")
         else:
-            waiting.append(_read_instruction(line, name))
+            waiting.append(read_instruction(line, name))
     close()
     if not stages:
         raise refuse(name, 1, "there is no FROM")
@@ -128,41 +147,28 @@ def _read_from(line: Line, name: str, arguments: Mapping[str, str]) -> Stage:
     return Stage(match[3] or "", match[2], match[1] or "", (), line.number)
 
 
-def _read_instruction(line: Line, name: str) -> Instruction:
+def read_instruction(line: Line, name: str) -> Instruction:
+    """Errors: ``serialization`` with the line."""
     if line.word not in KNOWN:
-        why = "is not carried out here" if line.word == "ONBUILD" else "is no instruction"
-        raise refuse(name, line.number, f"{line.word} {why}")
-    flags: dict[str, str] = {}
+        raise refuse(name, line.number, f"{line.word} is no instruction")
+    flags: list[tuple[str, str]] = []
     rest = line.rest
-    if line.word in ("RUN", "COPY", "ADD", "HEALTHCHECK"):
-        while match := _FLAG.match(rest):
-            flags[match[1]] = match[2] or ""
-            rest = rest[match.end() :]
+    while line.word in _FLAGGED and (match := _FLAG.match(rest)):
+        flags.append((match[1], _unquote(match[2] or "")))
+        rest = rest[match.end() :]
     if not rest:
         raise refuse(name, line.number, f"{line.word} says nothing")
-    return Instruction(line.word, rest, line.number, flags, line.documents)
+    if line.word == "ONBUILD":
+        read_trigger(rest, name, line.number)
+    return Instruction(line.word, rest, line.number, tuple(flags), line.documents)
 
 
-def fill(text: str, variables: Mapping[str, str], name: str, line: int) -> str:
-    """The text with ``$X``, ``${X}``, ``${X:-default}``, ``${X:+other}`` and ``${X:?message}`` filled in.
-
-    What stands in single quotes stays as it is. Errors: ``serialization`` for ``:?`` without a value.
-    """
-
-    def one(match: re.Match[str]) -> str:
-        if match[1] is not None:
-            return match[1] if match[1] == "$" else match[0]
-        value = variables.get(match[2] or match[3], "")
-        if match[4] == "-":
-            return value or fill(match[5], variables, name, line)
-        if match[4] == "+":
-            return fill(match[5], variables, name, line) if value else ""
-        if match[4] == "?" and not value:
-            raise refuse(name, line, f"{match[3]}: {match[5] or 'it has no value'}")
-        return value
-
-    parts = re.split(r"('[^']*')", text)
-    return "".join(part if number % 2 else _VARIABLE.sub(one, part) for number, part in enumerate(parts))
+def read_trigger(text: str, name: str, line: int) -> Instruction:
+    """What an ONBUILD says that is to be done by whoever begins with its image. Errors: ``serialization``."""
+    word, _, rest = text.partition(" ")
+    if word.upper() in _NO_TRIGGER:
+        raise refuse(name, line, f"ONBUILD {word.upper()} makes no sense")
+    return read_instruction(Line(word.upper(), rest.strip(), line), name)
 
 
 def read_arguments(rest: str, name: str, line: int) -> list[tuple[str, str | None]]:
@@ -226,5 +232,5 @@ def _unquote(text: str) -> str:
 
 def unknown_flag(instruction: Instruction, known: Sequence[str], name: str) -> Invalid | None:
     """What to say of a flag that is not carried out."""
-    odd = [flag for flag in instruction.flags if flag not in known]
+    odd = [flag for flag, _ in instruction.flags if flag not in known]
     return refuse(name, instruction.line, f"{instruction.word} --{odd[0]} is not carried out here") if odd else None

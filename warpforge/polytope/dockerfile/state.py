@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -13,12 +14,13 @@ from warpforge.polytope.dockerfile.lines import refuse
 from warpforge.polytope.dockerfile.parse import (
     Dockerfile,
     Instruction,
-    fill,
     read_arguments,
     read_command,
     read_list,
     read_pairs,
+    unknown_flag,
 )
+from warpforge.polytope.dockerfile.variables import fill
 
 SHELL: Final = ("/bin/sh", "-c")
 PREDEFINED: Final = frozenset(
@@ -27,12 +29,18 @@ PREDEFINED: Final = frozenset(
 
 
 class State(msgspec.Struct, frozen=True):
-    """``ware``: None for an empty tree. ``config``: as images spell it (Env, Cmd, ...). ``arguments``: the ARGs."""
+    """``ware``: None for an empty tree. ``config``: as images spell it (Env, Cmd, ...). ``arguments``: the ARGs.
+    ``base``: the image that it began with. ``has_cmd``: whether the stage itself has said a CMD."""
 
     ware: WareId | None
     config: dict[str, Any] = {}
     arguments: dict[str, str] = {}
-    shell: tuple[str, ...] = SHELL
+    base: WareId | None = None
+    has_cmd: bool = False
+
+    @property
+    def shell(self) -> tuple[str, ...]:
+        return tuple(self.config.get("Shell") or SHELL)
 
     @property
     def env(self) -> dict[str, str]:
@@ -87,23 +95,28 @@ def declare(state: State, one: Instruction, file: Dockerfile, build_args: Mappin
         case "USER":
             return state.say(User=filled().strip())
         case "CMD":
-            return state.say(Cmd=list(read_command(rest, state.shell)))
+            return msgspec.structs.replace(state.say(Cmd=list(read_command(rest, state.shell))), has_cmd=True)
         case "ENTRYPOINT":
-            said = state.say(Entrypoint=list(read_command(rest, state.shell)))
-            return msgspec.structs.replace(said, config={key: v for key, v in said.config.items() if key != "Cmd"})
+            # the CMD of the base belongs to the base's entrypoint
+            cmd = state.config.get("Cmd") if state.has_cmd else None
+            return state.say(Entrypoint=list(read_command(rest, state.shell)), Cmd=cmd)
         case "SHELL":
             words = read_list(rest)
             if not words:
                 raise refuse(file.name, one.line, "SHELL takes a JSON list of words")
-            return msgspec.structs.replace(state, shell=words)
+            return state.say(Shell=list(words))
         case "EXPOSE":
             return state.add("ExposedPorts", [word if "/" in word else f"{word}/tcp" for word in filled().split()])
         case "VOLUME":
-            return state.add("Volumes", read_list(rest) or filled().split())
+            return state.add("Volumes", read_list(filled()) or filled().split())
         case "STOPSIGNAL":
             return state.say(StopSignal=filled().strip())
-        case "HEALTHCHECK" | "MAINTAINER":
-            return state  # nobody here looks at them
+        case "HEALTHCHECK":
+            return state.say(Healthcheck=_read_healthcheck(state, one, file.name))
+        case "ONBUILD":
+            return state.say(OnBuild=[*(state.config.get("OnBuild") or ()), rest])
+        case "MAINTAINER":
+            return state  # nobody looks at it any more
     return None
 
 
@@ -117,3 +130,40 @@ def _declare_arguments(
         if value is not None:
             found[name] = value
     return msgspec.structs.replace(state, arguments=found)
+
+
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_NANOSECONDS: Final = {"ns": 1, "us": 1_000, "µs": 1_000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_CHECKS: Final = {
+    "interval": "Interval",
+    "timeout": "Timeout",
+    "start-period": "StartPeriod",
+    "start-interval": "StartInterval",
+}
+
+
+def _read_duration(text: str) -> int:
+    """Nanoseconds of ``1m30s``. Raises ValueError."""
+    parts = list(_PART.finditer(text))
+    if not text or "".join(part[0] for part in parts) != text:
+        raise ValueError("30s or 1m30s was expected")
+    return int(sum(float(part[1]) * _NANOSECONDS[part[2]] for part in parts))
+
+
+def _read_healthcheck(state: State, one: Instruction, name: str) -> dict[str, Any]:
+    """As Docker's images have it: durations in nanoseconds. It is written down for whoever looks at it."""
+    if odd := unknown_flag(one, (*_CHECKS, "retries"), name):
+        raise odd
+    word, _, command = one.rest.partition(" ")
+    if word.upper() == "NONE":
+        return {"Test": ["NONE"]}
+    if word.upper() != "CMD" or not command.strip():
+        raise refuse(name, one.line, "HEALTHCHECK takes CMD and a command, or NONE")
+    words = read_list(command.strip())
+    found: dict[str, Any] = {"Test": ["CMD-SHELL", command.strip()] if words is None else ["CMD", *words]}
+    for flag, value in one.flags:
+        try:
+            found[_CHECKS.get(flag, "Retries")] = int(value) if flag == "retries" else _read_duration(value)
+        except ValueError as error:
+            raise refuse(name, one.line, f"HEALTHCHECK --{flag}={value}: {error}") from error
+    return found

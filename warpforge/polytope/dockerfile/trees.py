@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Failed
 from warpforge.model.atoms import WareId
+from warpforge.polytope.containers.image import read_entries
 from warpforge.polytope.dockerfile.context import Files, Node, read_files
 from warpforge.polytope.dockerfile.copy import tell
 from warpforge.polytope.dockerfile.state import State
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from warpforge.pack.image_writer import Making
 
 _TREE: Final = {"setid": "ignore", "dev": "ignore"}
+_PIECE: Final = 1 << 20
+_KINDS: Final = ("f", "d", "L")
 
 
 class Trees:
@@ -26,15 +29,43 @@ class Trees:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._seen: dict[WareId, Files] = {}
 
     def tree(self, ware: WareId | None, name: str = "the image") -> Files:
-        """What is in a tree (None: nothing). Errors: those of supply."""
+        """What is in a tree (None: nothing), its owners too. Errors: those of supply."""
         from warpforge.pack.filters import INPUT
 
         if ware is None:
             return read_files({}, name)
-        tree = self._engine.supply.tree(ware, INPUT.replace(_TREE))
-        return read_files({"": str(tree)}, name)
+        if ware not in self._seen:
+            top = self._engine.supply.tree(ware, INPUT.replace(_TREE))
+            nodes = {}
+            for entry in read_entries(self._engine, ware):
+                path = os.fsdecode(entry.path)
+                if entry.kind in _KINDS:
+                    place = os.path.join(top, path) if path else str(top)
+                    nodes[path] = Node(
+                        entry.kind, entry.mode & 0o777, place, os.fsdecode(entry.link), None, entry.uid, entry.gid
+                    )
+            self._seen[ware] = Files(nodes, name)
+        return Files(self._seen[ware].nodes, name)
+
+    def pick(self, files: Files, path: str) -> WareId:
+        """A ware of what lies at a path of some files: a directory, or a single file."""
+        node = files.nodes[path]
+        if node.kind == "d":
+            return self.lay(None, dict(files.below(path)))
+        return self.keep_file(node)
+
+    def keep_file(self, node: Node) -> WareId:
+        """A ware of one file. Errors: ``store``."""
+        from warpforge.engine.keep import keep_tree
+        from warpforge.fsx.tree import Entry
+        from warpforge.pack.filters import EPOCH, SCAN
+
+        entry = Entry(b"", "f", node.mode, node.uid, node.gid, mtime=EPOCH, size=node.size())
+        with node.open() as content:
+            return keep_tree(self._engine.store, [(entry, content)], "ztar", SCAN)
 
     def lay(self, ware: WareId | None, added: dict[str, Node]) -> WareId:
         """A new ware: the old one with these files; which one it became is noted under all that it is made of."""
@@ -44,7 +75,7 @@ class Trees:
         hasher = blake3(repr((str(ware), tell(added))).encode())
         for _, node in sorted(added.items()):
             if node.kind == "f":
-                hasher.update(blake3(node.read()).digest())
+                hasher.update(_digest(node))
         note = f"lay {hasher.hexdigest()}"
         known = index.ingest_get(note, b"1")
         if known is None or not self._engine.store.has(known):
@@ -103,3 +134,13 @@ class Trees:
         if kept != made:
             raise Failed("ware-mismatch", f"the image {made} was kept as {kept}", expected=made, actual=kept)
         return kept
+
+
+def _digest(node: Node) -> bytes:
+    from blake3 import blake3
+
+    hasher = blake3()
+    with node.open() as content:
+        while piece := content.read(_PIECE):
+            hasher.update(piece)
+    return hasher.digest()

@@ -77,16 +77,26 @@ class Surroundings:
         from warpforge.polytope.calls.mounts import Facts
         from warpforge.polytope.containers.image_names import ImageNames
         from warpforge.polytope.containers.lockfile import NAME, LockFile
+        from warpforge.polytope.dockerfile.adding import Pins
         from warpforge.polytope.dockerfile.image import Ground, build_image
 
         engine, directory = self._engine(), Path(self.path)
-        names = ImageNames(engine, LockFile(directory / NAME), directory)
+        lock = LockFile(directory / NAME)
+        names = ImageNames(engine, lock, directory)
+
+        def pin(address: str, what: str) -> None:
+            newest = LockFile(directory / NAME)  # others may have written to it meanwhile
+            newest.files[address] = lock.files[address] = what
+            newest.save()
+            runner.log("info", f"ADD {address}: {NAME} says from now on that it is {what}")
+
         ground = Ground(
             Facts(base=self.path, cwd=self.path, root=self._repository()),
             names.find,
             names.call,
             self.source_path,
             lambda line: runner.log("info", line),
+            Pins(lock.files.get, pin),
         )
         with self._relay.to(runner, engine.stop):
             return build_image(engine, args, ground)
