@@ -25,13 +25,14 @@ _CACHES: Final = ("polytope", "build-caches")
 
 class Beside(NamedTuple):
     """``ids``: the uids of its box; None: changes of owner and user are said to have been done. ``user``: as images
-    name one. ``owned``: what is not root's in its tree. ``mounts``: in the place of what the formula has there.
+    name one. ``owned``: what is not root's in its tree, ``owned_mounts``: and in its mounts. ``mounts``: in the place of what the formula has there.
     ``variables``: more than the formula's."""
 
     ids: Ids | None
     user: str
     owned: Sequence[Owned]
     mounts: tuple[Mount, ...] = ()
+    owned_mounts: tuple[tuple[bytes, int, int], ...] = ()
     variables: Mapping[str, str] = {}
     guard: Guard | None = None
 
@@ -50,7 +51,14 @@ class Beside(NamedTuple):
             return replace(spec, pretending=True)
         owned = tuple((one.path, one.uid, one.gid) for one in self.owned)
         return replace(
-            spec, ids=self.ids, capabilities=CAPABILITIES, owned=owned, user=self.user.encode(), uid=-1, gid=-1
+            spec,
+            ids=self.ids,
+            capabilities=CAPABILITIES,
+            owned=owned,
+            owned_mounts=self.owned_mounts,
+            user=self.user.encode(),
+            uid=-1,
+            gid=-1,
         )
 
 

@@ -120,6 +120,7 @@ class Commands:
                 state.user,
                 list_owned(self._engine, state.ware) if state.ware and ids else (),
                 (*places, *files),
+                tuple(_give(mount) for mount in mounts if mount.kind == "secret" and mount.target),
                 {**given, **variables},
                 guard,
             )
@@ -167,3 +168,7 @@ def _read_script(one: Instruction, shell: tuple[str, ...]) -> tuple[tuple[str, .
             return (*text[2:].split("\n", 1)[0].split(None, 1), _SCRIPT), text
         return (*shell, text), None
     return (*shell, one.rest + "\n" + "".join(f"{each.text}{each.name}\n" for each in one.documents)), None
+
+
+def _give(mount: RunMount) -> tuple[bytes, int, int]:
+    return os.fsencode(mount.target), mount.number("uid", 0), mount.number("gid", 0)
