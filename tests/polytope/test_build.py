@@ -155,7 +155,8 @@ ADD --checksum=@SUM@ --unpack @URL@/tree.tar /web/tree
 ADD @GIT@#main:sub /git
 COPY --parents --exclude=*.sh src/./deep/**/*.txt src/deep /kept/
 RUN --mount=type=bind,source=src,target=/in --mount=type=cache,target=/cache --mount=type=tmpfs,target=/tmp/t \\
-    --mount=type=secret,id=token --mount=type=secret,id=token,env=TOKEN,uid=7 --mount=type=bind,from=parent,target=/p,rw \\
+    --mount=type=secret,id=token --mount=type=secret,id=token,env=TOKEN,uid=7 \\
+    --mount=type=bind,from=parent,target=/p,rw \\
     cp /in/main.sh /from-bind && echo once >> /cache/log && wc -l < /cache/log > /count && touch /p/gone && \\
     test "$(cat /run/secrets/token)" = "$TOKEN" && echo "it is $TOKEN" && echo $HTTP_PROXY > /proxy
 RUN <<EOF

@@ -25,8 +25,8 @@ _CACHES: Final = ("polytope", "build-caches")
 
 class Beside(NamedTuple):
     """``ids``: the uids of its box; None: changes of owner and user are said to have been done. ``user``: as images
-    name one. ``owned``: what is not root's in its tree, ``owned_mounts``: and in its mounts. ``mounts``: in the place of what the formula has there.
-    ``variables``: more than the formula's."""
+    name one. ``owned``: what is not root's in its tree; ``owned_mounts``: likewise in its mounts. ``mounts``: in the
+    place of what the formula has there. ``variables``: more than the formula's."""
 
     ids: Ids | None
     user: str
