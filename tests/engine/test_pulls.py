@@ -19,6 +19,8 @@ from warpforge.engine.events import Reporter
 from warpforge.engine.images import Called, parse_called
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId
+from warpforge.store.collect import collect
+from warpforge.store.gc import Policy, Root, make_plan
 from warpforge.workspace.find import find_stack
 
 pytestmark = pytest.mark.both
@@ -97,3 +99,42 @@ def test_one_image_asked_for_by_many_at_a_time_comes_once(engine: Engine, regist
     assert {future.result()[0] for future in asked} == {WareId("oci", IMAGE.id)}
     assert engine.store.shelf.find(WareId("oci", IMAGE.id)) is not None
     assert sum(call.path == blob_path(IMAGE, "some/thing") for call in registry.calls) == 1
+
+
+def test_layers_of_several_images_come_once(engine: Engine, registry: Hostile) -> None:
+    others = [Image(*(tar(member(name, os.urandom(99))) for name in names)) for names in ([b"a"], [b"b"])]
+    for number, other in enumerate(others):
+        other.layers[:0], other.diff_ids[:0] = IMAGE.layers, IMAGE.diff_ids
+        other.blobs.update(IMAGE.blobs)
+        offer(registry, other, f"some/thing{number}", "v1")
+    names = [f"{host_of(registry)}/some/thing{number}:v1" for number in ("", 0, 1)]
+
+    def asked() -> dict[str, int]:
+        """How often each layer was asked for, in any repository."""
+        digests = [call.path.rpartition("/")[2] for call in registry.calls if "/blobs/" in call.path]
+        layers = {layer["digest"] for image in (IMAGE, *others) for layer in image.layers}
+        return {digest: digests.count(digest) for digest in layers}
+
+    with ThreadPoolExecutor(3) as pool:
+        wares = [*pool.map(lambda name: engine.images.keep(parse_called(name, Path("/")))[0], names)]
+    assert len(set(wares)) == 3 and set(asked().values()) == {1}
+    digest, path, _ = next(found for found in engine.store.layers.all() if found[0] == IMAGE.layers[0]["digest"])
+    os.chmod(path, 0o600)
+    Path(path).write_bytes(b"spoilt")
+    for ware in wares:
+        path_of_ware = engine.store.warehouse.find(ware)
+        assert path_of_ware is not None
+        path_of_ware.unlink()
+        engine.store.index.forget_ware(ware)
+    assert engine.images.keep(parse_called(names[2], Path("/")))[0] == wares[2]
+    assert {key: count for key, count in asked().items() if count > 1} == {digest: 2}
+
+
+def test_layers_stay_with_their_images(engine: Engine, registry: Hostile) -> None:
+    ware, _ = engine.images.keep(called(registry))
+    plan = make_plan(engine.store, [Root(ware, "test")], Policy(now=0))
+    assert plan.layers == []
+    plan = make_plan(engine.store, [Root(ware, "test")], Policy(now=0, max_size=1))
+    assert len(plan.layers) == len(IMAGE.layers)
+    collect(engine.store, make_plan(engine.store, [], Policy(now=0)))
+    assert [*engine.store.layers.all()] == []

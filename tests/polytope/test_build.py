@@ -22,6 +22,7 @@ from warpforge.polytope.calls.mounts import Facts
 from warpforge.polytope.containers.image import list_owned
 from warpforge.polytope.dockerfile.adding import Pins
 from warpforge.polytope.dockerfile.image import Ground, build_image
+from warpforge.polytope.dockerfile.layering import read_image
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.spec import HostSource, Source
 
@@ -119,6 +120,8 @@ def test_an_image_of_two_stages(shop: Workshop) -> None:
         "User": "1000",
         "WorkingDir": "/new/dir",
     }
+    digests = [layers(shop, image) for image in (shop.known["base"], ware)]
+    assert digests[1][:-1] == digests[0] and len(digests[1]) == 2
     again, _ = build(shop, labels={"a": "b"}, build_args={"VERSION": "2"})
     assert again == ware
     assert HEARD.hits == [True, True, True]
@@ -131,6 +134,12 @@ def config(shop: Workshop, ware: WareId) -> dict[str, Value]:
     assert kept is not None
     found: dict[str, Value] = json.loads(kept.config)["config"]
     return found
+
+
+def layers(shop: Workshop, ware: WareId) -> list[str]:
+    image = read_image(shop.engine, ware)
+    assert image is not None
+    return [layer.digest for layer in image.layers]
 
 
 def owners(shop: Workshop, ware: WareId) -> dict[str, tuple[int, int]]:
@@ -158,7 +167,7 @@ RUN --mount=type=bind,source=src,target=/in --mount=type=cache,target=/cache --m
     --mount=type=secret,id=token --mount=type=secret,id=token,env=TOKEN,uid=7 \\
     --mount=type=bind,from=parent,target=/p,rw \\
     cp /in/main.sh /from-bind && echo once >> /cache/log && wc -l < /cache/log > /count && touch /p/gone && \\
-    test "$(cat /run/secrets/token)" = "$TOKEN" && echo "it is $TOKEN" && echo $HTTP_PROXY > /proxy
+    test "$(cat /run/secrets/token)" = "$TOKEN" && echo "it is $TOKEN" && echo $HTTP_PROXY > /proxy && rm /etc/hello
 RUN <<EOF
 #!/bin/sh -x
 echo "$0" > /script
@@ -216,7 +225,12 @@ def test_what_dockerfiles_add(shop: Workshop) -> None:
     assert (top / "data" / "id").read_text() == "7\n8\n"
     later = Path(shop.engine.supply.tree(other))
     assert ((later / "count").read_text(), (later / "from-bind").read_text()) == ("2\n", "changed")
-    assert not any((top / name).exists() for name in ("p", "in", "cache", "run", "tmp/t", ".warpforge.here-document"))
+    assert (top / "bin" / "busybox").stat().st_mtime == Path(
+        shop.engine.supply.tree(shop.known["base"]), "bin", "busybox"
+    ).stat().st_mtime
+    assert not (top / "etc" / "hello").exists() and not any(
+        (top / name).exists() for name in ("p", "in", "cache", "run", "tmp/t", ".warpforge.here-document")
+    )
     secret = b"very-secret-value"
     assert b"it is ***" in HEARD.output and secret not in HEARD.output
     for path in (shop.root / ".warpforge").rglob("*"):

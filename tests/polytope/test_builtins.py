@@ -107,4 +107,6 @@ def test_an_image_is_built_by_the_runner(evaluator: Evaluator) -> None:
     sources: Value = [{"source": {"type": "host", "path": "."}, "path": "/"}]
     output = run(evaluator, runner, "build-image", tags=["a:1"], sources=sources)
     assert isinstance(output, dict) and str(output["digest"]).startswith("sha256:")
-    assert runner.done == [("build", "tags", "sources", "dockerfile", "labels", "target", "build-args", "network")]
+    assert runner.done == [
+        ("build", "tags", "sources", "dockerfile", "labels", "target", "build-args", "secrets", "network")
+    ]

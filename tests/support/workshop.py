@@ -44,5 +44,5 @@ def workshop(root: Path, reporter: Reporter) -> Iterator[Workshop]:
     layout = images.write_files(images.layout([(image, {})]), root / "base")
     with Engine(find_stack(root, None), reporter) as engine:
         with engine.store.use():
-            ware, _ = engine.images.keep(parse_called(str(layout), Path("/")))
+            ware, _ = engine.images.keep(parse_called(str(layout), Path("/")), unpacked=True)
         yield Workshop(root, engine, {"base": ware})

@@ -203,6 +203,7 @@ def _explain(common: Common, plan: Plan, ware: WareId) -> None:
 def _show_plan(common: Common, plan: Plan, *, dry_run: bool) -> None:
     rows: list[tuple[str, str, int]] = [("memo", formula_id, 0) for formula_id in plan.memos]
     rows += [("partial", path.rpartition("/")[2], count) for path, count in plan.partials]
+    rows += [("layer", path.rpartition("/")[2], count) for path, count in plan.layers]
     rows += [("tree", str(tree.ware), count) for tree, count in plan.trees]
     rows += [("ware", str(stock.ware), stock.size) for stock in plan.wares]
     if common.json:
@@ -216,6 +217,7 @@ def _show_plan(common: Common, plan: Plan, *, dry_run: bool) -> None:
     verb = "would go" if dry_run else "deleted"
     counts = [(len(plan.wares), "ware"), (len(plan.trees), "tree"), (len(plan.memos), "memo")]
     counts.append((len(plan.partials), "partial download"))
+    counts.append((len(plan.layers), "layer"))
     what = ", ".join(_many(count, name) for count, name in counts if count) or "nothing"
     freed = "would be freed" if dry_run else "freed"
     common.note(f"{what} {verb}: {size(plan.freed)} {freed}, {size(plan.left)} stay")

@@ -16,10 +16,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from warpforge.errors import Failed, Missing, Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
@@ -131,6 +131,8 @@ class Images:
 
             image = find_image(source, called.platform)
             ware = WareId("oci", image.id)
+            if called.kind == REGISTRY or unpacked:  # who wants to run it may want to build upon it
+                source = _Shared(source, self._store)
             here = self._store.warehouse.has(ware)
             if here:
                 self._store.images.record(ware, KeptImage(image.manifest, image.config))
@@ -232,7 +234,7 @@ def fetch_image(
     source = mirror.image(ware)
     image = find_image(source)
     _check_named(ware, image)
-    keep_image(store, source, image, limits, moved, unpacked=unpacked)
+    keep_image(store, _Shared(source, store), image, limits, moved, unpacked=unpacked)
 
 
 def keep_archive_of_image(store: Store, stream: BinaryIO, name: str, ware: WareId, limits: Limits) -> None:
@@ -257,6 +259,38 @@ def _check_named(ware: WareId, image: Image) -> None:
             actual=f"oci:{image.id}",
             reason="hash",
         )
+
+
+class _Shared:
+    """A source of layers that are brought once, whatever images they belong to."""
+
+    def __init__(self, source: Source, store: Store) -> None:
+        self.name = source.name
+        self.root = source.root
+        self.manifest = source.manifest
+        self._source = source
+        self._store = store
+
+    def blob(self, wanted: Descriptor) -> BinaryIO:
+        opened = self._store.layers.open(wanted.digest, lambda: self._source.blob(wanted))
+        return cast("BinaryIO", _Entered(opened))
+
+
+class _Entered:
+    """A stream that there is while it is entered."""
+
+    def __init__(self, opened: AbstractContextManager[BinaryIO]) -> None:
+        self._opened = opened
+
+    def __enter__(self) -> _Entered:
+        self._stream = self._opened.__enter__()
+        return self
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream.read(size)
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self._opened.__exit__(*error)
 
 
 class _Counting:
@@ -293,6 +327,7 @@ class _Counted:
         return data
 
     def __enter__(self) -> _Counted:
+        self._stream.__enter__()
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -38,11 +38,14 @@ _PIECE: Final = 1 << 20
 
 
 class Making(NamedTuple):
-    """What an image is besides its tree. ``start``: how its process starts (Entrypoint, Cmd, Env, ...)."""
+    """What an image is besides its tree. ``start``: how its process starts (Entrypoint, Cmd, Env, ...). ``below``: the
+    layers below the one that is written, and ``diff_ids`` of theirs; whoever reads the layout must find them there."""
 
     platform: Platform = Platform("linux", "amd64")
     start: tuple[tuple[str, Any], ...] = ()
     compression: str = "gzip"
+    below: tuple[Descriptor, ...] = ()
+    diff_ids: tuple[str, ...] = ()
 
 
 PLAIN: Final = Making()
@@ -99,7 +102,7 @@ def _make(
     suffix = "" if making.compression == "none" else f"+{making.compression}"
     layer = Descriptor(f"{OCI_LAYER}{suffix}", writer.packed_digest, writer.size)
     config = _make_config(making, writer.digest)
-    made = Made(found, _make_manifest(config, layer), config, layer, blob)
+    made = Made(found, _make_manifest(config, (*making.below, layer)), config, layer, blob)
     return made._replace(sum=found._replace(ware=WareId("oci", made.id)))
 
 
@@ -172,19 +175,19 @@ def _make_config(making: Making, diff_id: str) -> bytes:
     if platform.variant:
         document["variant"] = platform.variant
     document["config"] = dict(making.start)
-    document["rootfs"] = {"type": "layers", "diff_ids": [diff_id]}
-    document["history"] = [{"created": CREATED, "created_by": "warpforge"}]
+    document["rootfs"] = {"type": "layers", "diff_ids": [*making.diff_ids, diff_id]}
+    document["history"] = [{"created": CREATED, "created_by": "warpforge"}] * (len(making.diff_ids) + 1)
     return _dump(document)
 
 
-def _make_manifest(config: bytes, layer: Descriptor) -> bytes:
+def _make_manifest(config: bytes, layers: tuple[Descriptor, ...]) -> bytes:
     digest = f"sha256:{hashlib.sha256(config).hexdigest()}"
     return _dump(
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
             "config": {"mediaType": OCI_CONFIG, "digest": digest, "size": len(config)},
-            "layers": [{"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}],
+            "layers": [{"mediaType": one.media_type, "digest": one.digest, "size": one.size} for one in layers],
         }
     )
 

@@ -15,6 +15,7 @@ built        what each module gave when it was last run to its end: history
 index        sizes, last use and the ingest cache: derived, rebuilt whenever in doubt
 staging      where one process writes before anything has its final name
 debris       what dead processes left behind
+layers       those of images as they came, for the next image that has them
 partials     what had come of a ware when its download broke off, for the next try
 stay         a command is in the store; away while it only waits, so that garbage can be collected
 pins         what running processes need kept

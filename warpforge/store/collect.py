@@ -21,7 +21,7 @@ from .trees import Tree
 if TYPE_CHECKING:
     from .store import Store
 
-_BY_KEY: Final = ("formula-", "ware-", "shelf-")  # lock files that exist once for each formula or ware
+_BY_KEY: Final = ("formula-", "ware-", "shelf-", "layer-")  # lock files that exist once for each of many things
 _SIZES: Final = 100_000  # that are remembered of wares that are gone
 
 
@@ -43,6 +43,8 @@ def collect(store: Store, plan: Plan, told: Callable[[int, int], None] = lambda 
         _forget(store, plan)
         for path, _ in plan.partials:
             store.partials.remove(path)
+        for path, _ in plan.layers:
+            trash.take(path)
         for tree, _ in plan.trees:
             trash.tree(tree)
             told(done := done + 1, total)

@@ -26,6 +26,7 @@ from warpforge.model.atoms import WareId
 
 from . import memo
 from .finding import storing
+from .layers import layers_of
 from .pins import pinned
 from .trees import Tree, tree_bytes, trees
 
@@ -95,6 +96,7 @@ class Plan:
         self.wares: list[Stock] = []
         self.trees: list[tuple[Tree, int]] = []  # of wares that stay
         self.partials: list[tuple[str, int]] = []  # downloads that broke off: path and size
+        self.layers: list[tuple[str, int]] = []  # of images that are not here: path and size
         self.total = 0
         self.freed = 0
         self.reasons: dict[WareId, list[str]] = {}
@@ -125,7 +127,24 @@ def make_plan(store: Store, roots: Iterable[Root], policy: Policy) -> Plan:
         hard.setdefault(ware, []).append(why)
     memos = list(_memos(store))
     _Sifting(plan, policy, hard, memos, store).run()
+    _sift_layers(store, plan, policy)
     return plan
+
+
+def _sift_layers(store: Store, plan: Plan, policy: Policy) -> None:
+    """Those of images that stay, stay; all go where there is no room, for they come again."""
+    with storing("cannot look through the layers of images"):
+        there = list(store.layers.all())
+    if not there:
+        return
+    kept = (store.images.find(ware) for ware in plan.stock if ware.packtype == "oci")
+    needed = layers_of(image for image in kept if image is not None)
+    total = sum(size for _, _, size in there)
+    plan.total += total
+    if policy.max_size is not None and plan.left > policy.max_size:
+        needed = set()
+    plan.layers = [(path, size) for digest, path, size in there if digest not in needed]
+    plan.freed += sum(size for _, size in plan.layers)
 
 
 class _Sifting:

@@ -45,6 +45,7 @@ class Layout:
         "images",
         "index",
         "internal",
+        "layers",
         "locks",
         "memos",
         "origins",
@@ -63,6 +64,7 @@ class Layout:
         self.duals = f"{internal}/duals"
         self.origins = f"{internal}/origins"
         self.images = f"{internal}/images"
+        self.layers = f"{internal}/layers"
         self.runs = f"{internal}/runs"
         self.failed = f"{internal}/failed"
         self.cache = f"{internal}/cache"
@@ -85,6 +87,10 @@ class Layout:
     def image(self, ware: WareId) -> str:
         """The file of what an image says."""
         return f"{self.images}/{sharded(ware.hash)}"
+
+    def layer(self, digest: str) -> str:
+        """The file of a layer, by its sha256 digest."""
+        return f"{self.layers}/{sharded(digest.partition(':')[2])}"
 
     def memo(self, formula_id: str) -> str:
         """The file of a RunRecord."""

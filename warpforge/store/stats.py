@@ -45,6 +45,8 @@ def stats(store: Store) -> Iterator[Count]:
         yield Count("duals", sum(len(files) for _, _, files in os.walk(store.layout.duals)), _bytes(store.layout.duals))
         yield Count("runs", sum(1 for _ in store.runs.entries()), _bytes(store.layout.runs))
         yield Count("pins", sum(1 for _ in store.kept.pins()), _bytes(store.layout.pins))
+        layers = [size for _, _, size in store.layers.all()]
+        yield Count("layers", len(layers), sum(layers))
         partial = list(store.partials.all())
         yield Count("partial", len(partial), sum(size for _, size, _ in partial))
         yield Count("quarantine", len(_names(store.layout.quarantine)), _bytes(store.layout.quarantine))

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .index import Index
     from .invocations import Invocations
     from .kept import Kept
+    from .layers import Layers
     from .origins import Origins
     from .partials import Partials
     from .pins import Pin
@@ -94,6 +95,13 @@ class Store:
         from .images import Images
 
         return Images(self.layout, self.staging)
+
+    @cached_property
+    def layers(self) -> Layers:
+        """Layers of images as they came."""
+        from .layers import Layers
+
+        return Layers(self.layout, self.staging, lambda digest: self._turn("layer", digest))
 
     @cached_property
     def index(self) -> Index:
@@ -223,10 +231,14 @@ class Store:
 
         ``on_wait`` is told the holders' pids if we have to wait. Errors on entering: ``store`` (busy, pid).
         """
-        kind = "ware" if isinstance(key, WareId) else "formula"
+        return self._flight("ware" if isinstance(key, WareId) else "formula", str(key), timeout, on_wait)
+
+    def _flight(
+        self, kind: str, key: str, timeout: float | None, on_wait: Callable[[list[int]], None] | None = None
+    ) -> Lock:
         with storing(f"cannot lock {key}"):
             make_dirs(self.layout.locks, sync=False)
-        return StoreLock(self.layout.lock(kind, str(key)), str(key), timeout=timeout, on_wait=on_wait)
+        return StoreLock(self.layout.lock(kind, key), key, timeout=timeout, on_wait=on_wait)
 
     @contextmanager
     def turn(self, key: str | WareId, waits: Callable[[str], None] = lambda pid: None) -> Iterator[None]:
@@ -234,14 +246,19 @@ class Store:
 
         Errors: ``store``.
         """
-        lock = self.single_flight(key, timeout=0)
+        with self._turn("ware" if isinstance(key, WareId) else "formula", str(key), waits):
+            yield
+
+    @contextmanager
+    def _turn(self, kind: str, key: str, waits: Callable[[str], None] = lambda pid: None) -> Iterator[None]:
+        lock = self._flight(kind, key, 0)
         try:
             lock.acquire()
         except Unable as error:
             if error.reason != "busy":
                 raise
             waits(error.details.get("pid", ""))
-            lock = self.single_flight(key)
+            lock = self._flight(kind, key, None)
             with self.away():
                 lock.acquire()
         with lock:

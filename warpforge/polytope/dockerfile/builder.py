@@ -13,6 +13,7 @@ from warpforge.polytope.dockerfile.adding import Adder, Pins, is_address, is_git
 from warpforge.polytope.dockerfile.context import Files, Node, read_files
 from warpforge.polytope.dockerfile.copy import Changes, Copying, add_parents, list_copied, resolve_goal
 from warpforge.polytope.dockerfile.ignoring import Ignoring
+from warpforge.polytope.dockerfile.layering import Base
 from warpforge.polytope.dockerfile.lines import refuse
 from warpforge.polytope.dockerfile.owners import find_owner, read_modes
 from warpforge.polytope.dockerfile.parse import (
@@ -97,7 +98,7 @@ class Builder:
         if base == SCRATCH:
             return State(None)
         ware = self._find(base, platform)
-        return State(ware, self._said(ware), base=ware)
+        return State(ware, self._said(ware), base=Base(base, ware))
 
     def _find(self, base: str, platform: str) -> WareId:
         from warpforge.pack.image import Platform

@@ -46,10 +46,10 @@ def lay(base: Iterable[Member], added: Mapping[str, Node]) -> Iterator[Member]:
 def _member(entry: Entry, node: Node) -> Member:
     if entry.kind != "f":
         return entry, None
-    return entry.replace(size=node.size()), _Opened(node)
+    return entry.replace(size=node.size()), Opened(node)
 
 
-class _Opened:
+class Opened:
     """A content that is opened when it is read, for there may be many."""
 
     def __init__(self, node: Node) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from warpforge.model.atoms import WareId
+from warpforge.polytope.dockerfile.layering import Base
 from warpforge.polytope.dockerfile.lines import refuse
 from warpforge.polytope.dockerfile.parse import (
     Dockerfile,
@@ -35,7 +36,7 @@ class State(msgspec.Struct, frozen=True):
     ware: WareId | None
     config: dict[str, Any] = {}
     arguments: dict[str, str] = {}
-    base: WareId | None = None
+    base: Base | None = None
     has_cmd: bool = False
 
     @property

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,10 +13,14 @@ from warpforge.model.atoms import WareId
 from warpforge.polytope.containers.image import read_entries
 from warpforge.polytope.dockerfile.context import Files, Node, read_files
 from warpforge.polytope.dockerfile.copy import tell
+from warpforge.polytope.dockerfile.layering import bring_layers, list_changes, read_image
 from warpforge.polytope.dockerfile.state import State
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from warpforge.engine.engine import Engine
+    from warpforge.fsx.tree import Content, Entry
     from warpforge.pack.image_writer import Making
 
 _TREE: Final = {"setid": "ignore", "dev": "ignore"}
@@ -102,7 +106,8 @@ class Trees:
             return keep_tree(engine.store, lay(entries, added), "ztar", SCAN)
 
     def image(self, state: State) -> WareId:
-        """The image of one layer that a stage has come to, kept; which one that is, is noted.
+        """The image that a stage has come to, kept; which one that is, is noted. It has the layers of its base and one
+        more, or one in all where the base's are not to be had.
 
         Errors: as ``Exporter.image`` and ``Images.keep``.
         """
@@ -115,25 +120,54 @@ class Trees:
         ware = state.ware or self._pack(None, {})
         start = tuple(sorted((key, value) for key, value in state.config.items() if value))
         making = Making(Platform.here(), start, "zstd")
+        base = read_image(self._engine, state.base.ware) if state.base else None
+        if base is not None and state.base is not None and bring_layers(self._engine, state.base, base):
+            making = making._replace(below=base.layers, diff_ids=base.diff_ids)
         note = f"image {blake3(repr((str(ware), making)).encode()).hexdigest()}"
         known = store.index.ingest_get(note, b"1")
         if known is None or not store.warehouse.has(known) or store.images.find(known) is None:
-            known = self._make(ware, making)
+            known = self._make(ware, making, state.base.ware if making.below and state.base else None)
             store.index.ingest_put(note, b"1", known)
         return known
 
-    def _make(self, ware: WareId, making: Making) -> WareId:
-        from warpforge.engine.export import Exporter
+    def _make(self, ware: WareId, making: Making, base: WareId | None) -> WareId:
         from warpforge.engine.images import parse_called
         from warpforge.pack.filters import SCAN
+        from warpforge.pack.image_writer import make_image, write_directory
 
-        with tempfile.TemporaryDirectory(dir=self._engine.store.staging.directory()) as scratch:
-            layout = os.path.join(scratch, "layout")
-            made = Exporter(self._engine, io.BytesIO()).image(ware, layout, SCAN, making)
-            kept, _ = self._engine.images.keep(parse_called(layout, Path("/")))
-        if kept != made:
-            raise Failed("ware-mismatch", f"the image {made} was kept as {kept}", expected=made, actual=kept)
+        layers, staging = self._engine.store.layers, self._engine.store.staging.directory()
+        with (
+            tempfile.TemporaryDirectory(dir=staging) as layout,
+            self._entries(ware, base) as entries,
+            make_image(entries, SCAN, making, scratch=staging) as made,
+        ):
+            write_directory(made, layout)
+            blobs = os.path.join(layout, "blobs", "sha256")
+            for layer in making.below:
+                os.symlink(layers.path(layer.digest), os.path.join(blobs, layer.digest.partition(":")[2]))
+            kept, _ = self._engine.images.keep(parse_called(layout, Path("/")), unpacked=True)
+        if kept.hash != made.id:
+            raise Failed("ware-mismatch", f"the image {made.id} was kept as {kept}", expected=made.id, actual=kept)
         return kept
+
+    @contextmanager
+    def _entries(self, ware: WareId, base: WareId | None) -> Iterator[Iterable[tuple[Entry, Content | None]]]:
+        """The whole tree, or what differs in it from a base's."""
+        from warpforge.pack.limits import UNLIMITED
+        from warpforge.pack.open_tree import open_tree
+        from warpforge.pack.packer import manifest
+
+        supply = self._engine.supply
+        with supply.packed(ware) as packed:
+            at_rest, _ = supply.at_rest(ware)
+            if base is None:
+                with open_tree(packed, at_rest, scratch=self._engine.store.staging.directory()) as entries:
+                    yield entries
+                return
+            with supply.packed(base) as below:
+                olds = manifest(below, supply.at_rest(base)[0], limits=UNLIMITED)
+                news = manifest(packed, at_rest, limits=UNLIMITED)
+                yield list_changes(olds, news, self.tree(ware))
 
 
 def _digest(node: Node) -> bytes:
