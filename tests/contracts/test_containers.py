@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 from sandbox.test_attacks import ALLOWED, OTHERWISE
-from support.containers import Yard, YardJob, free_port, refuses, until, web
+from support.containers import Yard, YardJob, refuses, until, web
+from support.places import free_port
 from support.probes import compile_probe
 
 from warpforge.errors import Failed, Invalid, Missing, Unable

@@ -108,12 +108,6 @@ class YardJob:
         self.engine.close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def refuses(port: int) -> bool:
     """Whether nobody listens at a port of the loopback interface."""
     with socket.socket() as probe:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -30,6 +31,7 @@ AWS = {
     "AWS_EC2_METADATA_DISABLED": "true",
 }
 BUCKET = "wares"
+_leases: list[socket.socket] = []  # of ports, kept to the end of the process
 
 
 class MirrorPlace(NamedTuple):
@@ -141,8 +143,22 @@ def s3_server() -> Iterator[str]:
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    """A port of the loopback interface that nobody has, nor will be given before this process ends.
+
+    Below those that the kernel gives to whoever asks for any. Tests run side by side in processes: the lease is a
+    name in the network namespace, which is as wide as ports are.
+    """
+    for port in random.sample(range(10_000, 32_000), 200):
+        lease = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            lease.bind(f"\0warpforge-test-port-{port}")
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            lease.close()
+            continue
+        _leases.append(lease)
+        return port
+    raise AssertionError("every port is taken")
 
 
 def wait_for(port: int, running: subprocess.Popen[bytes]) -> None:
