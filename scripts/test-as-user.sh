@@ -75,8 +75,9 @@ fi
 scratch=$(mktemp -d /var/tmp/warpforge-test.XXXXXX)
 trap 'rm -rf "$scratch"' EXIT
 chmod 0755 "$scratch"
+scripts/compile.sh
 mkdir "$scratch/checkout" "$scratch/home" "$scratch/home/tmp"
-tar -c --exclude=./.venv --exclude=./build --exclude=./.git --exclude='./.*_cache' --exclude=__pycache__ . |
+tar -c --exclude=./.venv --exclude=./build --exclude=./.git --exclude='./.*_cache' . |
 	tar -x -C "$scratch/checkout"
 chmod -R a+rX "$scratch/checkout"
 mkdir "$scratch/checkout/.venv"

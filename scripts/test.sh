@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.." || exit 1
 umask 022 # what tests make, other users of theirs must reach
 # Tests wait for servers, kills and clocks as much as they compute: twice as many as there are cores keep these busy.
 export WORKERS=${WORKERS:-$(($(nproc) * 2))}
+scripts/compile.sh
 
 scratch=$(mktemp -d "${TMPDIR:-/tmp}/warpforge-test.XXXXXX") || exit 1
 clean() {
@@ -22,7 +23,7 @@ is_closed() { # some file of the checkout cannot be read by others
 # checkout that all can read takes the checkout's place.
 in_readable_copy() {
 	mkdir "$scratch/checkout"
-	tar -c --exclude=./.venv --exclude=./build --exclude=./.git --exclude=__pycache__ . | tar -x -C "$scratch/checkout"
+	tar -c --exclude=./.venv --exclude=./build --exclude=./.git . | tar -x -C "$scratch/checkout"
 	chmod -R a+rX "$scratch" && mkdir "$scratch/checkout/.venv" || return 1
 	# shellcheck disable=SC2016 # for the inner shell
 	unshare --mount --propagation private bash -euc '
