@@ -54,6 +54,8 @@ SLIPS = """\
 modules:
 - {id: a, code: pt.js 1, params: [{id: port, type: int}]}
 - {id: b, module: a, args: {port: pt.param prot, mode: pt.parm x}}
+- {id: c, module: polytope/container, args: {image: x, services: [{id: s, ports: [0]}]}}
+- {id: d, modul: a, params: [{id: p, type: strr}, {id: p}]}
 templates:
 - {id: t, run: [{module: a, args: {port: 1, por: 2}}], params: [{id: p, type: [default, int, x]}]}
 triggers:
@@ -71,11 +73,18 @@ def test_check_warns_of_slips_and_reads_triggers(world: World) -> None:
         (3, "warning", "it is null unless it is given all the same"),
         (3, "warning", "it stays text"),
         (3, "warning", "there is no parameter mode"),
-        (5, "error", "p: a whole number was expected, not 'x'"),
-        (7, "error", "the minute must be from 0 to 59, not '61'"),
-        (7, "error", "line 1: SyntaxError: unexpected token in expression: '}'"),
-        (7, "error", "there is no module or template gone"),
+        (4, "error", "services[0].ports[0].port: 0: ports are numbers from 1 to 65535"),
+        (5, "error", "d has neither module nor code"),
+        (5, "warning", "did you mean module?"),
+        (5, "error", "'strr' is no type: did you mean str?"),
+        (5, "error", "the parameter p is there twice"),
+        (7, "error", "p: a whole number was expected, not 'x'"),
+        (9, "error", "the minute must be from 0 to 59, not '61'"),
+        (9, "error", "line 1: SyntaxError: unexpected token in expression: '}'"),
+        (9, "error", "there is no module or template gone"),
     ]
+    ran = world.pt("run", "c").err
+    assert f"{world.root}/polytope.yml:4:3: the container c: services[0].ports[0].port: 0" in ran
 
 
 def test_errors_of_code_name_the_line_of_the_file(world: World) -> None:

@@ -53,7 +53,10 @@ class World:
 
     def resolver(self, *, is_dry: bool = False) -> Resolver:
         library = Library(
-            str(self.directory / "polytope.yml"), directory=str(self.directory), repositories=self.repositories
+            str(self.directory / "polytope.yml"),
+            directory=str(self.directory),
+            repositories=self.repositories,
+            revision=lambda checkout, revision: f"{checkout}-{revision}",
         )
         cwd = str(self.directory / "cwd")
         return Resolver(library, self.evaluator, Stored(), cwd=cwd, outputs=None if is_dry else Ended(), is_dry=is_dry)
@@ -240,7 +243,8 @@ def test_references_to_repositories_and_directories(world: World, tmp_path: Path
     world.repositories = {"owner/name": str(tmp_path / "checkout")}
     world.write("include: [gh:owner/name]\nmodules: [{id: n, module: tools/ngrok/ngrok}]")
     world.write("tools: {far: {run: [{code: pt.js 1}]}}", "checkout/polytope.yml")
-    world.write("modules: [{id: m, default?: true, code: pt.js 2}, {id: o, code: pt.js 3}]", "checkout/in/polytope.yml")
+    world.write("modules: [{id: m, default?: true, code: pt.js 2}, {id: o}]", "checkout/in/polytope.yml")
+    world.write("modules: [{id: o, code: pt.js 3}]", "checkout-main/in/polytope.yml")
     world.write("modules: [{id: ngrok, code: pt.js 4}]", "tools/ngrok/polytope.yml")
 
     def text(reference: str) -> str:

@@ -88,6 +88,8 @@ def expand(call: Call, resolver: Resolver) -> Leaf:
         noun = found.noun
         frame = Frame(found.file, params)
         if isinstance(noun, Template) or not noun.module:
+            if isinstance(noun, Module) and not noun.code and not found.file.is_builtin:
+                refuse("module-invalid", [Issue(noun.place, f"{noun.id} has neither module nor code")])
             resolver.demand_nothing_missing()
             return _leaf(levels, resolver, warnings)
         args = resolver.resolve(noun.args, frame, noun.way)

@@ -252,4 +252,4 @@ def _refuse_rings(steps: list[JobStep]) -> None:
         ring = error.args[1]
         place = next(step.place for step in steps if step.id in ring)
         message = f"steps wait for one another in a circle: {' -> '.join(reversed(ring))}"
-        refuse("module-invalid", [Issue(place, message, REFERENCE)])
+        refuse("module-invalid", [Issue(place, message)])

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warpforge.errors import Missing, WarpforgeError
+from warpforge.errors import Missing, Unable, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.polytope.containers.lockfile import LockFile
 
@@ -161,8 +161,14 @@ class ImageNames:
     def _digest(self, reference: Reference) -> str:
         from warpforge.engine.images import REGISTRY, Called
 
-        with self._engine.images.open(Called(REGISTRY, str(reference), "", None)) as source:
-            return f"sha256:{hashlib.sha256(source.root()).hexdigest()}"
+        try:
+            with self._engine.images.open(Called(REGISTRY, str(reference), "", None)) as source:
+                return f"sha256:{hashlib.sha256(source.root()).hexdigest()}"
+        except Unable as error:
+            why = error.message.removeprefix(f"{reference.repository}: ")
+            found = "its registry has no such image" if error.reason == "not-found" else why
+            told = f"image {reference}: {found}"
+            raise Unable("fetch", told, reason=error.reason or None, image=str(reference)) from error.__cause__
 
     def _keep(self, name: str) -> WareId:
         from warpforge.engine.images import REGISTRY, Called

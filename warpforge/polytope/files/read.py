@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from warpforge.errors import Invalid
 from warpforge.polytope.files.read_steps import StepReader
 from warpforge.polytope.files.reading import Members, spell_scalar
-from warpforge.polytope.issues import Issue, refuse
+from warpforge.polytope.issues import TYPE, Issue, refuse
 from warpforge.polytope.nouns import (
     Include,
     Module,
@@ -26,7 +27,7 @@ from warpforge.polytope.nouns import (
     Way,
 )
 from warpforge.polytope.text.document import Document, load_document
-from warpforge.polytope.types.language import is_type
+from warpforge.polytope.types.language import is_type, parse_type
 
 _FILE: Final = frozenset(
     ("modules", "templates", "triggers", "tools", "include", "instructions", "mcp", "info", "hermetic")
@@ -149,11 +150,13 @@ class _Reader(StepReader):
         value, at = spec.get(key), (*way, key)
         if isinstance(value, dict):
             return tuple(self._parameter(inner, (*at, name), name) for name, inner in value.items())
-        made = []
+        made: list[Parameter] = []
         for number, inner in enumerate(self._list(value, at, key)):
             members = self._map(inner, (*at, number), f"{key}[{number}]")
             name = self._text(members, "id" if "id" in members else "name", (*at, number))
             if name:
+                if any(name == one.id for one in made):
+                    self._say((*at, number), f"the parameter {name} is there twice")
                 made.append(self._parameter(members, (*at, number), name))
             else:
                 self._say((*at, number), "id is missing")
@@ -166,8 +169,10 @@ class _Reader(StepReader):
         kind = value.get("type", "any")
         if "default" in value:
             kind = ["default", kind, value["default"]]
-        if not is_type(kind):
-            self._say((*way, "type"), f"{name}: this is no type: {kind!r}"[:200])
+        try:
+            parse_type(kind)
+        except Invalid as error:
+            self._issues.append(Issue(self._document.place(way), f"{name}: {error.message}", TYPE))
         return Parameter(
             name, kind, self._text(value, "info", way), self._text(value, "name", way), self._document.place(way)
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from typing import Final
 
 from warpforge.polytope.issues import SCAFFOLD, Issue, Level
@@ -29,7 +30,9 @@ class Reading:
     def _unknown(self, members: Members, known: frozenset[str], way: Way) -> None:
         for key in members:
             if key not in known:
-                self._say((*way, key), f"the key {key!r} is not known here", "warning")
+                near = get_close_matches(key, known, 1)
+                hint = f": did you mean {near[0]}?" if near else ""
+                self._say((*way, key), f"the key {key!r} is not known here{hint}", "warning")
 
     def _text(self, members: Members, key: str, way: Way) -> str:
         value = members.get(key)

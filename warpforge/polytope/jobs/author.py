@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from contextlib import suppress
+from typing import Any, Protocol
 
+from warpforge.errors import PREFIX, Invalid
 from warpforge.polytope.calls.container import make_container
 from warpforge.polytope.calls.expand import Call, Leaf, expand
 from warpforge.polytope.calls.mounts import Facts
 from warpforge.polytope.calls.references import parse_code
-from warpforge.polytope.calls.resolve import Frame, Resolver
+from warpforge.polytope.calls.resolve import Frame, NotStored, Resolver
 from warpforge.polytope.calls.steps import JobStep, begin, plan_steps
 from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
 from warpforge.polytope.code.host import Host
 from warpforge.polytope.files.library import Library, scoped
 from warpforge.polytope.files.read_steps import default_id
 from warpforge.polytope.hermetic.choosing import names_of
+from warpforge.polytope.issues import spell
 from warpforge.polytope.jobs.work import Work
 from warpforge.polytope.modules.api import Api
 from warpforge.polytope.modules.primitives import CONTAINER, run_container, run_primitive
-from warpforge.polytope.nouns import Value
+from warpforge.polytope.nouns import Place, Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.spec import ContainerSpec
 
@@ -56,7 +59,11 @@ class Author:
     def open(self, step: JobStep, runner: Runner) -> Work:
         """Errors: ``missing``, ``invalid-argument``, ``module-invalid``, ``generator-failed``."""
         resolver = self._resolver(runner)
-        return self._work(begin(step, resolver), resolver, runner, step.id)
+        leaf = begin(step, resolver)
+        try:
+            return self._work(leaf, resolver, runner, step.id)
+        except Invalid as error:
+            raise _at(error, leaf, step.place) from error.__cause__
 
     def call(self, reference: str, args: Mapping[str, Value], caller: JobStep, runner: Runner) -> Work | list[JobStep]:
         """Errors: as ``open``."""
@@ -74,10 +81,11 @@ class Author:
         return plan_steps(calls, self._resolver(runner))
 
     def check(self, steps: Sequence[JobStep], runner: Runner) -> None:
-        """Errors: as ``open``."""
+        """Errors: as ``open``, but for what is not stored: another step may store it."""
         for step in steps:
             if not step.after:
-                begin(step, self._resolver(runner))
+                with suppress(NotStored):
+                    begin(step, self._resolver(runner))
 
     def _resolver(self, runner: Runner) -> Resolver:
         return Resolver(self._library, self._evaluator, _Stores(runner), cwd=self._cwd, outputs=runner)
@@ -123,6 +131,16 @@ class Author:
             step=step,
             secrets=frozenset(resolver.secrets),
         )
+
+
+def _at(error: Invalid, leaf: Leaf, place: Place) -> Invalid:
+    """The error with the place where a person wrote what is wrong, unless it has one: of the nearest module that does
+    not ship with us, else of the step."""
+    own = next((level.noun.place for level in reversed(leaf.levels) if not level.file.is_builtin), place)
+    if not own.path or "line" in error.details:
+        return error
+    told: dict[str, Any] = {**error.details, "document": own.path, "line": own.line, "column": own.column}
+    return Invalid(error.code.removeprefix(PREFIX), f"{spell(own)}: {error.message}", **told)
 
 
 class _InScope:

@@ -6,7 +6,9 @@ import re
 from collections.abc import Iterator
 
 from warpforge.errors import Failed, Invalid, WarpforgeError
-from warpforge.polytope.calls.expand import Call, expand
+from warpforge.polytope.calls.container import make_container
+from warpforge.polytope.calls.expand import Call, Leaf, expand
+from warpforge.polytope.calls.mounts import Facts
 from warpforge.polytope.calls.references import Reference, parse_code, parse_reference, split_text
 from warpforge.polytope.calls.resolve import Resolver
 from warpforge.polytope.calls.steps import JobStep, begin, plan_steps
@@ -15,7 +17,7 @@ from warpforge.polytope.code.clojure.evaluate import read_code
 from warpforge.polytope.code.evaluator import Code, Evaluator, Scope
 from warpforge.polytope.files.library import Library
 from warpforge.polytope.issues import CODE, REFERENCE, SCAFFOLD, TYPE, Issue, spell
-from warpforge.polytope.marks import Unknown
+from warpforge.polytope.marks import Unknown, find_unknown
 from warpforge.polytope.nouns import Module, Parameter, Place, PolytopeFile, Template, Trigger, Value, Way
 from warpforge.polytope.text.document import PLACEHOLDER
 from warpforge.polytope.triggers.triggers import check_triggers
@@ -73,7 +75,7 @@ def _check_run(noun: Module | Template, file: PolytopeFile, resolver: Resolver) 
         leaf = expand(call, resolver)
         found += leaf.warnings
         if leaf.template is None:
-            return found
+            return found + _check_container(leaf, noun.id, noun.place, resolver)
         found += _check_steps(plan_steps([[call]], resolver), resolver)
     except WarpforgeError as error:
         found += issues_of(error, noun.place)
@@ -89,7 +91,7 @@ def _check_steps(steps: list[JobStep], resolver: Resolver) -> list[Issue]:
         except WarpforgeError as error:
             found += issues_of(error, step.place)
             continue
-        found += leaf.warnings
+        found += [*leaf.warnings, *_check_container(leaf, step.id, step.place, resolver)]
         if leaf.primitive == "container" and leaf.params.get("services") and leaf.params.get("await") is not False:
             serving.add(step.id)
     for step in steps:
@@ -97,6 +99,19 @@ def _check_steps(steps: list[JobStep], resolver: Resolver) -> list[Issue]:
             message = f"{step.id} waits for the end of {name}, which serves: it ends only when it is stopped"
             found.append(Issue(step.place, message, REFERENCE, "warning"))
     return found
+
+
+def _check_container(leaf: Leaf, name: str, place: Place, resolver: Resolver) -> list[Issue]:
+    """What only whoever makes the container would say: ports, paths, volumes."""
+    known = {param: value for param, value in leaf.params.items() if find_unknown(value) is None}
+    if leaf.primitive != "container":
+        return []
+    try:
+        facts = Facts(base=leaf.base, cwd=resolver.cwd, root=resolver.project(), home="/", step=name)
+        make_container({"image": "any", **known}, facts)
+    except Invalid as error:
+        return [Issue(place, error.message, TYPE)]
+    return []
 
 
 def _sample(parameter: Parameter) -> Value:

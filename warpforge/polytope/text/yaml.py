@@ -43,6 +43,8 @@ def read_yaml(text: str, name: str) -> Document:
         message = " ".join(filter(None, (error.context, error.problem))) or "not YAML"
         if "block end" in message or "block collection" in message:
             message += " (is the indentation right?)"
+        if "'\\t'" in message:
+            message = "a tab stands where YAML takes only spaces: indent with spaces"
         fail(name, message, mark.line + 1 if mark else 1, mark.column + 1 if mark else 1)
     except YAMLError as error:
         fail(name, str(error).splitlines()[0], 1, 1)

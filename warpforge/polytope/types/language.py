@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Final
 
 import msgspec
@@ -93,7 +94,9 @@ def _parse(written: Value, depth: int) -> Type:
         name = written.removeprefix(":")
         name = _SAME.get(name, name)
         if name not in BASIC:
-            raise _fail(f"{written!r} is no type: there are {', '.join(sorted(BASIC))}")
+            near = get_close_matches(name, BASIC, 1)
+            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(BASIC))}"
+            raise _fail(f"{written!r} is no type: {hint}")
         return Basic(name)
     if isinstance(written, dict):
         return _parse_map(written, depth)
