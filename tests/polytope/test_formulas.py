@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from msgspec.structs import replace
 from support.recording import Recording, StepFailed
 from support.workshop import Workshop, workshop
 
+from warpforge.engine.events import Reporter
 from warpforge.errors import Invalid, Missing
 from warpforge.model.atoms import Ingest, Literal, WareId
 from warpforge.model.formula import Exec, Userinfo
@@ -20,7 +23,6 @@ from warpforge.polytope.containers.datasets import Datasets
 from warpforge.polytope.containers.image import ImageConfig, parse_config
 from warpforge.polytope.hermetic.formulas import Formulas
 from warpforge.polytope.hermetic.purity import list_impurities, make_protoformula
-from warpforge.polytope.hermetic.relay import Relay
 from warpforge.polytope.hermetic.sources import find_bases
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Interrupted
@@ -146,18 +148,15 @@ class Known:
         return ware
 
 
-RELAY = Relay()
-
-
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
-    with workshop(tmp_path_factory.mktemp("shop") / "w", RELAY) as made:
+    with workshop(tmp_path_factory.mktemp("shop") / "w", Reporter()) as made:
         yield made
 
 
 def test_a_formula_runs_once(shop: Workshop) -> None:
     datasets = Datasets(shop.root, shop.engine.store)
-    formulas = Formulas(shop.engine, RELAY, Known(shop), datasets, str(shop.root))
+    formulas = Formulas(shop.engine, Known(shop), datasets, str(shop.root))
     (shop.root / "src").mkdir()
     (shop.root / "src" / "a").write_text("one\n")
     mounts: list[Value] = [
@@ -198,7 +197,7 @@ def test_a_formula_runs_once(shop: Workshop) -> None:
 
 
 def test_what_nobody_said_anything_of_can_be_one_if_it_changes_nothing(shop: Workshop) -> None:
-    formulas = Formulas(shop.engine, RELAY, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
+    formulas = Formulas(shop.engine, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
 
     def can_be(**args: Value) -> bool:
         return formulas.can_be(make(str(shop.root), **{"hermetic": None, **args}))
@@ -210,7 +209,7 @@ def test_what_nobody_said_anything_of_can_be_one_if_it_changes_nothing(shop: Wor
 
 
 def test_a_formula_that_fails_and_one_that_is_none(shop: Workshop) -> None:
-    formulas = Formulas(shop.engine, RELAY, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
+    formulas = Formulas(shop.engine, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
     with pytest.raises(StepFailed, match="nonzero exit code") as failed:
         formulas.run(make(str(shop.root), cmd="sh -c 'exit 7'"), Recording())
     assert failed.value.data == {"exit-code": 7}
@@ -229,10 +228,34 @@ class ToldToStop(Recording):
             raise Interrupted
 
 
-def test_a_formula_is_stopped_with_its_step_and_others_run_on(shop: Workshop) -> None:
-    formulas = Formulas(shop.engine, RELAY, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
-    with pytest.raises(Interrupted):
-        formulas.run(make(str(shop.root), cmd="sh -c 'echo begin; sleep 1000'"), ToldToStop())
-    runner = Recording()
-    formulas.run(make(str(shop.root), cmd="echo on"), runner)
-    assert runner.logs == [("info", "on")]
+class ToldLater(Recording):
+    """A step that is told to stop when the test says so; ``begun``, once it has said something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.told = threading.Event(), threading.Event()
+
+    def log(self, level: str, text: str) -> None:
+        super().log(level, text)
+        self.begun.set()
+
+    def sleep(self, seconds: float) -> None:
+        if self.told.is_set():
+            raise Interrupted
+
+
+def test_formulas_run_side_by_side_and_each_is_stopped_on_its_own(shop: Workshop) -> None:
+    formulas = Formulas(shop.engine, Known(shop), Datasets(shop.root, shop.engine.store), str(shop.root))
+    long = ToldLater()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(formulas.run, make(str(shop.root), cmd="sh -c 'echo long; sleep 1000'"), long)
+        assert long.begun.wait(60)
+        brief = Recording()
+        formulas.run(make(str(shop.root), cmd="echo brief"), brief)
+        with pytest.raises(Interrupted):
+            formulas.run(make(str(shop.root), cmd="sh -c 'echo begin; sleep 999'"), ToldToStop())
+        assert not running.done()
+        long.told.set()
+        with pytest.raises(Interrupted):
+            running.result()
+    assert (long.logs, brief.logs) == ([("info", "long")], [("info", "brief")])

@@ -14,6 +14,7 @@ from support.rootfs import make_rootfs
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Reporter
 from warpforge.engine.images import parse_called
+from warpforge.engine.options import Options
 from warpforge.errors import Missing
 from warpforge.model.atoms import WareId
 from warpforge.workspace.find import find_stack
@@ -42,7 +43,7 @@ def workshop(root: Path, reporter: Reporter) -> Iterator[Workshop]:
         archive.add(tree, arcname=".")
     image = images.Image(packed.getvalue(), packed="none", Env=["PATH=/bin", "BASE=1"], Cmd=["/bin/sh"])
     layout = images.write_files(images.layout([(image, {})]), root / "base")
-    with Engine(find_stack(root, None), reporter) as engine:
+    with Engine(find_stack(root, None), reporter, Options(jobs=2)) as engine:
         with engine.store.use():
             ware, _ = engine.images.keep(parse_called(str(layout), Path("/")), unpacked=True)
         yield Workshop(root, engine, {"base": ware})

@@ -37,6 +37,7 @@ ROUTE: Final = "Send requests of code that begin with FROM to TO."
 @click.option("--mcp-port", type=click.IntRange(0, 65535), default=31338, show_default=True, help="Where; 0 for any.")
 @click.option("--route", "routes", multiple=True, metavar="FROM=TO", help=ROUTE)
 @choosing
+@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Formulas at once; default: the cores.")
 @click.option("--local", is_flag=True, hidden=True, help="What is always so here.")
 @conducted
 @pass_common
@@ -54,6 +55,7 @@ def run(
     routes: tuple[str, ...],
     hermetic: bool | None,
     only: tuple[str, ...],
+    jobs: int | None,
     local: bool,
 ) -> int:
     """Run modules and templates side by side, as one job; what follows a comma runs after what stands before it.
@@ -68,7 +70,8 @@ def run(
     from warpforge.polytope.modules.web import parse_route
 
     calls = parse_calls(refs)
-    with Session(common, file, highest=mcp and not file, routes=dict(map(parse_route, routes))) as session:
+    found = dict(map(parse_route, routes))
+    with Session(common, file, highest=mcp and not file, routes=found, jobs=jobs) as session:
         session.choice = make_choice(session.library, hermetic=hermetic, only=only)
         if not calls and not mcp:
             _refuse_nothing(session)

@@ -46,6 +46,7 @@ class Session:
         *,
         highest: bool = False,
         routes: Mapping[str, str] | None = None,
+        jobs: int | None = None,
     ) -> None:
         """Errors: those of the file and of what it includes."""
         self.common = common
@@ -54,9 +55,10 @@ class Session:
         self.state = os.path.join(self.directory, STATE)
         self._stores = open_stores(common, self.library)
         self._routes = dict(routes or {})
+        self._jobs = jobs or 0  # formulas at once; 0: as many as there are cores
         self.choice = default_choice(self.library)  # of containers that are run as formulas
         self._opened = ExitStack()
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._engine: Engine | None = None
         from warpforge.polytope.code.evaluator import Evaluator
         from warpforge.polytope.hermetic.relay import Relay
@@ -70,11 +72,11 @@ class Session:
         from warpforge.engine.engine import Engine
         from warpforge.store.guid import new_guid
 
-        with self._lock:
+        with self.lock:
             if self._engine is None:
                 stack = find_stack(Path(self.directory), self.common.settings.home)
                 self._engine = self._opened.enter_context(
-                    Engine(stack, self.relay, self.common.options(invocation=new_guid()))
+                    Engine(stack, self.relay, self.common.options(invocation=new_guid(), jobs=self._jobs))
                 )
             return self._engine
 
@@ -137,24 +139,31 @@ class _Formulas:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._made: Formulas | None = None
         self._chosen: set[str] = set()  # those that nobody said to be formulas
 
     def choose(self, spec: ContainerSpec, names: Collection[str]) -> ContainerSpec | None:
         spec = self._session.choice.said(spec, names)
-        if spec.is_pure is None and self._session.choice.every and self._formulas().can_be(spec):
+        if spec.is_pure is None and self._session.choice.every and self._formulas.can_be(spec):
             self._chosen.add(spec.id)
             return replace(spec, is_pure=True)
         return spec if spec.is_pure else None
 
     def run(self, spec: ContainerSpec, runner: Runner) -> Value:
         try:
-            return self._formulas().run(spec, runner)
+            return self._formulas.run(spec, runner)
         except WarpforgeError:
             if spec.id in self._chosen:
                 runner.log("warn", "it ran as a formula, without network: hermetic: false keeps it from being one")
             raise
 
+    @property
     def _formulas(self) -> Formulas:
+        with self._session.lock:
+            self._made = self._made or self._make()
+            return self._made
+
+    def _make(self) -> Formulas:
         from warpforge.polytope.containers.datasets import Datasets
         from warpforge.polytope.files.library import repository_of
         from warpforge.polytope.hermetic.formulas import Formulas
@@ -164,7 +173,7 @@ class _Formulas:
         engine, directory = session.engine(), session.directory
         root = repository_of(os.path.join(directory, "polytope.yml")) or directory
         pinned = Pinned(engine, Path(directory))
-        return Formulas(engine, session.relay, pinned, Datasets(Path(directory), engine.store), root)
+        return Formulas(engine, pinned, Datasets(Path(directory), engine.store), root)
 
 
 class _Closing:

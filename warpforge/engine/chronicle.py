@@ -111,6 +111,10 @@ class Chronicle(Reporter):
                 note.needs = ["/".join(need) for need in plan.needs(path)]
         return found
 
+    def take(self, other: Chronicle) -> None:
+        """What another one heard belongs to this command, too."""
+        self._invocation.plots += other._invocation.plots
+
     def save(self, store: Store) -> None:
         """Leave the record; when old ones went, old output goes, too."""
         if not self._invocation.plots:

@@ -30,6 +30,7 @@ from warpforge.workspace.targets import Target
 
 if TYPE_CHECKING:
     from warpforge.catalog.lookup import Lookup
+    from warpforge.engine.beside import Beside
     from warpforge.engine.conduct import Conduct
     from warpforge.engine.images import Images, Moved
     from warpforge.engine.ingest import Ingester
@@ -360,6 +361,13 @@ class Engine:
         context = self._context.get(ware)
         named = [*([context] if context else ()), *self.pinner.mirrors(ware)]
         return [*dict.fromkeys([*named, *self.reach.addresses])]
+
+    @cached_property
+    def beside(self) -> Beside:
+        """Runs plots side by side."""
+        from warpforge.engine.beside import Beside
+
+        return Beside(self, self._options, self._chronicle)
 
     @property
     def box(self) -> Backend:

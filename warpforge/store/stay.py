@@ -31,16 +31,39 @@ PATIENCE: Final = 60.0  # seconds that a command waits for a garbage collection 
 MakeLock = Callable[[float | None], "Lock"]  # with a timeout in seconds
 
 
+class Company:
+    """Those threads of this process that are in the store: they share one stay, over when the last of them leaves."""
+
+    def __init__(self) -> None:
+        self.stay: Stay | None = None
+        self._count = 0
+        self._mutex = threading.Lock()
+
+    def join(self, stay: Stay) -> Stay:
+        """One more; gives the stay, this one if there is none."""
+        with self._mutex:
+            self.stay = self.stay or stay
+            self._count += 1
+            return self.stay
+
+    def leave(self) -> bool:
+        """One less; whether that was the last."""
+        with self._mutex:
+            self._count -= 1
+            if not self._count:
+                self.stay = None
+            return not self._count
+
+
 class Stay:
     """Use as ``with store.use():``. Entering raises ``store`` (busy)."""
 
-    def __init__(
-        self, gate: MakeLock, lock: MakeLock, pin: Callable[[], Pin], told: Callable[[Stay | None], None]
-    ) -> None:
+    def __init__(self, gate: MakeLock, lock: MakeLock, pin: Callable[[], Pin], company: Company) -> None:
         self._make_gate = gate
         self._make_lock = lock
         self._make_pin = pin
-        self._told = told
+        self._company = company
+        self._shared: Stay = self
         self._mutex = threading.Lock()
         self._lock: Lock | None = None
         self._here = 0  # threads that may touch wares
@@ -92,15 +115,21 @@ class Stay:
             lock.release()
 
     def __enter__(self) -> Stay:
-        self.come(PATIENCE)
-        self._told(self)
-        return self
+        self._shared = self._company.join(self)
+        try:
+            self._shared.come(PATIENCE)
+        except BaseException:
+            self._company.leave()
+            raise
+        return self._shared
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._told(None)
-        self.end()
+        if self._company.leave():
+            self._shared.end()
+        else:
+            self._shared.go()
 
     def end(self) -> None:
         """Need nothing any more. A stay of a part of this process is not entered: it comes, goes and ends."""

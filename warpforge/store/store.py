@@ -22,7 +22,7 @@ from .layout import FORMAT, Layout, file_name, is_inside
 from .memo import Memo
 from .shelf import Shelf
 from .staging import Staging
-from .stay import Alone, Away, Stay, busy
+from .stay import Alone, Away, Company, Stay, busy
 from .warehouse import Warehouse
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class Store:
         self.layout: Final = Layout(os.path.abspath(internal))
         self.staging: Final = Staging(self.layout.tmp, self._mark)
         self.owner: Final = owner
-        self.stay: Stay | None = None  # while somebody uses us
+        self._company = Company()
         self._findings = Findings()
         self._check_format()
         stand_in = None if warehouse is None else os.path.abspath(warehouse)
@@ -177,6 +177,11 @@ class Store:
         """What was not as it should be since the last call, each thing once."""
         return self._findings.take()
 
+    @property
+    def stay(self) -> Stay | None:
+        """While somebody uses us."""
+        return self._company.stay
+
     def use(self) -> Stay:
         """Hold this (``with store.use():``) while wares are resolved and used: no garbage is collected meanwhile.
 
@@ -189,7 +194,7 @@ class Store:
             lambda timeout: self._lock("gate", shared=True, timeout=timeout),
             lambda timeout: self._lock("gc", shared=True, timeout=timeout),
             self.pin,
-            self._staying,
+            self._company,
         )
 
     def need(self, what: Iterable[object]) -> None:
@@ -216,9 +221,6 @@ class Store:
 
         with storing("cannot read what running processes need"):
             return live(self.layout.roots)
-
-    def _staying(self, stay: Stay | None) -> None:
-        self.stay = stay
 
     def single_flight(
         self,

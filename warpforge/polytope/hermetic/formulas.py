@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warpforge.errors import Invalid, WarpforgeError
 from warpforge.model.atoms import WareId
 from warpforge.model.plot import PlotBasis
+from warpforge.polytope.containers.pulls import Pulls
 from warpforge.polytope.hermetic.choosing import judge
 from warpforge.polytope.hermetic.purity import Impurity, list_impurities, make_plot, make_protoformula
-from warpforge.polytope.hermetic.relay import Relay
+from warpforge.polytope.hermetic.relay import speaking
 from warpforge.polytope.hermetic.sources import Bases, find_bases
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Runner
@@ -23,11 +25,12 @@ if TYPE_CHECKING:
 
 
 class Formulas:
-    """``engine`` tells ``relay``, among others; ``root``: of the project's repository. One formula at a time."""
+    """``root``: of the project's repository. Any thread may run some; as many run at once as the engine has jobs."""
 
-    def __init__(self, engine: Engine, relay: Relay, images: Images, datasets: Datasets, root: str) -> None:
+    def __init__(self, engine: Engine, images: Images, datasets: Datasets, root: str) -> None:
         self._engine = engine
-        self._relay = relay
+        self._pulls = Pulls()
+        self._keeping = threading.Lock()
         self._images = images
         self._datasets = datasets
         self._root = root
@@ -46,10 +49,12 @@ class Formulas:
 
         Errors: ``invalid-argument`` (reason hermetic), which says why it is no pure function; those of the engine.
         """
+        from warpforge.engine.beside import Stop
         from warpforge.engine.ending import ActionFailed
         from warpforge.engine.job import Where
 
-        image = self._images.find(spec.image)
+        with self._pulls.turn(spec.image):
+            image = self._images.find(spec.image)
         impurities = list(list_impurities(spec, image))
         if impurities or image is None:
             raise _impure(spec, impurities)
@@ -58,16 +63,18 @@ class Formulas:
             raise _impure(spec, bases.impurities)
         body = make_protoformula(spec, image, self._images.config(image), bases.bases)
         plot = make_plot({spec.id: body})
-        with self._relay.to(runner, self._engine.stop), self._engine.store.use():
+        stop = Stop()
+        with speaking(runner, stop.set) as voice, self._engine.store.use():
             try:
-                found = self._engine.replay(plot, Where(Path(self._root, "polytope.yml")), {}).results
+                where = Where(Path(self._root, "polytope.yml"))
+                found = self._engine.beside.run(plot, where, voice, stop).results
             except WarpforgeError as error:
                 status = _exit_status(error, ActionFailed)
                 if status is None:
                     raise
                 runner.fail("The container exited with a nonzero exit code.", {"exit-code": status})
                 raise
-            if self._relay.hit:
+            if voice.hit:
                 runner.log("info", "remembered: nothing ran")
             kept = {name: self._keep(name, ware) for name, ware in found.items() if isinstance(ware, WareId)}
         return {"exit-code": 0, "datasets": dict(kept), "wares": {name: str(ware) for name, ware in found.items()}}
@@ -76,10 +83,11 @@ class Formulas:
         return self._datasets.find(source.dataset, source.version).ware
 
     def _keep(self, name: str, ware: WareId) -> int:
-        versions = self._datasets.versions(name)
-        if versions and versions[-1].ware == ware:
-            return versions[-1].number
-        return self._datasets.add(name, ware)
+        with self._keeping:
+            versions = self._datasets.versions(name)
+            if versions and versions[-1].ware == ware:
+                return versions[-1].number
+            return self._datasets.add(name, ware)
 
 
 def _impure(spec: ContainerSpec, impurities: list[Impurity] | tuple[Impurity, ...]) -> Invalid:

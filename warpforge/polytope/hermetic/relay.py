@@ -14,45 +14,13 @@ from warpforge.polytope.runner import Interrupted, Runner
 _TURN: Final = 0.1  # seconds between two looks whether the step is to stop
 
 
-class Relay(Reporter):
-    """Hears the engine for the one step that uses it now. ``hit``: whether what ran last was remembered."""
+class Voice(Reporter):
+    """What the engine does for one step. ``hit``: whether what ran last was remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, runner: Runner) -> None:
         self.hit = False
-        self._runner: Runner | None = None
+        self._runner = runner
         self._rest = b""
-        self._lock = threading.Lock()
-
-    @contextmanager
-    def to(self, runner: Runner, stop: Callable[[], None]) -> Iterator[None]:
-        """What the engine does in here is this step's; others wait until it has ended. ``stop`` is called when the step
-        is told to stop. Errors: Interrupted, then.
-        """
-        done, is_stopped = threading.Event(), threading.Event()
-
-        def watch() -> None:
-            try:
-                while not done.wait(_TURN):
-                    runner.sleep(0)
-            except Interrupted:
-                is_stopped.set()
-                stop()
-
-        with self._lock:
-            self._runner, self._rest, self.hit = runner, b"", False
-            watcher = threading.Thread(target=watch, name="watch", daemon=True)
-            watcher.start()
-            try:
-                yield
-                self._flush()
-            except WarpforgeError as error:
-                if is_stopped.is_set():
-                    raise Interrupted from error
-                raise
-            finally:
-                done.set()
-                watcher.join()
-                self._runner = None
 
     def tell(self, event: Event) -> None:
         if isinstance(event, StepOutput):
@@ -60,10 +28,10 @@ class Relay(Reporter):
             for line in lines:
                 self._log(line)
         elif isinstance(event, StepFinished):
-            self._flush()
+            self.flush()
             self.hit = event.hit
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
         """The last line, if it had no end."""
         if self._rest:
             self._log(self._rest)
@@ -71,6 +39,60 @@ class Relay(Reporter):
 
     def _log(self, line: bytes) -> None:
         """Whoever watches hears that the step is told to stop; the engine's threads do not."""
-        if self._runner is not None:
-            with suppress(Interrupted):
-                self._runner.log("info", line.decode("utf-8", "replace"))
+        with suppress(Interrupted):
+            self._runner.log("info", line.decode("utf-8", "replace"))
+
+
+@contextmanager
+def speaking(runner: Runner, stop: Callable[[], None]) -> Iterator[Voice]:
+    """What the engine does in here is this step's. ``stop`` is called when the step is told to stop.
+
+    Errors: Interrupted, then.
+    """
+    done, is_stopped = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        try:
+            while not done.wait(_TURN):
+                runner.sleep(0)
+        except Interrupted:
+            is_stopped.set()
+            stop()
+
+    voice = Voice(runner)
+    watcher = threading.Thread(target=watch, name="watch", daemon=True)
+    watcher.start()
+    try:
+        yield voice
+        voice.flush()
+    except WarpforgeError as error:
+        if is_stopped.is_set():
+            raise Interrupted from error
+        raise
+    finally:
+        done.set()
+        watcher.join()
+
+
+class Relay(Reporter):
+    """Hears the engine itself, for the one step that uses all of it now."""
+
+    def __init__(self) -> None:
+        self._voice: Voice | None = None
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def to(self, runner: Runner, stop: Callable[[], None]) -> Iterator[None]:
+        """As ``speaking``; others wait until it has ended."""
+        with self._lock, speaking(runner, stop) as self._voice:
+            try:
+                yield
+            finally:
+                voice, self._voice = self._voice, None
+                if voice is not None:
+                    voice.flush()
+
+    def tell(self, event: Event) -> None:
+        voice = self._voice
+        if voice is not None:
+            voice.tell(event)
