@@ -18,9 +18,12 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from warpforge.catalog.tree import Catalog
+from warpforge.catalog.verdicts import find_verdicts
 from warpforge.errors import WarpforgeError
 from warpforge.fsx.atomic import write_all
 from warpforge.model.atoms import WareId
@@ -72,6 +75,39 @@ def write(place: str, noted: str, seed: int) -> None:
                 write_all(notes, f"ref {reference}\n".encode())
             else:
                 subprocess.run(["tar", "-cf", "packed.tar", "-C", "tree", "."], check=True)
+        if number % 4 == 1:
+            publish(run, notes, ware, number)
+
+
+def publish(run: Callable[..., str], notes: int, ware: str, number: int) -> None:
+    """Release what a step gives, sign the catalog, build it again, and bundle it."""
+    place, name = f"example.org/r{number % 3}", f"v{number}"
+    if not os.path.exists("key"):
+        run("catalog", "key", "new", "key")
+        os.makedirs("near/.warpforge")
+    os.makedirs("module", exist_ok=True)
+    _document("module/module.wf", {"module.v1": {"name": place}})
+    _document("module/plot.wf", _passing(f"ware:{ware}"))
+    run("catalog", "--name", "mine", "release", "--extended", name, "module")
+    write_all(notes, f"ref {place}:{name}:x\n".encode())
+    said = map(json.loads, run("catalog", "--name", "mine", "sign", "--key", "key").splitlines())
+    (version,) = (line["snapshot"]["version"] for line in said if "snapshot" in line)
+    write_all(notes, f"snapshot {version}\n".encode())
+    run("replay", f"{place}:{name}", "--publish", "--sign", "key")
+    write_all(notes, f"verdict {place} {name}\n".encode())
+    _document("near/plot.wf", _passing(f"catalog:{place}:{name}:x"))
+    run("catalog", "bundle", "near")
+    write_all(notes, f"bundle {place} {name}\n".encode())
+
+
+def _document(path: str, value: dict[str, object]) -> None:
+    Path(path).write_text(json.dumps(value))
+
+
+def _passing(basis: str) -> dict[str, object]:
+    """A plot whose step gives what it takes: no process runs."""
+    step = {"inputs": {"/x": basis}, "action": {"noop": {}}, "outputs": {"o": {"from": "/x"}}}
+    return {"plot.v1": {"inputs": {}, "steps": {"s": {"protoformula": step}}, "outputs": {"x": "pipe:s:o"}}}
 
 
 class Disk:
@@ -151,6 +187,7 @@ def look(place: Path, lines: list[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     pins: dict[str, str] = {}
     references = set()
+    mine, near = Catalog(place / ".warpforge" / "catalogs" / "mine"), Catalog(place / "near" / ".warpforge" / "catalog")
     with Store(place / ".warpforge") as store:
         for line in lines:
             kind, *rest = line.split(" ")
@@ -161,6 +198,13 @@ def look(place: Path, lines: list[str]) -> Counter[str]:
                 counts["memos lost"] += store.memo.load(rest[0]) is None
             elif kind == "pin":
                 pins[rest[0]] = rest[1]
+            elif kind == "snapshot":
+                counts["snapshots lost"] += not (mine.path / "_snapshots" / "log" / f"{rest[0]}.json").stat().st_size
+            elif kind == "verdict":
+                plain, signed = [*find_verdicts(mine.path, *rest), None, None][:2]
+                counts["verdicts lost"] += plain is None or signed is None
+            elif kind == "bundle":
+                counts["bundles lost"] += near.release(*rest) is None
             else:
                 references.add(rest[0])
         kept = dict(store.kept.pins())
@@ -171,6 +215,9 @@ def look(place: Path, lines: list[str]) -> Counter[str]:
         counts["torn"] += len(store.findings())
     listed = _command(place, "catalog", "ls", "--refs")
     counts["refs lost"] += sum(reference not in listed for reference in references)
+    _command(place, "catalog", "check", "--name", "mine")
+    if counts["snapshots looked for"]:
+        _command(place, "catalog", "--name", "mine", "log")
     _command(place, "store", "stats")
     _command(place, "ware", "pack", "tree")
     return counts

@@ -1,4 +1,5 @@
-"""Power cuts: every ware, memo, pin and release that a command said was there is there afterwards, and nothing is torn.
+"""Power cuts: all that a command said was there is there afterwards (wares, memos, pins, releases, snapshots, verdicts,
+bundles), and nothing is torn.
 
 WARPFORGE_TEST_EVERY=1 (`make torture`) cuts the power 200 times, otherwise three.
 """
@@ -17,6 +18,7 @@ from support.actor import ENVIRONMENT
 
 ALL = os.environ.get("WARPFORGE_TEST_EVERY") == "1"
 ALONE = ["unshare", "--mount", "--propagation", "private"]
+KINDS = ("ware", "memo", "pin", "ref", "snapshot", "verdict", "bundle")
 PARTS, CUTS = (8, 25) if ALL else (1, 3)
 
 
@@ -38,9 +40,9 @@ def test_the_power_fails(tmp_path: Path, part: int) -> None:
     assert done.returncode == 0, done.stderr
     counts = json.loads(done.stdout.splitlines()[-1])
     ledger.count("power cuts", counts["cuts"])
-    for kind in ("ware", "memo", "pin", "ref"):
+    for kind in KINDS:
         ledger.count(f"acknowledged {kind}s looked for", counts.get(f"{kind}s looked for", 0))
-        ledger.count(f"acknowledged {kind}s lost", counts[f"{kind}s lost"])
-    assert [counts[f"{kind}s lost"] for kind in ("ware", "memo", "pin", "ref")] == [0, 0, 0, 0], counts
+        ledger.count(f"acknowledged {kind}s lost", counts.get(f"{kind}s lost", 0))
+    assert [counts.get(f"{kind}s lost", 0) for kind in KINDS] == [0] * len(KINDS), counts
     assert counts["torn"] == 0, counts
     assert counts["cuts"] == CUTS and counts["wares looked for"] >= CUTS and counts["memos looked for"] > 0, counts

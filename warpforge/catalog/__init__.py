@@ -9,6 +9,7 @@ key       who signs: ed25519; an envelope (DSSE) is signed bytes with their sign
 clone     a catalog with a ``.git`` that says where it came from
 step      what became of a release from one state of a catalog to the next (succession)
 verdict   what came of building a release again, as it is kept; part of no id (verdicts)
+known     what a reference meant when it was used here, so that a change is noticed
 rebuilder whose word counts on that, and on nothing else; a word is a verdict that somebody gave (words)
 html      a catalog as pages for people
 snapshot  one id (its root) over a whole catalog, signed; each names the one before it, which makes the log

@@ -175,6 +175,15 @@ def edit(catalog: Catalog, module: str) -> Iterator[ModuleEdit]:
         with _as_store(f"cannot write module {module} of catalog {catalog.name}"):
             _keep_replaced(catalog, changed)
             _swap(catalog.path, module, changed.files())
+        forget_known(catalog, module, (release.name for release in changed.replaced))
+
+
+def forget_known(catalog: Catalog, module: str, releases: Iterable[str]) -> None:
+    """Somebody here says what releases are from now on: that they were something else is no news."""
+    for release in releases:
+        from .known import Known
+
+        Known(lock_path(catalog.path).parent.parent).forget(module, release)
 
 
 def lock_path(catalog: Path) -> Path:

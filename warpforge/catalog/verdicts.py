@@ -45,18 +45,18 @@ def verdicts_dir(top: Path, module: str, release: str) -> str:
     return "/".join((os.fspath(top), module, VERDICTS_DIR, release))
 
 
-def keep_verdicts(top: Path, verdicts: ReleaseVerdicts) -> Path:
+def keep_verdicts(top: Path, verdicts: ReleaseVerdicts, *, sync: bool = False) -> Path:
     """Write what a replay gave; items that it did not build keep what was said of them of the same form of the release.
 
-    One writer at a time: the caller holds a lock. Errors: ``store``.
+    ``sync``: a power cut leaves it there. One writer at a time: the caller holds a lock. Errors: ``store``.
     """
     directory = verdicts_dir(top, verdicts.module, verdicts.release)
     known = _plain(f"{directory}/{PLAIN}")
     if known is not None and known.release_id == verdicts.release_id and known.replay == verdicts.replay:
         verdicts = msgspec.structs.replace(verdicts, items={**known.items, **verdicts.items})
     try:
-        make_dirs(directory, sync=False)
-        write_atomic(f"{directory}/{PLAIN}", dump(verdicts), sync=False)
+        make_dirs(directory, sync=sync)
+        write_atomic(f"{directory}/{PLAIN}", dump(verdicts), sync=sync)
     except OSError as error:
         raise store_error(error, f"cannot keep the verdicts of {verdicts.module}:{verdicts.release}") from error
     return Path(directory, PLAIN)
@@ -67,8 +67,8 @@ def keep_signed(top: Path, verdicts: ReleaseVerdicts, envelope: Envelope) -> Pat
     directory = verdicts_dir(top, verdicts.module, verdicts.release)
     path = f"{directory}/{envelope.signatures[0].keyid}{SIGNED}"
     try:
-        make_dirs(directory, sync=False)
-        write_atomic(path, dump_envelope(envelope), sync=False)
+        make_dirs(directory)
+        write_atomic(path, dump_envelope(envelope))
     except OSError as error:
         raise store_error(error, f"cannot keep the verdicts of {verdicts.module}:{verdicts.release}") from error
     return Path(path)

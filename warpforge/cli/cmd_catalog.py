@@ -32,6 +32,7 @@ LAZY = {
     "hazard": ("warpforge.cli.cmd_catalog_hazard:hazard", "Mark a release as hazardous, or no longer."),
     "ingest-git-tags": ("warpforge.cli.cmd_catalog_add:ingest_git_tags", "Make a release of every tag."),
     "key": ("warpforge.cli.cmd_catalog_key:key", "Make and show the keys that sign."),
+    "known": ("warpforge.cli.cmd_catalog_known:known", "List what references meant when they were used here."),
     "log": ("warpforge.cli.cmd_catalog_sign:log", "Show the snapshots of a catalog, which nobody can rewrite."),
     "mirror": ("warpforge.cli.cmd_catalog_mirror:mirror", "Push the wares of a catalog to its warehouses."),
     "update": ("warpforge.cli.cmd_catalog_update:update", "Bring catalogs up to date with their git repositories."),

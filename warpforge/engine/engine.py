@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from warpforge.engine.reach import Reach
     from warpforge.engine.remake import Remaker
     from warpforge.engine.run import PlotRun
+    from warpforge.engine.witness import Witness
     from warpforge.mirror.policy import Access
     from warpforge.model.formula import FormulaFile
     from warpforge.pack.limits import Limits
@@ -146,8 +147,16 @@ class Engine:
         if self._options.look:
             from warpforge.engine.look import Looker
 
-            return Pinner(self.lookup, Looker(), self._last_built, claim)
-        return Pinner(self.lookup, self.ingester, self._last_built, claim, lambda: self.allowed_hazards)
+            return Pinner(self.lookup, Looker(), self._last_built, claim, meet=self.witness.meet)
+        hazards = lambda: self.allowed_hazards  # noqa: E731
+        return Pinner(self.lookup, self.ingester, self._last_built, claim, hazards, self.witness.meet)
+
+    @cached_property
+    def witness(self) -> Witness:
+        """Notices when references mean something else than before."""
+        from warpforge.engine.witness import Witness
+
+        return Witness(self.stack, lambda message: self.tell("warning", message), looks=self._options.look)
 
     @cached_property
     def allowed_hazards(self) -> frozenset[str]:

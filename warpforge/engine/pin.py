@@ -22,7 +22,7 @@ class Pinner:
     """Resolves names, and remembers from which modules each ware came: that tells its mirrors.
 
     ``claim`` is told the dual ids that releases give. ``allowed``: hazardous releases that may be used all the same;
-    None where nothing is used, so that all may be looked at.
+    None where nothing is used, so that all may be looked at. ``meet`` hears what references mean now.
     """
 
     def __init__(
@@ -32,12 +32,14 @@ class Pinner:
         built: Callable[[str], PlotResults | None],
         claim: Callable[[WareId, str], None],
         allowed: Callable[[], frozenset[str]] | None = None,
+        meet: Callable[[Iterable[Pin]], None] = lambda pins: None,
     ) -> None:
         self._lookup = lookup
         self._ingester = ingester
         self._built = built
         self._claim = claim
         self._allowed = allowed
+        self._meet = meet
         self.hazards: Final[dict[str, str]] = {}  # hazardous releases that were looked up, and why they are
         self.pinned: Final[dict[Ref, Result]] = {}  # what each name stood for when it was last looked up
         self._modules: dict[WareId, dict[str, None]] = {}
@@ -53,6 +55,7 @@ class Pinner:
         found: dict[Ref, Result | Ingest | Candidate] = {}
         named = self._lookup.pin(ref for ref in wanted if isinstance(ref, CatalogRef))
         self._mind_hazards(named.values())
+        self._meet(pin for ref, pin in named.items() if not (then and ref in then))
         for ref, pin in named.items():
             if then and ref in then:
                 self.belong(ref.module, (pin.ware, then[ref]))
@@ -72,6 +75,7 @@ class Pinner:
         named = self._lookup.pin(names)
         if use:
             self._mind_hazards(named.values())
+        self._meet(named.values())
         return {ref: self._take(pin) for ref, pin in named.items()}
 
     def made(self, ref: PlotBasis, base: Path) -> Result | Ingest | Candidate:
@@ -95,6 +99,7 @@ class Pinner:
         if pin is None:
             return None
         self._mind_hazards((pin,))
+        self._meet((pin,))
         self.pinned[ref] = self._take(pin)
         return pin.ware
 

@@ -1,4 +1,5 @@
-"""Recorded: what the references of a replay stood for when its release was published, as far as snapshots tell.
+"""Recorded: what the references of a replay stood for when its release was published, as far as snapshots tell, or
+this workspace, where the release was published or built again.
 
 A reference may have been given to something else since then. The replay takes what it was, for that made what was
 published; that it is something else now is told.
@@ -14,7 +15,7 @@ from warpforge.model.ident import release_id
 from warpforge.plan.refs import refs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from warpforge.catalog.lookup import Lookup
     from warpforge.catalog.tree import Catalog
@@ -35,11 +36,19 @@ class Repointed(NamedTuple):
         return f"conflict: {self.ref} was {self.then} when this was published, which is taken, and is {self.now} now"
 
 
-def repointed(catalog: Catalog, module: str, release: Release, plot: Plot, lookup: Lookup) -> Iterator[Repointed]:
-    """The references of a release's replay that were given to something else. Errors: ``catalog-invalid``, ``io``."""
+def repointed(
+    catalog: Catalog, module: str, release: Release, plot: Plot, lookup: Lookup, known: Mapping[CatalogRef, WareId]
+) -> Iterator[Repointed]:
+    """The references of a release's replay that were given to something else. ``known``: what they were, without
+    snapshots. Errors: ``catalog-invalid``, ``io``.
+    """
     names = [ref for ref in refs(plot) if isinstance(ref, CatalogRef)]
     past = _when_published(catalog, module, release) if names else None
     if past is None:
+        for ref in (ref for ref in names if ref in known):
+            pin = lookup.find(ref)
+            if pin is not None and pin.ware != known[ref]:
+                yield Repointed(ref, known[ref], pin.ware)
         return
     for ref in names:
         pin = lookup.find(ref)

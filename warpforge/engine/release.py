@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.catalog.edit import edit
 from warpforge.errors import Failed, Invalid, Missing
-from warpforge.model.atoms import Candidate, CatalogRef, WareId
+from warpforge.model.atoms import Candidate, CatalogRef, Ingest, WareId
 from warpforge.model.catalog import SIZE, Release
 from warpforge.model.findings import ROOT, invalid_document
 from warpforge.model.plot import Plot, PlotResults
@@ -84,6 +84,7 @@ class Releaser:
         items = _items(results, target)
         replay = replayable(plot, self._replacements(plot))
         self._made.append(self._write(module, name, items, replay))
+        self._remember(plot, self._made[-1])
         return self._made
 
     def _check(self, plot: Plot, target: Target) -> None:
@@ -176,6 +177,13 @@ class Releaser:
                 )
             changed.put_release(made)
         return Released(module, made, known != made)
+
+    def _remember(self, plot: Plot, released: Released) -> None:
+        """What the references of the replay stood for when the plot was run."""
+        pins = {ref: self._engine.pinned(ref) for ref in refs(plot) if not isinstance(ref, Ingest)}
+        named = {_ref(ref) if isinstance(ref, Candidate) else ref: ware for ref, ware in pins.items()}
+        wares = {ref: ware for ref, ware in named.items() if isinstance(ware, WareId)}
+        self._engine.witness.remember_pins(released.module, released.release, wares)
 
 
 def _candidates(plot: Plot) -> list[Candidate]:

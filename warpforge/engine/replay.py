@@ -17,6 +17,7 @@ from warpforge.errors import Invalid, Missing, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.names import parse_module_name, without_kind
 from warpforge.model.verdict import DIFFERS, FAILED, MISSING, NO_REPLAY, SAME
+from warpforge.plan.refs import refs
 
 if TYPE_CHECKING:
     from warpforge.catalog.tree import Catalog
@@ -106,18 +107,28 @@ class Replayer:
     def replay(self, catalog: Catalog, module: str, release: Release, item: str = "") -> list[Verdict]:
         """Build one release again; a verdict for each item, or only for one."""
         items = {name: ware for name, ware in release.items.items() if item in ("", name)}
-        refs = {CatalogRef(module, release.name, name): ware for name, ware in items.items()}
+        named = {CatalogRef(module, release.name, name): ware for name, ware in items.items()}
         cid = release.replay
         if cid is None:
-            return [Verdict(ref, ware, NO_REPLAY) for ref, ware in refs.items()]
+            return [Verdict(ref, ware, NO_REPLAY) for ref, ware in named.items()]
         try:
             results = self._run(catalog, module, release, cid)
         except WarpforgeError as error:
             if error.code == "warpforge-error-interrupted":
                 raise
             inner = error.chain()[-1]
-            return [Verdict(ref, ware, FAILED, None, cid, (inner.message,), inner.code) for ref, ware in refs.items()]
-        return [self._judge(ref, ware, results, cid) for ref, ware in refs.items()]
+            return [Verdict(ref, ware, FAILED, None, cid, (inner.message,), inner.code) for ref, ware in named.items()]
+        found = [self._judge(ref, ware, results, cid) for ref, ware in named.items()]
+        if all(one.verdict == SAME for one in found):
+            self._remember(catalog, module, release)
+        return found
+
+    def _remember(self, catalog: Catalog, module: str, release: Release) -> None:
+        """What the replay took, when it gave what was published."""
+        plot = catalog.replay(module, release.replay) if release.replay else None
+        names = [ref for ref in refs(plot) if isinstance(ref, CatalogRef)] if plot else []
+        pinned = {ref: self._engine.pinned(ref) for ref in names}
+        self._engine.witness.remember_pins(module, release, {r: w for r, w in pinned.items() if isinstance(w, WareId)})
 
     def _run(self, catalog: Catalog, module: str, release: Release, cid: str) -> PlotResults:
         plot = catalog.replay(module, cid)
@@ -125,7 +136,8 @@ class Replayer:
         if plot is None:
             raise Missing("catalog-missing-entry", f"the replay {cid} of {module} is not there", path=path)
         then: dict[CatalogRef, WareId] = {}
-        for moved in repointed(catalog, module, release, plot, self._engine.lookup):
+        known = self._engine.witness.pins(module, release)
+        for moved in repointed(catalog, module, release, plot, self._engine.lookup, known):
             self._engine.tell("warning", f"{module}:{release.name}: {moved}")
             if moved.then is not None:
                 then[moved.ref] = moved.then

@@ -26,7 +26,7 @@ from warpforge.catalog.clone import (
     is_shallow,
     read_origin,
 )
-from warpforge.catalog.edit import writing
+from warpforge.catalog.edit import forget_known, writing
 from warpforge.catalog.examine import examine
 from warpforge.catalog.ours import Ours, is_as_published, tree_of, walk
 from warpforge.catalog.succession import GONE, REWRITTEN, Step, succession
@@ -227,6 +227,8 @@ class Updater:
                 releases=" ".join(f"{step.module}:{step.release}" for step in taken[:TOLD]),
                 commit=fresh.commit,
             )
+        for step in taken:
+            forget_known(catalog, step.module, [step.release])
         return steps
 
     @contextmanager

@@ -64,7 +64,7 @@ def keep_here(internal: Path, verdicts: ReleaseVerdicts, envelope: Envelope | No
     from warpforge.catalog.edit import locked
 
     with locked(internal / "locks" / PLACE, "cannot keep verdicts"):
-        return _keep(internal / PLACE, verdicts, envelope)
+        return _keep(internal / PLACE, verdicts, envelope, sync=envelope is not None)
 
 
 def publish(catalog: Catalog, verdicts: ReleaseVerdicts, envelope: Envelope | None = None) -> Path:
@@ -72,11 +72,11 @@ def publish(catalog: Catalog, verdicts: ReleaseVerdicts, envelope: Envelope | No
     from warpforge.catalog.edit import writing
 
     with writing(catalog):
-        return _keep(catalog.path, verdicts, envelope)
+        return _keep(catalog.path, verdicts, envelope, sync=True)
 
 
-def _keep(top: Path, verdicts: ReleaseVerdicts, envelope: Envelope | None) -> Path:
-    path = keep_verdicts(top, verdicts)
+def _keep(top: Path, verdicts: ReleaseVerdicts, envelope: Envelope | None, *, sync: bool) -> Path:
+    path = keep_verdicts(top, verdicts, sync=sync)
     return keep_signed(top, verdicts, envelope) if envelope else path
 
 
