@@ -11,7 +11,7 @@ from support.jobs import Maker, Play
 
 from warpforge.errors import Failed, Invalid, Missing
 from warpforge.polytope.calls.steps import JobStep
-from warpforge.polytope.events import JobChanged, StepSaid
+from warpforge.polytope.events import ContainerSpawned, JobChanged, StepSaid
 from warpforge.polytope.jobs.control import Control, ask
 from warpforge.polytope.jobs.job import LEFT, Job
 from warpforge.polytope.jobs.journal import KEPT, Journal, get_job, list_jobs, load_job, log_name, read_log
@@ -159,6 +159,7 @@ def test_secrets_are_masked_in_all_that_is_said(make_job: Maker, tmp_path: Path)
 
     job, heard = make_job({"a": tell})
     job.run(steps("a"))
+    job.hear(ContainerSpawned("c", "a", "example.org/s3cr3t-t0k3n:1"))
     assert texts(job, "a") == ["the token is ***", "and that is that"]
     assert [event.line for event in heard if isinstance(event, StepSaid)] == texts(job, "a")
     everything = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())

@@ -150,7 +150,8 @@ def test_code_may_catch_what_the_host_says(evaluator: Evaluator, language: str, 
 
 def test_what_the_host_says_is_the_cause(evaluator: Evaluator) -> None:
     with pytest.raises(Failed) as refused:
-        evaluator.evaluate(Code("js", "pt.readRepoFile('x')"), SCOPE, Asked())
+        evaluator.evaluate(Code("js", "1;\n\npt.readRepoFile('x')"), SCOPE, Asked())
+    assert "line 3: there is no such file" in refused.value.message
     assert [error.code for error in refused.value.chain()][-1] == "warpforge-error-invalid-argument"
 
 

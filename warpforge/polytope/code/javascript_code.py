@@ -64,6 +64,7 @@ _PRELUDE: Final = """
                         debug: told('debug')};
 })
 """
+_FAR: Final = 100_000  # lines: the prelude stands behind them, so that what is called there is not taken for the code's
 _PLACE: Final = re.compile(r"at (?:[^\n(]*\()?<input>:(\d+)")
 
 
@@ -79,7 +80,7 @@ def run(text: str, params: Mapping[str, Any], variables: Mapping[str, Any], call
     shown = [[camel(name), variables.get(name)] for name in sorted(VARIABLES)]
     try:
         prelude = ",".join(json.dumps(part) for part in (dict(params), names, shown))
-        context.eval(f"{_PRELUDE}({prelude})")
+        context.eval("\n" * _FAR + f"{_PRELUDE}({prelude})")
         return _plain(context.eval(_as_expression(context, text)))
     except quickjs.JSException as error:
         raise _fault(str(error)) from error
@@ -135,8 +136,7 @@ def _whole(value: Any) -> Any:
 
 def _fault(said: str) -> Fault:
     head, _, trace = said.partition("\n")
-    place = _PLACE.search(trace)
-    line = int(place[1]) if place else 0
+    line = next((line for place in _PLACE.finditer(trace) if (line := int(place[1])) < _FAR), 0)
     if "out of memory" in head or said.strip() == "null":
         return Fault("the code takes too much memory", reason="memory", line=line)
     if "stack overflow" in head:

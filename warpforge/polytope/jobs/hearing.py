@@ -9,7 +9,15 @@ import msgspec
 
 from warpforge.errors import WarpforgeError
 from warpforge.polytope.containers.masking import Mask
-from warpforge.polytope.events import ContainerChanged, ContainerSaid, Event, JobChanged, StepChanged, StepSaid
+from warpforge.polytope.events import (
+    ContainerChanged,
+    ContainerSaid,
+    ContainerSpawned,
+    Event,
+    JobChanged,
+    StepChanged,
+    StepSaid,
+)
 from warpforge.polytope.jobs.summary import JobSummary
 from warpforge.polytope.jobs.work import Parts
 
@@ -50,4 +58,6 @@ def _masked(event: Event, mask: Mask) -> Event:
             return msgspec.structs.replace(event, line=mask.text(event.line))
         case StepChanged() | ContainerChanged() | JobChanged():
             return msgspec.structs.replace(event, why=mask.text(event.why)) if event.why else event
+        case ContainerSpawned():
+            return msgspec.structs.replace(event, image=mask.text(event.image))
     return event

@@ -59,7 +59,7 @@ def _range(*bounds: Any) -> Iterator[Any]:
 
 
 def _repeat(*values: Any) -> Iterator[Any]:
-    return itertools.repeat(values[0]) if len(values) == 1 else itertools.repeat(values[1], values[0])
+    return itertools.repeat(values[0]) if len(values) == 1 else itertools.repeat(values[1], int(values[0]))
 
 
 def _repeatedly(*values: Any) -> Iterator[Any]:
