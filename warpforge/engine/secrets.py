@@ -3,7 +3,8 @@
     source     where the value comes from, as a person or a workspace's ``config/secrets.json`` says; a plot cannot say
                it: a plot of somebody else must not be able to ask for any variable of the environment
     value      held in memory here, in the helper, and in the box: there a 0400 file on tmpfs, or a variable
-    spelling   a way in which a value may show: as it is, without its line end, each line of it, base64, hex, percent
+    spelling   a way in which a value may show: as it is, without its line end, each line of it (from 8 bytes on);
+               either as URLs, forms, JSON, shells and XML write it; all of it in hex, or within base64
     veil       puts *** in the place of every spelling in what is logged, shown or said
     search     looks for every spelling in what would be kept: contents, names, links, attributes
 
@@ -13,7 +14,10 @@ What an action does to a value on purpose (turn it round, compress it) hides it 
 from __future__ import annotations
 
 import base64
+import html
+import json
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Final
@@ -35,6 +39,11 @@ LONGEST: Final = 1 << 20
 PATIENCE: Final = 60  # seconds that a command may take to give a value
 STARS: Final = b"***"
 _LINE: Final = 8  # a shorter line of a value with several says nothing on its own
+_WIDTHS: Final = (76, 64)  # of lines of base64
+_SAFE_IN_URLS: Final = ("", "/", "!~*'()")  # by whom: most; those who quote paths; encodeURIComponent
+_PERCENT: Final = re.compile(r"%[0-9A-F]{2}")
+_IN_QUOTES: Final = re.compile(rb'["$`\\]')  # what shells want a backslash before between double quotes
+_IN_WORDS: Final = re.compile(rb"[^\w@%+=:,./\x80-\xff-]")  # and outside of quotes
 _CORE: Final = 6  # so much of a base64 form must not depend on what stands around it
 
 
@@ -137,13 +146,12 @@ def spell_all(values: Mapping[str, bytes]) -> list[bytes]:
 
 def _spell(value: bytes) -> Iterator[bytes]:
     bare = value.strip()
-    yield bare
-    for line in bare.split(b"\n"):
-        if len(line.strip()) >= _LINE:
-            yield line.strip()
+    lines = [line.strip() for line in bare.split(b"\n") if len(line.strip()) >= _LINE]
+    for text in dict.fromkeys((bare, *lines)):
+        yield text
+        yield from _quote(text)
     yield bare.hex().encode()
     yield bare.hex().upper().encode()
-    yield quote_from_bytes(bare, safe="").encode()
     for alphabet in (b"+/", b"-_"):
         for before in range(3):
             text = base64.b64encode(bytes(before) + bare, alphabet).rstrip(b"=")
@@ -151,6 +159,32 @@ def _spell(value: bytes) -> Iterator[bytes]:
             core = text[(before * 8 + 5) // 6 : (before + len(bare)) * 8 // 6]
             if len(core) >= _CORE:
                 yield core
+    packed = base64.b64encode(bare).rstrip(b"=")
+    packed = packed[: len(bare) * 8 // 6]
+    for width in _WIDTHS:  # as base64(1) and PEM break it
+        yield from (part for at in range(0, len(packed), width) if len(part := packed[at : at + width]) >= _LINE)
+
+
+def _quote(text: bytes) -> Iterator[bytes]:
+    """As other languages write it within theirs: URLs and forms, JSON, shells, XML."""
+    for safe in _SAFE_IN_URLS:
+        quoted = quote_from_bytes(text, safe=safe)
+        for one in (quoted, quoted.replace("%20", "+")):
+            yield one.encode()
+            yield _PERCENT.sub(lambda match: match[0].lower(), one).encode()
+    word = text.decode("utf-8", "surrogateescape")
+    for is_ascii in (True, False):
+        inside = json.dumps(word, ensure_ascii=is_ascii)[1:-1].encode("utf-8", "surrogateescape")
+        yield inside
+        yield inside.replace(b"/", b"\\/")
+    for quote in (b"'\\''", b"'\"'\"'"):
+        yield text.replace(b"'", quote)
+    yield _IN_QUOTES.sub(rb"\\\g<0>", text)
+    yield _IN_WORDS.sub(rb"\\\g<0>", text)
+    escaped = html.escape(word, quote=True).encode("utf-8", "surrogateescape")
+    yield escaped
+    yield escaped.replace(b"&#x27;", b"&#39;")
+    yield html.escape(word, quote=False).encode("utf-8", "surrogateescape")
 
 
 class Veil:
@@ -162,15 +196,15 @@ class Veil:
 
     def feed(self, data: bytes) -> bytes:
         """What can be shown now."""
-        data = veil(self._held + data, self._spellings)
-        begun = _begun(data, self._spellings)
-        self._held = data[len(data) - begun :]
-        return data[: len(data) - begun]
+        data = self._held + data
+        end = _find_across(data, len(data) - _begun(data, self._spellings), self._spellings)
+        self._held = data[end:]
+        return veil(data[:end], self._spellings)
 
     def flush(self) -> bytes:
         """What was held back, at the end."""
         held, self._held = self._held, b""
-        return held
+        return veil(held, self._spellings)
 
 
 def veil(data: bytes, spellings: list[bytes]) -> bytes:
@@ -187,6 +221,16 @@ def _begun(data: bytes, spellings: list[bytes]) -> int:
         if any(len(spelling) > length and spelling.startswith(end) for spelling in spellings):
             return length
     return 0
+
+
+def _find_across(data: bytes, end: int, spellings: list[bytes]) -> int:
+    """Where the first spelling begins that would be cut there; else there. One may begin as another ends."""
+    for spelling in spellings:
+        begin = max(0, end - len(spelling) + 1)
+        found = data.find(spelling, begin, end + len(spelling) - 1)
+        if 0 <= found < end:
+            return _find_across(data, found, spellings)
+    return end
 
 
 def veil_error(error: WarpforgeError, spellings: list[bytes]) -> None:

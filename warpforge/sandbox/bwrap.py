@@ -9,6 +9,7 @@ from warpforge.errors import Unable
 from warpforge.sandbox.backend import Backend
 from warpforge.sandbox.seccomp import make_filter
 from warpforge.sandbox.spec import BoxSpec
+from warpforge.sandbox.stepdown import can_step_down
 
 _HIGHEST: Final = 2**31 - 1
 
@@ -26,10 +27,10 @@ class Bwrap(Backend):
                 "sandbox-unavailable", f"bwrap knows no uid or gid above {_HIGHEST}: choose another", reason="userinfo"
             )
 
-        if spec.ids is not None and os.uname().machine != "x86_64":
+        if spec.ids is not None and not can_step_down():
             raise Unable(
                 "sandbox-unavailable",
-                "with bwrap boxes of many uids are made on x86_64 alone: run it with --sandbox runc",
+                "with bwrap boxes of many uids are made on x86_64 and aarch64 alone: run it with --sandbox runc",
                 reason="machine",
             )
 

@@ -21,7 +21,7 @@ from warpforge.sandbox.devices import make_devices
 from warpforge.sandbox.identity import make_inner, write_file
 from warpforge.sandbox.kernel import CLONE_NEWPID, install_filter, read_end, setns
 from warpforge.sandbox.sources import make_userns
-from warpforge.sandbox.stepdown import make_program
+from warpforge.sandbox.stepdown import can_step_down, make_program
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ class BwrapLaunch:
 
 
 def _can_take_terminal(order: Order) -> bool:
-    return order.terminal and os.uname().machine == "x86_64"
+    return order.terminal and can_step_down()
 
 
 def _step_down(order: Order, fd: int) -> tuple[bytes, ...]:
