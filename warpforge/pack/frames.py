@@ -2,7 +2,8 @@
 
 The published zstd seekable format (facebook/zstd, contrib/seekable_format, version 0.1.0): the table is a skippable
 frame at the end, which any zstd reader passes over. Frames carry their content size and a checksum.
-Frames are compressed by a few threads, for zstd lets go of the interpreter's lock, and written in order by the caller.
+Frames are compressed by a few threads, for zstd lets go of the interpreter's lock, and written in order by one more. What
+fits into a single frame, as most that a step of a plot leaves, needs none: the caller does it.
 """
 
 from __future__ import annotations
@@ -64,16 +65,14 @@ class FrameWriter:
         self._sizes: list[tuple[int, int]] = []
         self._hash = hashlib.sha256()
         self._error: BaseException | None = None
+        self._first: _Job | None = None  # held back until there is a second
         self.size = 0
         count = threads or max(1, min(len(os.sched_getaffinity(0)), 8))
         self._room = threading.Semaphore(count + 2)
-        self._compressors = [threading.Thread(target=self._compress, daemon=True) for _ in range(count)]
-        self._writer = threading.Thread(target=self._write_in_order, daemon=True)
+        self._count = count
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> FrameWriter:
-        mind_threads()
-        for thread in (*self._compressors, self._writer):
-            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -87,11 +86,19 @@ class FrameWriter:
         if self._error is not None:
             raise self._error
         job = _Job(pieces)
-        self._order.put(job)
-        self._jobs.put(job)
+        if not self._threads:
+            if self._first is None:
+                self._first = job
+                return
+            self._begin()
+            self._hand_over(self._first)
+        self._hand_over(job)
 
     def finish(self) -> None:
         """Wait for all frames, and write the seek table."""
+        if self._first is not None and not self._threads:
+            self._pack(_make_compressor(), self._first)
+            self._write(self._first)
         self._stop()
         if self._error is not None:
             raise self._error
@@ -102,13 +109,25 @@ class FrameWriter:
         """Of the packed bytes, hexadecimal."""
         return self._hash.hexdigest()
 
+    def _begin(self) -> None:
+        mind_threads()
+        tasks = [self._compress] * self._count + [self._write_in_order]
+        self._threads = [threading.Thread(target=task, daemon=True) for task in tasks]
+        for thread in self._threads:
+            thread.start()
+
+    def _hand_over(self, job: _Job) -> None:
+        self._order.put(job)
+        self._jobs.put(job)
+
     def _stop(self) -> None:
-        if not self._writer.is_alive():
+        threads, self._threads = self._threads, []
+        if not threads:
             return
-        for _ in self._compressors:
+        for _ in range(self._count):
             self._jobs.put(None)
         self._order.put(None)
-        for thread in (*self._compressors, self._writer):
+        for thread in threads:
             thread.join()
 
     def _emit(self, data: bytes) -> None:
@@ -124,24 +143,34 @@ class FrameWriter:
             job.done.wait()
             try:
                 if self._error is None:
-                    if job.error is not None:
-                        raise job.error
-                    self._sizes.append((len(job.packed), job.size))
-                    self._emit(job.packed)
+                    self._write(job)
             except BaseException as error:
                 self._error = error
             finally:
                 self._room.release()
 
+    def _write(self, job: _Job) -> None:
+        if job.error is not None:
+            raise job.error
+        self._sizes.append((len(job.packed), job.size))
+        self._emit(job.packed)
+
     def _compress(self) -> None:
-        compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
+        compressor = _make_compressor()
         while (job := self._jobs.get()) is not None:
-            try:
-                content = job.pieces[0] if len(job.pieces) == 1 else b"".join(job.pieces)
-                job.pieces = []
-                job.size = len(content)
-                job.packed = compressor.compress(content)
-            except BaseException as error:
-                job.error = error
-            finally:
-                job.done.set()
+            self._pack(compressor, job)
+
+    def _pack(self, compressor: zstandard.ZstdCompressor, job: _Job) -> None:
+        try:
+            content = job.pieces[0] if len(job.pieces) == 1 else b"".join(job.pieces)
+            job.pieces = []
+            job.size = len(content)
+            job.packed = compressor.compress(content)
+        except BaseException as error:
+            job.error = error
+        finally:
+            job.done.set()
+
+
+def _make_compressor() -> zstandard.ZstdCompressor:
+    return zstandard.ZstdCompressor(level=LEVEL, write_checksum=True, write_content_size=True)
