@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 PARTNERS: Final = 2  # at most: what all of them hold at a time has a bound
 _SHARE: Final = 3  # frames that are worth starting a process for
 _WHOLE: Final = 8 << 20  # bytes of a frame that is taken at once
+_FILE: Final = 4 * 512  # bytes of an archive of one small file: a tree that is a file goes the ordinary way in the end
 _PLAIN: Final = 256  # bytes of a path that needs no look at the limits
 _KEPT: Final = 4096  # looks
 
@@ -114,7 +115,9 @@ def _find_table(source: BinaryIO, limits: Limits) -> list[Frame] | None:
             return None
     except (OSError, ValueError):
         return None
-    if not table or any(frame.unpacked > _WHOLE or frame.packed > 2 * frame.unpacked + 4096 for frame in table):
+    if not table or (len(table) == 1 and table[0].unpacked <= _FILE):
+        return None
+    if any(frame.unpacked > _WHOLE or frame.packed > 2 * frame.unpacked + 4096 for frame in table):
         return None
     unpacked = 0
     try:
