@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
     from warpforge.engine.job import Job, Where
     from warpforge.engine.options import Options
+    from warpforge.engine.slots import Turn
     from warpforge.model.plot import Plot
     from warpforge.model.run import RunRecord
     from warpforge.sandbox.protocol import Cancel
@@ -121,8 +122,8 @@ class _Executor(Executor):
         self._room = room
         self._stop = stop
 
-    def execute(self, job: Job) -> RunRecord:
+    def execute(self, job: Job, turn: Turn | None = None) -> RunRecord:
         with self._room.place(lambda: not self._stop.is_set):
             if self._stop.is_set:
                 raise Failed("interrupted", "stopped before it began")
-            return super().execute(job)
+            return super().execute(job, turn)

@@ -62,7 +62,7 @@ def enter(
     if box is not None:
         spec = replace(spec, layers=box.layers)
     with engine.store.away():
-        outcome = engine.executor.in_box(spec, on_output, lambda index, entries: None, seat)
+        outcome = engine.executor.boxes.run(spec, on_output, lambda index, entries: None, seat=seat)
     if outcome.exec_error:
         advice = "" if command else "; name a command behind --"
         raise Failed("formula-execution-failed", f"{outcome.text}{advice}", reason=outcome.exec_error)

@@ -11,39 +11,37 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from time import monotonic, time
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from time import monotonic
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
 from warpforge.engine.allowance import Allowance
-from warpforge.engine.ending import ActionFailed, check_end, check_gathered, executor_failed
-from warpforge.engine.events import Notice, Reporter, StepExplained, StepFinished, StepOutput, StepStarted
+from warpforge.engine.boxes import Boxes, limited
+from warpforge.engine.ending import ActionFailed
+from warpforge.engine.events import Notice, Reporter, StepExplained, StepFinished
+from warpforge.engine.execution import Execution, Ready
 from warpforge.engine.job import Job, check_mounts, check_network, describe, is_memoisable
 from warpforge.engine.phases import Phases
-from warpforge.errors import Unable, WarpforgeError
+from warpforge.engine.slots import NotBegun
+from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import Literal, SandboxPort, WareId
-from warpforge.model.formula import Echo, Formula
+from warpforge.model.formula import Formula
 from warpforge.model.run import RunRecord
-from warpforge.store.layout import is_inside
 
 if TYPE_CHECKING:
     from warpforge.engine.conduct import Conduct
     from warpforge.engine.guard import Guard
     from warpforge.engine.options import Options
+    from warpforge.engine.slots import Turn
     from warpforge.engine.supply import Supply
     from warpforge.engine.why import Explainer
     from warpforge.engine.wreck import Resumption, Wrecks
-    from warpforge.model.limits import Limits
-    from warpforge.sandbox.protocol import Cancel, Entries, Seat
-    from warpforge.sandbox.spec import BoxSpec, Outcome
+    from warpforge.sandbox.protocol import Cancel
+    from warpforge.sandbox.spec import BoxSpec
     from warpforge.store.runs import Run
-    from warpforge.store.staging import Staging
     from warpforge.store.stay import Stay
     from warpforge.store.store import Store
-
-
-GATHER = 64 << 30  # bytes that a run may give unless a limit says otherwise: a sparse file can claim any number
 
 
 class Beside(Protocol):
@@ -55,16 +53,6 @@ class Beside(Protocol):
 
     def amend(self, spec: BoxSpec) -> BoxSpec:
         """The box with it."""
-
-
-class _Ready(NamedTuple):
-    """What is ready before a run begins: its box, its limits, where time goes, its secrets, and what it takes up."""
-
-    spec: BoxSpec
-    limits: Limits
-    phases: Phases
-    guard: Guard | None
-    resumption: Resumption | None
 
 
 class Executor:
@@ -81,14 +69,13 @@ class Executor:
     ) -> None:
         self._store = store
         self._supply = supply
-        self._conduct = conduct
+        self.boxes = Boxes(store, conduct, reporter, cancel, options)
         self._reporter = reporter
-        self._cancel = cancel
         self._options = options
         self._made: dict[str, RunRecord] = {}  # by this process: not even force runs these again
         self._explainer: Explainer | None = None
         self._explaining = Lock()
-        self._allowance = Allowance(lambda: cancel().cancel())
+        self._allowance = Allowance(self.boxes.stop)
         self.resumed = False  # whether a step was: what a plot gives then is no result to rely on
         self.beside: Beside | None = None  # for what is executed now
 
@@ -114,8 +101,8 @@ class Executor:
         """Our stay in the store, while there is one."""
         return self._store.stay
 
-    def execute(self, job: Job) -> RunRecord:
-        """Run a formula, unless somebody else just did.
+    def execute(self, job: Job, turn: Turn | None = None) -> RunRecord:
+        """Run a formula, unless somebody else just did; with a ``turn`` its action waits for that. Raises NotBegun.
 
         Errors: ``formula-execution-failed`` (an ActionFailed), ``output-invalid``, ``formula-invalid``,
         ``executor-failed`` around what the box could not do, and those of supply and store.
@@ -127,7 +114,7 @@ class Executor:
             record = self.recall(job)
             hit = record is not None
             if record is None:
-                record = self._execute(job, memoisable=memoisable)
+                record = self._execute(job, turn, memoisable=memoisable)
             self._store.need(record.results.values())
             self._reporter.tell(StepFinished(job.step, record, hit, monotonic() - since))
             return record
@@ -142,17 +129,18 @@ class Executor:
 
         return self._store.turn(job.formula_id, waits)
 
-    def _execute(self, job: Job, *, memoisable: bool) -> RunRecord:
+    def _execute(self, job: Job, turn: Turn | None, *, memoisable: bool) -> RunRecord:
         from warpforge.engine.rebuild import check_same
 
         ready = self._prepare(job)
         memoisable = memoisable and ready.resumption is None
-        run, spec = self._begin(job, ready)
+        run, ready = self._begin(job, ready)
         # whoever rebuilds compares, and the memo stays with what was first
         before = self._store.memo.load(job.formula_id) if self._options.rebuild and memoisable else None
         remembered = memoisable and before is None and not self._options.forget
         with self._settled(run, job, ready):
-            record = self._run(job, spec, run, ready.phases, ready.guard)
+            execution = Execution(job, ready, run, self._store, self.boxes, self._reporter)
+            record = execution.go(self._allowance, turn)
             if before is not None:
                 check_same(self._store, self._supply, before, record)
             run.entry.memoised = remembered
@@ -164,16 +152,13 @@ class Executor:
             self._made[record.formula_id] = record
         return record
 
-    def _prepare(self, job: Job) -> _Ready:
+    def _prepare(self, job: Job) -> Ready:
         """All that is thought of and fetched before a run has a name."""
         from warpforge.engine.furnish import furnish
         from warpforge.engine.gather import check_gathers
 
-        conduct = self._conduct()
-        try:
-            conduct.box.warm()
-        except Unable as error:
-            raise executor_failed("auto", error) from error
+        self.boxes.warm()
+        conduct = self.boxes.conduct
         check_gathers(job.formula)
         check_mounts(job)
         if self._options.offline:
@@ -192,10 +177,10 @@ class Executor:
             spec = replace(spec, keep=True)
         if self.beside is not None:
             spec = self.beside.amend(spec)
-        return _Ready(spec, limits, phases, guard, resumption)
+        return Ready(spec, limits, phases, guard, resumption)
 
-    def _begin(self, job: Job, ready: _Ready) -> tuple[Run, BoxSpec]:
-        """A run in the log, and its box."""
+    def _begin(self, job: Job, ready: Ready) -> tuple[Run, Ready]:
+        """A run for the log, and its box as it is for this run."""
         spec = ready.spec
         total = ready.limits.get("total", 0)
         self._allowance.hold(total)
@@ -204,17 +189,16 @@ class Executor:
         if total:
             run.entry.limits = {"total": f"{total:g} by clock"}
         if ready.guard is None:  # a secret is not to lie about in a box that failed
-            spec = replace(spec, keep_failed=self._wrecks.room(run))
+            room = self._wrecks.room(run)
+            spec = replace(spec, keep_failed=room) if room else spec
         if ready.resumption is not None:
             spec = ready.resumption.apply(spec)
             self._resume(run, job, ready.resumption)
         run.entry.invocation = self._options.invocation
-        run.announce()
-        self._reporter.tell(StepStarted(job.step, job.formula_id, run.id, self._conduct().box.name))
-        return run, spec
+        return run, ready._replace(spec=spec)
 
     @contextmanager
-    def _settled(self, run: Run, job: Job, ready: _Ready) -> Iterator[None]:
+    def _settled(self, run: Run, job: Job, ready: Ready) -> Iterator[None]:
         """However the body ends, the run log has its line, and what failed is kept or not as it should be."""
         failed: WarpforgeError | None = None
         held = self._store.failed.hold(ready.resumption.box) if ready.resumption is not None else nullcontext()
@@ -228,6 +212,9 @@ class Executor:
             if not isinstance(error, ActionFailed):
                 run.entry.error = error.chain()[-1].code
             self._ended(run)
+            raise
+        except NotBegun:
+            run.drop()
             raise
         except BaseException:
             run.entry.error = "warpforge-error-interrupted"
@@ -283,133 +270,7 @@ class Executor:
             if isinstance(entry.basis, WareId)
         }
 
-    def _run(self, job: Job, spec: BoxSpec, run: Run, phases: Phases, guard: Guard | None) -> RunRecord:
-        results: dict[str, WareId | Literal] = {}
-        labels = [*job.formula.outputs]
-        at = ("box", phases.begin("box"))
-
-        def on_output(stream: str, data: bytes) -> None:
-            run.write(data)
-            self._reporter.tell(StepOutput(job.step, stream, data))
-
-        away = self._store.away()
-
-        def on_gather(index: int, entries: Entries) -> None:
-            nonlocal at
-            away.end()
-            if at[0] == "box":
-                phases.end(*at)
-                at = ("gather", phases.begin("gather"))
-            if guard:
-                entries = guard.searched(labels[index], entries)
-            with phases.of(f"pack {labels[index]}"):
-                results[labels[index]] = self.keep_output(job.formula, labels[index], entries)
-
-        if isinstance(job.formula.action, Echo):
-            from warpforge.model.serial import dump
-
-            on_output("out", dump(job.formula))
-        entry = run.entry
-        try:
-            with away:
-                outcome = self.in_box(spec, guard.covered(on_output) if guard else on_output, on_gather)
-        finally:
-            if guard:
-                guard.finish(on_output)
-            phases.end(*at)
-            entry.phases = phases.since(entry.started)
-        entry.exit_code = outcome.exit_code
-        run.last_entry = outcome.entry
-        entry.sandbox = outcome.facts.sandbox if spec.argv else ""
-        entry.limits |= {
-            name: kept
-            for name, kept in outcome.facts.limits.items()
-            if name != "gather" or spec.gather_limit != GATHER  # what nobody asked for
-        }
-        if outcome.truncated:
-            run.cut()
-        if spec.pretending:
-            entry.why.append("changes of owner and user are said to have been done, and were not")
-        if not outcome.facts.overlay:
-            entry.why.append("trees were copied: overlays cannot be mounted here")
-        record = RunRecord(run.id, int(time()), job.formula_id, outcome.exit_code, {})
-        check_end(job, record, outcome, run, over=self._allowance.over)
-        for label, gathered in zip(labels, outcome.gathered, strict=True):
-            check_gathered(label, gathered)
-        ordered = {label: results[label] for label in labels}
-        entry.outputs = {label: str(result) for label, result in ordered.items()}
-        return RunRecord(record.guid, record.time, record.formula_id, 0, ordered)
-
-    def in_box(
-        self,
-        spec: BoxSpec,
-        on_output: Callable[[str, bytes], None],
-        on_gather: Callable[[int, Entries], None],
-        seat: Seat | None = None,
-    ) -> Outcome:
-        """Run a box. Errors: ``executor-failed`` around what the sandbox cannot do; as ``Sandbox.run``."""
-        box = self._conduct().box
-        try:
-            return box.run(
-                spec,
-                self._working_directory(spec),
-                on_output=on_output,
-                on_gather=on_gather,
-                cancel=self._cancel(),
-                seat=seat,
-            )
-        except Unable as error:
-            if "sandbox" not in error.code:
-                raise
-            raise executor_failed(box.name, error) from error
-
-    def _working_directory(self, spec: BoxSpec) -> str:
-        """Where the box keeps its layers: in the store, but never below a directory that it mounts as an overlay."""
-        usual = str(self._options.run_path) if self._options.run_path else self._store.staging.directory()
-        if spec.keep:
-            usual = str(self._options.run_path or self._store.internal / "kept")
-            os.makedirs(usual, 0o700, exist_ok=True)
-            self._reporter.tell(Notice("info", f"the run directory is kept below {usual}"))
-        real = os.path.realpath(usual)
-        for mount in spec.mounts:
-            if mount.kind == "host-overlay" and is_inside(real, os.path.realpath(os.fsdecode(mount.source))):
-                return self._elsewhere.directory()
-        return usual
-
-    @cached_property
-    def _elsewhere(self) -> Staging:
-        from warpforge.fsx.atomic import make_private
-        from warpforge.store.finding import storing
-        from warpforge.store.staging import Staging
-
-        path = f"/var/tmp/warpforge-{os.geteuid()}"
-        with storing(f"cannot work in {path}"):
-            return Staging(make_private(path))
-
     def close(self) -> None:
-        """Remove the working directory outside of the store, if there was one."""
+        """Let go of what boxes needed."""
         self._allowance.close()
-        if "_elsewhere" in self.__dict__:
-            self._elsewhere.close()
-
-    def keep_output(self, formula: Formula, label: str, entries: Entries) -> WareId | Literal:
-        """What a box left for one output. Errors: ``output-invalid``, ``ware-mismatch``, ``store``."""
-        from warpforge.engine.gather import keep_output, read_value
-
-        gather = formula.outputs[label]
-        if gather.source.is_variable:
-            return read_value(label, gather, entries)
-        return keep_output(self._store, label, gather, entries)
-
-
-def limited(spec: BoxSpec, limits: Limits) -> BoxSpec:
-    """The same box with limits."""
-    return replace(
-        spec,
-        deadline=float(limits.get("time", 0)),
-        memory_limit=int(limits.get("memory", 0)),
-        pids_limit=int(limits.get("pids", 0)),
-        disk_limit=int(limits.get("disk", 0)),
-        output_limit=int(limits.get("output", 0)),
-        gather_limit=int(limits.get("gather", GATHER)),
-    )
+        self.boxes.close()

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from warpforge.engine.ending import ActionFailed, check_end, check_gathered
+from warpforge.engine.execution import keep_output
 from warpforge.engine.furnish import furnish
 from warpforge.engine.gather import check_gathers
 from warpforge.engine.job import check_mounts, describe
@@ -162,7 +163,7 @@ class Reproducer:
 
     def _run(self, job: Job, setting: Setting, variation: str) -> RunRecord:
         """One run, in the run log and never memoised. Errors: as ``Executor.execute``."""
-        executor, store = self._engine.executor, self._engine.store
+        store = self._engine.store
         results: dict[str, WareId | Literal] = {}
         labels = [*job.formula.outputs]
         run = store.runs.begin(job.formula_id, job.step)
@@ -170,7 +171,7 @@ class Reproducer:
         run.entry.why.append(f"varied: {variation}" if variation else "run again to be compared")
 
         def on_gather(index: int, entries: Entries) -> None:
-            results[labels[index]] = executor.keep_output(job.formula, labels[index], entries)
+            results[labels[index]] = keep_output(store, job.formula, labels[index], entries)
 
         try:
             outcome = setting.box.run(

@@ -3,6 +3,10 @@
     take what is ready · answer from the memo what the memo answers, at once · hand the rest to workers ·
     wait for one of them · tell the plan, which makes more ready
 
+There are a few workers more than actions may run at once: the boxes of the next steps are made and the outputs of the
+last ones packed while others act. For actions there are **slots** (``slots``), one for each job. With a single job all
+is one after another.
+
 Memo hits never leave this thread. Steps with the same formula wait for the one of them that runs. The first failure
 stops what has not begun, and what runs is let finish; with ``keep_going`` only what needs the failed step is left out.
 """
@@ -19,6 +23,7 @@ from warpforge.engine.events import PlotBegan, PlotFinished, Reporter, StepFaile
 from warpforge.engine.execute import Executor
 from warpforge.engine.failure import Failure, all_errors, plot_error
 from warpforge.engine.job import Job, Where, is_memoisable
+from warpforge.engine.slots import NotBegun, Slots, Turn
 from warpforge.engine.workers import Workers
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId
@@ -27,6 +32,7 @@ from warpforge.model.plot import PlotResults
 from warpforge.plan.plan import FormulaTask, Plan, RepackTask, Result, StepPath, Task
 
 Repack = Callable[[RepackTask], WareId]
+AHEAD: Final = 2  # for so many jobs one more step is worked on than actions run
 PATIENCE: Final = 1.0  # seconds that those who still work have, once all is to stop
 
 
@@ -60,7 +66,9 @@ class PlotRun:
         self._reporter = reporter
         self._cancel = cancel
         self._keep_going = keep_going
-        self._workers: Workers[_Work, dict[str, Result]] = Workers(jobs, self._work, executor.stay)
+        self._ahead = -(-jobs // AHEAD) if jobs > 1 else 0
+        self._slots = Slots(jobs)
+        self._workers: Workers[_Work, dict[str, Result]] = Workers(jobs + self._ahead, self._work, executor.stay)
         self._waiting: deque[_Work] = deque()
         self._twins: dict[str, list[_Work]] = {}
         self._failures: list[Failure] = []
@@ -92,6 +100,7 @@ class PlotRun:
         try:
             self._loop(plan, where)
         except BaseException:
+            self._slots.close()
             if self._workers.running:  # else nothing is to be stopped: what others run goes on, and what comes after
                 self._cancel()
                 self._workers.drain(PATIENCE)
@@ -103,12 +112,14 @@ class PlotRun:
     def _loop(self, plan: Plan, where: Where) -> None:
         self._waiting.extend(self._recall(plan, where))
         while True:
-            while self._waiting and self._workers.free:
+            while self._waiting and self._workers.free and not self._slots.closed:
                 self._start(plan, self._waiting.popleft())
             if not self._workers.running:
                 return
             work, result = self._workers.wait()
             for task, value in self._with_twins(work, result):
+                if isinstance(value, NotBegun):
+                    continue  # somebody failed, and says so soon
                 if isinstance(value, BaseException):
                     self._fail(plan, task, value)
                 else:
@@ -170,7 +181,17 @@ class PlotRun:
         if isinstance(work.task, RepackTask):
             return {work.task.label: self._repack(work.task)}
         assert work.job is not None
-        return self._executor.execute(work.job).results
+        if not self._ahead:
+            return self._executor.execute(work.job).results
+        turn = Turn(self._slots)
+        try:
+            return self._executor.execute(work.job, turn).results
+        except BaseException:
+            if not self._keep_going:
+                self._slots.close()  # before the slot is free again: nothing takes it
+            raise
+        finally:
+            turn.end()
 
     def _fail(self, plan: Plan, task: Task, error: BaseException) -> None:
         """Go on without what needs this task, or raise, once the tasks beside it have ended."""
@@ -181,6 +202,7 @@ class PlotRun:
                 self._reporter.tell(StepSkipped(path, task.path))
             self._failures.append(Failure(task.path, error, skipped))
             return
+        self._slots.close()
         while self._workers.running:
             other, result = self._workers.wait()
             if isinstance(result, BaseException):

@@ -56,7 +56,7 @@ class Supply:
 
     def has(self, ware: WareId) -> bool:
         """Whether the ware is here: on the shelf or in the warehouse."""
-        return self._store.shelf.has(ware) or self._store.warehouse.has(ware)
+        return self._store.has(ware)
 
     def tree(self, ware: WareId, filters: Filters | None = None) -> Path:
         """The ware's tree on the shelf, unpacked through filters.

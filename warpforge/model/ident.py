@@ -102,7 +102,11 @@ def _write(value: Any, put: Callable[[bytes], None]) -> None:
         put(_head(0xA0, len(value)))
         for key in sorted(value, key=_key_order) if len(value) > 1 else value:
             put(_text(key))
-            _write(value[key], put)
+            item = value[key]
+            if type(item) is str:
+                put(_text(item) if len(item) < 256 else _encode(item))
+            else:
+                _write(item, put)
     elif kind is list or kind is tuple:
         put(_head(0x80, len(value)))
         for item in value:

@@ -2,8 +2,8 @@
 
 The published zstd seekable format (facebook/zstd, contrib/seekable_format, version 0.1.0): the table is a skippable
 frame at the end, which any zstd reader passes over. Frames carry their content size and a checksum.
-Frames are compressed by a few threads, for zstd lets go of the interpreter's lock, and written in order by one more. What
-fits into a single frame, as most that a step of a plot leaves, needs none: the caller does it.
+Frames are compressed by a few threads, for zstd lets go of the interpreter's lock, and written in order by one more.
+What fits into a single frame, as most that a step of a plot leaves, needs none: the caller does it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ are packed again, which is a task like any other; then the plot itself is finish
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from warpforge.errors import Invalid, Missing
@@ -233,10 +233,8 @@ class Plan:
 
     def _source(self, scope: _Scope, basis: PlotBasis) -> StepPath | None:
         """The node whose results a basis waits for, if any."""
-        for at, where in _follow(scope, basis):
-            if isinstance(where, Pipe) and where.step:
-                return (*at.path, where.step)
-        return None
+        at, where = _end(scope, basis)
+        return (*at.path, where.step) if isinstance(where, Pipe) else None
 
     # walking it
 
@@ -315,9 +313,8 @@ class Plan:
         return found
 
 
-def _follow(scope: _Scope, basis: PlotBasis) -> Iterator[tuple[_Scope, PlotBasis]]:
-    """A basis, and what it leads to through plot inputs; a subplot's input pipes look in the parent's scope."""
-    yield scope, basis
+def _end(scope: _Scope, basis: PlotBasis) -> tuple[_Scope, PlotBasis]:
+    """Where a basis leads to through plot inputs; a subplot's input pipes look in the parent's scope."""
     while isinstance(basis, Pipe) and not basis.step:
         entry = scope.plot.inputs.get(basis.label)
         if entry is None:
@@ -327,13 +324,7 @@ def _follow(scope: _Scope, basis: PlotBasis) -> Iterator[tuple[_Scope, PlotBasis
             if scope.parent is None:
                 raise Invalid("plot-invalid", f"a plot's own input cannot be a pipe: {basis}", reason="pipe")
             scope = scope.parent
-        yield scope, basis
-
-
-def _end(scope: _Scope, basis: PlotBasis) -> tuple[_Scope, PlotBasis]:
-    """Where following ends."""
-    *_, last = _follow(scope, basis)
-    return last
+    return scope, basis
 
 
 def _spell_source(source: Source | PlotBasis) -> str:

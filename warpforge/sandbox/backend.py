@@ -13,7 +13,7 @@ from warpforge.sandbox.client import ZygoteClient
 from warpforge.sandbox.failures import missing_program
 from warpforge.sandbox.limits import make_rlimits, name_limits
 from warpforge.sandbox.owner import BUILD_UID, find_owner
-from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Probe, Seat
+from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Probe, Seat, Turn
 from warpforge.sandbox.session import Session
 from warpforge.sandbox.spec import BoxSpec, Mount, Outcome
 from warpforge.sandbox.wire import NO_WORK, Order
@@ -93,6 +93,7 @@ class Backend:
         on_gather: OnGather | None = None,
         cancel: Cancel | None = None,
         seat: Seat | None = None,
+        turn: Turn | None = None,
         berth: Berth | None = None,
     ) -> Outcome:
         """As ``Sandbox.run``."""
@@ -108,15 +109,20 @@ class Backend:
         group = self._make_group(spec)
         limits = name_limits(spec, group)
         session = Session(
-            spec, self.name, on_output, on_gather, limits=limits, owner=self.owner, seat=seat, berth=berth
+            spec, self.name, on_output, on_gather, limits=limits, owner=self.owner, seat=seat, turn=turn, berth=berth
         )
         try:
             order = make_order(spec, work, self.owner, program, self.name, group, overlay=self._overlay)
             order.berth = berth is not None
+            order.waits = turn is not None and bool(spec.argv)
             order.terminal = seat is not None and seat.is_terminal
             order.seccomp, order.early_filter = self.make_filters(spec.unfiltered, pretending=spec.pretending)
             _zygote.ask(NO_WORK if stays else work, group.directories, session.helper_descriptors)
             session.give(order)
+            if turn is not None:
+                turn.wait()
+            if order.waits and not (cancel and cancel.is_cancelled):
+                session.begin()
             outcome = session.wait(cancel)
         finally:
             session.close()
@@ -182,6 +188,7 @@ def make_order(
         layers=bool(spec.layers) and not spec.drop_layers,
         terminal=False,
         berth=False,
+        waits=False,
         user=spec.user,
         groups=(),
         uids=spec.ids.uids if spec.ids else (),

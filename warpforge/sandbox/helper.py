@@ -84,6 +84,7 @@ class Helper:
         self._work = -1  # the work directory, once we stand in it
         self._failed = False
         self._entry = -1
+        self._began = 0.0  # when the command did
         self._about: tuple[bytes, ...] = ()  # of the command: its ids, its home
         self.kept = False
 
@@ -201,10 +202,10 @@ class Helper:
             self._tell_exit(_REASON_CODES[error.reason], 0, error.reason, error.text, "", 0.0)
             return order.gather_failed
         watched = self._start(order, env)
-        began = time.monotonic()
+        self._began = time.monotonic()
         stopped = self._wait(watched, order)
         report = watched.finish()
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - self._began
         if not stopped and report.startswith(TROUBLE):
             step, number = report[len(TROUBLE) :].split(b"\n", 1)[0].split(b" ")
             self._step = step.decode("ascii")
@@ -250,13 +251,13 @@ class Helper:
             stopped = self._obey(watched)
             if stopped:
                 watched.kill()
-        until = time.monotonic() + order.deadline if order.deadline else None
         disk = DiskWatch(order.disk, often=bool(order.cgroups))
         poll = select.poll()
         lifelines = (self._channel, *self._guards)
         for fd in (watched.pidfd, *lifelines, *watched.news):
             poll.register(fd, select.POLLIN)
         while True:
+            until = self._began + order.deadline if order.deadline and not watched.waits else None
             left = None if stopped else min(disk.pause, until - time.monotonic() if until else disk.pause)
             ready = {fd for fd, _ in poll.poll(left and max(0.0, left) * 1000)}
             for fd in ready.intersection(watched.news):
@@ -288,6 +289,9 @@ class Helper:
             kind, payload = found
             if kind == wire.KILL:
                 return "cancelled"
+            if kind == wire.BEGIN:
+                self._began = time.monotonic()
+                watched.begin()
             if kind == wire.SIGNAL:
                 watched.signal(int(payload))
         return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
@@ -53,6 +54,11 @@ class Cancel:
         """Kill whatever runs with this, and whatever will."""
         os.eventfd_write(self.fd, 1)
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nothing is to run any more."""
+        return bool(select.select([self.fd], [], [], 0)[0])
+
     def close(self) -> None:
         """Give the descriptor back."""
         if self.fd >= 0:
@@ -61,6 +67,16 @@ class Cancel:
 
     def __del__(self) -> None:
         self.close()
+
+
+class Turn(Protocol):
+    """What a command waits for when all of its box is ready: only so many are to run at once."""
+
+    def wait(self) -> None:
+        """Until it may begin. What this raises gives the box up."""
+
+    def over(self, *, well: bool) -> None:
+        """The command has ended, ``well`` with 0 and by itself; what it left is still to be gathered."""
 
 
 class Seat(Protocol):
@@ -104,6 +120,7 @@ class Sandbox(Protocol):
         on_gather: OnGather | None = None,
         cancel: Cancel | None = None,
         seat: Seat | None = None,
+        turn: Turn | None = None,
         berth: Berth | None = None,
     ) -> Outcome:
         """Run one box; its work directory is made below ``tmp`` and gone afterwards. May be called from many threads.

@@ -13,7 +13,7 @@ from warpforge.sandbox import wire
 from warpforge.sandbox.berth import About, Berth, Resident
 from warpforge.sandbox.failures import find_exec_error, helper_died, make_backend_failure, make_failure
 from warpforge.sandbox.outside import receive_rights
-from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Seat
+from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Seat, Turn
 from warpforge.sandbox.spec import BoxSpec, Facts, Gathered, Outcome
 from warpforge.sandbox.wire import Frames, Order
 
@@ -37,6 +37,7 @@ class Session:
         limits: dict[str, str],
         owner: tuple[int, int] | None,
         seat: Seat | None = None,
+        turn: Turn | None = None,
         berth: Berth | None = None,
     ) -> None:
         self._spec = spec
@@ -52,6 +53,7 @@ class Session:
         self._pipes: dict[int, str] = {}
         self._helper_fds = [self._theirs.fileno()]
         self._seat = seat
+        self._turn = turn
         if seat is not None and seat.is_terminal:
             self._pipes[os.dup(seat.our_fd)] = "out"
             self._helper_fds += [os.dup(seat.box_fd), os.dup(seat.box_fd)]
@@ -97,6 +99,13 @@ class Session:
             self._channel.sendall(wire.pack_order(order))
         except OSError:
             raise helper_died() from None
+
+    def begin(self) -> None:
+        """Let a command begin that waits."""
+        try:
+            self._channel.sendall(wire.frame(wire.BEGIN, b""))
+        except OSError:
+            pass  # it has just ended, and said why
 
     def wait(self, cancel: Cancel | None) -> Outcome:
         """Pump until the helper has deleted everything. Raises as ``Sandbox.run`` says."""
@@ -196,6 +205,9 @@ class Session:
                 self._drain(poll)
                 self._ended = words
                 self._check_backend()
+                if self._turn is not None:
+                    code, signal, _, _, stopped = words[:5]
+                    self._turn.over(well=code == signal == "0" and not stopped and not self._stopped)
             elif kind == wire.STARTED:
                 self._begin_residence(payload)
             elif kind == wire.GATHER:

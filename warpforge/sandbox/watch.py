@@ -48,11 +48,14 @@ _DIED = 125
 class Watched:
     """A running watcher: its pid, a descriptor that is readable when it has ended, and the pipe of its report."""
 
-    def __init__(self, pid: int, report_fd: int, alive_fd: int, news: _socket.socket | None) -> None:
+    def __init__(
+        self, pid: int, report_fd: int, alive_fd: int, gate_fd: int, news: _socket.socket | None
+    ) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self._report_fd = report_fd
         self._alive_fd = alive_fd
+        self._gate_fd = gate_fd  # -1: open
         self._news = news
         self._signals: list[int] = []
         self.action = -1  # a pidfd, once it is known to run
@@ -61,6 +64,21 @@ class Watched:
     def news(self) -> tuple[int, ...]:
         """What is readable when ``hear`` has something to hear."""
         return (self._news.fileno(),) if self._news is not None else ()
+
+    @property
+    def waits(self) -> bool:
+        """Whether the back-end has not begun yet, for it was not let."""
+        return self._gate_fd >= 0
+
+    def begin(self) -> None:
+        """Let the back-end begin, if it waits."""
+        fd, self._gate_fd = self._gate_fd, -1
+        if fd >= 0:
+            try:
+                os.write(fd, b"1")
+            except OSError:
+                pass  # it could not come so far, and the report says why
+            os.close(fd)
 
     def hear(self) -> bool:
         """Whether the action runs, as the watcher says now; else it never will."""
@@ -93,7 +111,7 @@ class Watched:
         text = b""
         while piece := os.read(self._report_fd, 4096):
             text += piece
-        for fd in (self.pidfd, self._report_fd, self._alive_fd, self.action):
+        for fd in (self.pidfd, self._report_fd, self._alive_fd, self._gate_fd, self.action):
             if fd >= 0:
                 os.close(fd)
         if self._news is not None:
@@ -102,11 +120,12 @@ class Watched:
 
 
 def start(order: Order, launch: Launch, stdio: tuple[int, int, int], cgroup_fds: list[int]) -> Watched:
-    """Fork the watcher and, below it, the back-end.
+    """Fork the watcher and, below it, the back-end, which waits for ``begin`` if the order says so.
 
     ``stdio`` are the action's stdin, stdout and stderr; ``cgroup_fds`` are open for moving processes into cgroups.
     """
     unshare(CLONE_NEWPID)
+    gate_read, gate_write = os.pipe() if order.waits else (-1, -1)
     alive_read, alive_write = os.pipe()
     report_read, report_write = os.pipe()
     news, tell = _socket.socketpair() if order.berth else (None, None)
@@ -115,17 +134,21 @@ def start(order: Order, launch: Launch, stdio: tuple[int, int, int], cgroup_fds:
         try:
             os.close(alive_write)
             os.close(report_read)
+            if gate_write >= 0:
+                os.close(gate_write)
             if news is not None:
                 news.close()
-            report = _watch(order, launch, stdio, cgroup_fds, alive_read, tell)
+            report = _watch(order, launch, stdio, cgroup_fds, alive_read, gate_read, tell)
             os.write(report_write, report)
         finally:
             os._exit(0 if "report" in locals() else _DIED)
     os.close(alive_read)
     os.close(report_write)
+    if gate_read >= 0:
+        os.close(gate_read)
     if tell is not None:
         tell.close()
-    return Watched(pid, report_read, alive_write, news)
+    return Watched(pid, report_read, alive_write, gate_write, news)
 
 
 def _watch(
@@ -134,6 +157,7 @@ def _watch(
     stdio: tuple[int, int, int],
     cgroup_fds: list[int],
     alive_fd: int,
+    gate_fd: int,
     tell: _socket.socket | None,
 ) -> bytes:
     prctl(PR_SET_PDEATHSIG, SIGKILL)
@@ -154,12 +178,12 @@ def _watch(
         step = b"init"
         init_pid = start_init(MEETING_POINT, ROOT)
         step = b"fork"
-        status_fd, pid = _fork_backend(order, launch, stdio, init_pid)
+        status_fd, pid = _fork_backend(order, launch, stdio, init_pid, gate_fd)
     except InitFailed as error:
         return TROUBLE + b"proc %d\n" % (error.errno or 0)
     except OSError as error:
         return TROUBLE + b"%s %d\n" % (step, error.errno or 0)
-    for fd in (*stdio, *launch.inherited):
+    for fd in (*stdio, *launch.inherited, *((gate_fd,) if gate_fd >= 0 else ())):
         os.close(fd)
 
     def started(action: int) -> None:
@@ -169,14 +193,16 @@ def _watch(
     return launch.follow(pid, status_fd, Meter(order.metered_memory, order.metered_pids), started)
 
 
-def _fork_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], init_pid: int) -> tuple[int, int]:
+def _fork_backend(
+    order: Order, launch: Launch, stdio: tuple[int, int, int], init_pid: int, gate_fd: int
+) -> tuple[int, int]:
     """The back-end's pid, and the end of a pipe that it may tell its state on; OSError when it cannot be executed."""
     status_read, status_write = os.pipe()
     trouble_read, trouble_write = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            _become_backend(order, launch, stdio, init_pid, status_write)
+            _become_backend(order, launch, stdio, init_pid, status_write, gate_fd)
         except OSError as error:
             os.write(trouble_write, b"%d" % (error.errno or 0))
         finally:
@@ -196,7 +222,9 @@ def _is_closed(fd: int) -> bool:
     return bool(poll.poll(0))
 
 
-def _become_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], init_pid: int, status_fd: int) -> None:
+def _become_backend(
+    order: Order, launch: Launch, stdio: tuple[int, int, int], init_pid: int, status_fd: int, gate_fd: int
+) -> None:
     os.chdir("/")
     for number, fd in enumerate(stdio):
         os.dup2(fd, number)
@@ -216,6 +244,8 @@ def _become_backend(order: Order, launch: Launch, stdio: tuple[int, int, int], i
     if not launch.limits_the_action:
         for number, soft, hard in order.rlimits:
             resource.setrlimit(number, (soft, hard))
+    if gate_fd >= 0 and not os.read(gate_fd, 1):
+        return  # nobody is left who could let it begin
     launch.become(init_pid, status_fd)
 
 

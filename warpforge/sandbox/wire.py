@@ -3,7 +3,8 @@
 Engine to zygote: one datagram for each run, the paths of its work directory and cgroups parted by NUL, with four
 descriptors: the run's channel, the action's stdout and stderr, the pipe for gathered trees; and a fifth for stdin if
 it has one; in a berth two more, the namespaces to join. A datagram that says VISIT makes a visitor (``visit``).
-Engine to helper, on the channel: one ORDER, NEXT after each tree, perhaps KILL; the end of the channel means KILL too.
+Engine to helper, on the channel: one ORDER, BEGIN where the order says that its command waits for it, NEXT after each
+tree, perhaps KILL; the end of the channel means KILL too.
 Helper to engine: frames of one letter, the payload's length (4 bytes, little endian) and fields parted by NUL.
 They are parsed by splitting only: the helper runs under another uid than a root engine.
 """
@@ -18,6 +19,7 @@ VISIT = b"visit"
 NO_WORK = b"/dev/null/kept"  # what a zygote is told to clear up after a run whose directory stays
 
 ORDER = b"O"  # engine: what to run
+BEGIN = b"B"  # engine: the command may begin
 KILL = b"K"  # engine: stop it
 NEXT = b"N"  # engine: that tree is taken, send the next
 EXIT = b"X"  # helper: the action ended: exit code, signal, failure's reason, its text, why it was stopped, seconds
@@ -78,6 +80,7 @@ class Order:
         "umask",
         "user",
         "username",
+        "waits",
         "work",
     )
     work: bytes
@@ -92,6 +95,7 @@ class Order:
     gather_failed: bool  # gather also when the exit code is not 0
     gather_limit: int  # bytes of all gathered files together; 0: none
     deadline: float  # seconds; 0: none
+    waits: bool  # all is made ready, and the command waits for BEGIN
     keep: bool  # leave the work directory as it is in the end
     keep_failed: bool  # leave the layers of a run that fails
     layers: bool  # the work directory holds layers already, which stay

@@ -95,6 +95,11 @@ class Run:
         with storing(f"cannot write the log of run {entry.id}"):
             self._fd = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
+    def restart(self) -> None:
+        """It begins only now: what came before was waiting."""
+        self.entry.started = round(time.time(), 3)
+        self._began = time.monotonic()
+
     def announce(self) -> None:
         """Write the line that says it has begun, for whoever looks while it runs. Errors: ``store``."""
         entry = self.entry
