@@ -13,7 +13,7 @@ from typing import Any
 from support import forge, images
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Reporter
-from warpforge.engine.options import Options
+from warpforge.engine.options import Acting, Options
 from warpforge.polytope.containers.boxes import JobBoxes
 from warpforge.polytope.events import ContainerChanged, ContainerSaid, Event
 from warpforge.polytope.spec import ContainerSpec, Ports, Service
@@ -55,7 +55,7 @@ class Yard:
         (path / "project" / ".warpforge" / "root").touch()
 
     def engine(self) -> Engine:
-        return Engine(find_stack(self.path / "project", None), Reporter(), Options(sandbox=self.backend))
+        return Engine(find_stack(self.path / "project", None), Reporter(), Options(acting=Acting(sandbox=self.backend)))
 
     def open(self, **options: Any) -> YardJob:
         return YardJob(self, self.engine(), **{"ready": 60.0, "grace": 20.0, **options})

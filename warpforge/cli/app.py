@@ -51,8 +51,8 @@ class Common:
         return tuple(self.conduct.get("catalog_at", ()))
 
     def options(self, **more: Any) -> Options:
-        """How an engine works: what the environment and the flags said, and ``more`` fields of Options."""
-        from warpforge.engine.options import Options
+        """How an engine works: what the environment and the flags said, and ``more`` flags, as ``make_options``."""
+        from warpforge.engine.options import make_options
 
         settings = self.settings
         said: dict[str, Any] = {
@@ -65,7 +65,7 @@ class Common:
             "directory": settings.cwd,
             **self.conduct,
         }
-        return Options(**{**said, **more})
+        return make_options({**said, **more})
 
     def note(self, message: str) -> None:
         """One line for a person, on stderr; silent under --quiet."""

@@ -16,7 +16,7 @@ from warpforge.store.layout import is_inside
 
 if TYPE_CHECKING:
     from warpforge.engine.conduct import Conduct
-    from warpforge.engine.options import Options
+    from warpforge.engine.options import Acting
     from warpforge.model.limits import Limits
     from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Seat, Turn
     from warpforge.sandbox.spec import BoxSpec, Outcome
@@ -35,13 +35,13 @@ class Boxes:
         conduct: Callable[[], Conduct],
         reporter: Reporter,
         cancel: Callable[[], Cancel],
-        options: Options,
+        acting: Acting,
     ) -> None:
         self._store = store
         self._conduct = conduct
         self._reporter = reporter
         self._cancel = cancel
-        self._options = options
+        self._acting = acting
 
     @property
     def conduct(self) -> Conduct:
@@ -92,9 +92,9 @@ class Boxes:
 
     def _working_directory(self, spec: BoxSpec) -> str:
         """Where the box keeps its layers: in the store, but never below a directory that it mounts as an overlay."""
-        usual = str(self._options.run_path) if self._options.run_path else self._store.staging.directory()
+        usual = str(self._acting.run_path) if self._acting.run_path else self._store.staging.directory()
         if spec.keep:
-            usual = str(self._options.run_path or self._store.internal / "kept")
+            usual = str(self._acting.run_path or self._store.internal / "kept")
             os.makedirs(usual, 0o700, exist_ok=True)
             self._reporter.tell(Notice("info", f"the run directory is kept below {usual}"))
         real = ""

@@ -14,7 +14,7 @@ from warpforge.model.atoms import Secret
 
 if TYPE_CHECKING:
     from warpforge.engine.guard import Guard
-    from warpforge.engine.options import Options
+    from warpforge.engine.options import Acting
     from warpforge.engine.secrets import Secrets
     from warpforge.model.formula import Formula
     from warpforge.model.limits import Limits, LimitTable
@@ -28,21 +28,21 @@ LIMITS: Final = "limits.json"
 class Conduct:
     """Reads its files when first asked."""
 
-    def __init__(self, stack: Stack, options: Options) -> None:
+    def __init__(self, stack: Stack, acting: Acting) -> None:
         self._stack = stack
-        self._options = options
+        self._acting = acting
 
     @cached_property
     def box(self) -> Backend:
         """What makes the boxes. Errors: ``invalid-argument``, ``sandbox-unavailable``, ``invalid``, ``io``."""
         from warpforge.sandbox.choose import choose
 
-        return choose(self._options.sandbox or self._configured_sandbox())
+        return choose(self._acting.sandbox or self._configured_sandbox())
 
     def limits(self, module: str, step: tuple[str, ...]) -> Limits:
         """What one step may use, by name; a limit of 0 is none. Errors: ``invalid``, ``serialization``, ``io``."""
         configured = self._table.for_step(module, step) if self._table else {}
-        return {**configured, **self._options.limits}
+        return {**configured, **self._acting.limits}
 
     def guard(self, formula: Formula) -> Guard | None:
         """The guard of a formula's run, with the values of its secrets; None without any. Errors: as ``Secrets``."""
@@ -69,8 +69,8 @@ class Conduct:
         """The values of secrets."""
         from warpforge.engine.secrets import Secrets
 
-        options = self._options
-        return Secrets(self._stack, options.secrets, options.variable, options.directory)
+        acting = self._acting
+        return Secrets(self._stack, acting.secrets, acting.variable, acting.directory)
 
     @cached_property
     def _table(self) -> LimitTable | None:

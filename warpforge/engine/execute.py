@@ -69,7 +69,7 @@ class Executor:
     ) -> None:
         self._store = store
         self._supply = supply
-        self.boxes = Boxes(store, conduct, reporter, cancel, options)
+        self.boxes = Boxes(store, conduct, reporter, cancel, options.acting)
         self._reporter = reporter
         self._options = options
         self._made: dict[str, RunRecord] = {}  # by this process: not even force runs these again
@@ -83,7 +83,7 @@ class Executor:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
         if not is_memoisable(job.formula):
             return None
-        if self._options.force:
+        if self._options.recall.is_passed:
             return self._made.get(job.formula_id)
         record = self._store.memo.load(job.formula_id)
         if record is None:
@@ -136,8 +136,8 @@ class Executor:
         memoisable = memoisable and ready.resumption is None
         run, ready = self._begin(job, ready)
         # whoever rebuilds compares, and the memo stays with what was first
-        before = self._store.memo.load(job.formula_id) if self._options.rebuild and memoisable else None
-        remembered = memoisable and before is None and not self._options.forget
+        before = self._store.memo.load(job.formula_id) if self._options.recall.rebuild and memoisable else None
+        remembered = memoisable and before is None and not self._options.recall.forget
         with self._settled(run, job, ready):
             execution = Execution(job, ready, run, self._store, self.boxes, self._reporter)
             record = execution.go(self._allowance, turn)
@@ -148,7 +148,7 @@ class Executor:
             self._store.failed.drop(ready.resumption.box)
         if remembered:
             self._memoise(record)
-        if memoisable and self._options.force:
+        if memoisable and self._options.recall.is_passed:
             self._made[record.formula_id] = record
         return record
 
@@ -161,7 +161,7 @@ class Executor:
         conduct = self.boxes.conduct
         check_gathers(job.formula)
         check_mounts(job)
-        if self._options.offline:
+        if self._options.sourcing.offline:
             check_network(job)
         resumption = self._wrecks.find(job)
         if self._options.explain:
@@ -173,7 +173,7 @@ class Executor:
         limits = conduct.limits(job.where.plot, job.step)
         with phases.of("furnish"):
             spec = limited(furnish(job.formula, trees, job.where.base, guard.values if guard else {}), limits)
-        if self._options.keep_run_dir and not guard:
+        if self._options.acting.keep_run_dir and not guard:
             spec = replace(spec, keep=True)
         if self.beside is not None:
             spec = self.beside.amend(spec)
@@ -230,7 +230,7 @@ class Executor:
         with self._explaining:
             if self._explainer is None:
                 self._explainer = Explainer(self._store, self._supply)
-            reason = self._explainer.job(job, force=self._options.force)
+            reason = self._explainer.job(job, force=self._options.recall.is_passed)
         self._reporter.tell(StepExplained(job.step, reason))
 
     def _ended(self, run: Run) -> None:
@@ -251,10 +251,10 @@ class Executor:
     def _wrecks(self) -> Wrecks:
         from warpforge.engine.wreck import Wrecks
 
-        return Wrecks(self._store, self._options, self._reporter)
+        return Wrecks(self._store, self._options.wreckage, self._reporter)
 
     def _memoise(self, record: RunRecord) -> None:
-        before = self._store.memo.load(record.formula_id) if self._options.force else None
+        before = self._store.memo.load(record.formula_id) if self._options.recall.is_passed else None
         if before is not None and before.results != record.results:
             self._reporter.tell(Notice("warning", f"{record.formula_id} gave other results than the last time"))
         self._store.memo.save(record)

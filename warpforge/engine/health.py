@@ -20,7 +20,7 @@ import msgspec
 
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Reporter
-from warpforge.engine.options import Options
+from warpforge.engine.options import Acting, Options
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import WareId
 from warpforge.sandbox.cgroup import COUNTERS, find_places
@@ -109,7 +109,7 @@ def _run_known(name: str, stack: Stack) -> object:
         (base / ".warpforge" / "root").touch()
         formula = base / "formula.wf"
         formula.write_bytes(msgspec.json.encode(_formula()))
-        with Engine(find_stack(base, None), Reporter(), Options(sandbox=name)) as engine:
+        with Engine(find_stack(base, None), Reporter(), Options(acting=Acting(sandbox=name))) as engine:
             return engine.run(Target("formula", formula)).results["out"]
 
 

@@ -21,7 +21,7 @@ from warpforge.sandbox.spec import SCRIPT_DIR, BoxSpec, Mount
 
 if TYPE_CHECKING:
     from warpforge.engine.job import Job
-    from warpforge.engine.options import Options
+    from warpforge.engine.options import Wreckage
     from warpforge.store.failed import FailedBox
     from warpforge.store.runs import Run
     from warpforge.store.store import Store
@@ -50,22 +50,22 @@ class Resumption(NamedTuple):
 class Wrecks:
     """Keeps failed boxes as the options say, and finds the one in which a step can go on."""
 
-    def __init__(self, store: Store, options: Options, reporter: Reporter) -> None:
+    def __init__(self, store: Store, wreckage: Wreckage, reporter: Reporter) -> None:
         self._store = store
-        self._options = options
+        self._wreckage = wreckage
         self._reporter = reporter
 
     def room(self, run: Run) -> bytes:
         """Where the layers go if this run fails; nothing when none are kept."""
-        return self._store.failed.room(run.id) if self._options.keep_failed else b""
+        return self._store.failed.room(run.id) if self._wreckage.keep_failed else b""
 
     def settle(self, run: Run, job: Job, error: WarpforgeError | None) -> None:
         """The run is over; an error learns how one gets into the box."""
-        if not self._options.keep_failed:
+        if not self._wreckage.keep_failed:
             return
         note = make_note(run, job, error) if error is not None else None
         try:
-            kept = self._store.failed.settle(run.id, note, boxes=self._options.keep_failed)
+            kept = self._store.failed.settle(run.id, note, boxes=self._wreckage.keep_failed)
         except (OSError, WarpforgeError) as trouble:  # a full disk, say: what failed is the action, and that is told
             self._reporter.tell(Notice("warning", f"the failed box is not kept: {trouble}"))
             return
@@ -74,12 +74,12 @@ class Wrecks:
 
     def find(self, job: Job) -> Resumption | None:
         """The box in which this step is to go on, if it is asked to and there is one; says why when there is not."""
-        if not self._options.resume:
+        if not self._wreckage.resume:
             return None
         box = next((box for box in self._store.failed.all() if is_of(box, job)), None)
         if box is None:
             return None
-        entry = box.entry if self._options.resume_at is None else self._options.resume_at
+        entry = box.entry if self._wreckage.resume_at is None else self._wreckage.resume_at
         before = read_formula(box)
         why = why_not(before, job.formula, entry)
         if why:

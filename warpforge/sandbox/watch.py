@@ -48,9 +48,7 @@ _DIED = 125
 class Watched:
     """A running watcher: its pid, a descriptor that is readable when it has ended, and the pipe of its report."""
 
-    def __init__(
-        self, pid: int, report_fd: int, alive_fd: int, gate_fd: int, news: _socket.socket | None
-    ) -> None:
+    def __init__(self, pid: int, report_fd: int, alive_fd: int, gate_fd: int, news: _socket.socket | None) -> None:
         self.pid = pid
         self.pidfd = os.pidfd_open(pid)
         self._report_fd = report_fd

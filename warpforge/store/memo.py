@@ -23,7 +23,6 @@ from .finding import Finding, Findings, quarantine, storing
 from .layout import Layout
 from .staging import Staging
 
-
 _USUAL: Final = 1 << 16  # bytes
 
 
