@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -64,6 +65,41 @@ def test_it_runs_and_says_how_it_ended(sandbox: Sandbox, root: Path, tmp: Path) 
     assert outcome.gathered == ()
     assert outcome.facts.sandbox == sandbox.name
     assert outcome.facts.seccomp
+
+
+class Late:
+    """A turn that comes when it has looked at what the command did until then."""
+
+    def __init__(self, look: Callable[[], object], *, never: bool = False) -> None:
+        self._look = look
+        self._never = never
+        self.seen: object = None
+        self.ended: list[bool] = []
+
+    def wait(self) -> None:
+        select.select([], [], [], 0.2)  # long enough for a command that does not wait to be caught at it
+        self.seen = self._look()
+        if self._never:
+            raise KeyError("never")
+
+    def over(self, *, well: bool) -> None:
+        self.ended.append(well)
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_its_command_waits_for_its_turn(sandbox: Sandbox, root: Path, tmp: Path, tmp_path: Path, code: int) -> None:
+    host = tmp_path / "host"
+    host.mkdir(mode=0o777)
+    mounts = [make_mount("/", "overlay", root), make_mount("/host", "host-rw", host)]
+    spec = make_spec(mounts=mounts, argv=["sh", "-c", f"echo x > /host/begun; exit {code}"], deadline=60)
+    turn = Late(lambda: [*host.iterdir()])
+    outcome = sandbox.run(spec, tmp, turn=turn)
+    assert (turn.seen, outcome.exit_code, turn.ended) == ([], code, [code == 0])
+    assert [path.name for path in host.iterdir()] == ["begun"]
+    (host / "begun").unlink()
+    with pytest.raises(KeyError, match="never"):
+        sandbox.run(spec, tmp, turn=Late(lambda: None, never=True))
+    assert not [*host.iterdir()]
 
 
 def test_it_hands_on_trees_in_order(sandbox: Sandbox, root: Path, tmp: Path) -> None:

@@ -79,6 +79,27 @@ def test_without_it_nothing_begins_after_a_failure(box_world: World) -> None:
     assert "failures" not in failed.error.get("details", {})
 
 
+def test_no_more_actions_run_at_once_than_jobs(box_world: World) -> None:
+    """However many boxes are ready."""
+    (box_world.root / "host").mkdir()
+    (box_world.root / "host").chmod(0o777)
+    act = "mkdir /h/on-{0}; ls /h | grep -c on- >> /h/counts; sleep 0.1; rmdir /h/on-{0}"
+    steps = {f"s{n}": script(act.format(n), inputs={"/h": "mount:rw:host"}) for n in range(7)}
+    box_world.write("plot.wf", plot(steps))
+    box_world.run("run", "-j", "2", "plot.wf")
+    counts = [*map(int, (box_world.root / "host" / "counts").read_text().split())]
+    assert len(counts) == 7 and max(counts) <= 2
+
+
+def test_boxes_that_are_ready_when_another_step_fails_are_never_begun(box_world: World) -> None:
+    long = {f"s{n}": script(f"sleep 0.5; echo {n}") for n in range(9)}
+    box_world.write("plot.wf", plot({"bad": script("exit 3"), **long}))
+    failed = box_world.fail("run", "-j", "2", "plot.wf")
+    ran = executed(box_world)
+    assert "bad" in ran and len(ran) <= 5  # of the first three two begin, and perhaps two when these end
+    assert sorted(line["step"] for line in failed.all("started")) == ran
+
+
 def test_the_gravest_failure_decides_the_exit_status(box_world: World) -> None:
     steps = {"a": script("exit 3"), "b": script("true", inputs={"/m": "mount:ro:nowhere"})}
     box_world.write("plot.wf", plot(steps))

@@ -3,7 +3,9 @@
 The words: an **event** is what happened, told to a **Reporter**; **pins** are what the names in a plot
 stand for now; **supply** finds the bytes of a ware and puts its tree on the shelf; **furnish** is the pure
 step from a formula to a box; **gather** turns what a box left into wares; **execute** takes one formula
-to its RunRecord; the **Engine** composes them. A **job** is one formula to execute, with where it comes from.
+to its RunRecord, from the memo or by an **execution** in one of its **boxes**; **rooms** are all that an **Engine** is
+composed of, and it walks through them. A **job** is one formula to execute, with where it comes from. So many actions
+run at once as there are **slots**; a step whose box is ready waits for its **turn**.
 
 Names: to **release** is to publish what a module gives, with its plot as the replay; a **replayer** builds releases
 again and has a **verdict** for each item; to **remake** a ware is to run a replay because nobody has it; a **bundle**
