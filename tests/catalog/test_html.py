@@ -23,7 +23,7 @@ from warpforge.catalog.html.site import Site
 from warpforge.catalog.keys import PrivateKey
 from warpforge.catalog.snapshot import PAYLOAD_TYPE, Snapshot
 from warpforge.catalog.tree import Catalog
-from warpforge.catalog.verdicts import PAYLOAD, keep_verdicts
+from warpforge.catalog.verdicts import PAYLOAD, keep_signed, keep_verdicts
 from warpforge.catalog.words import Judges
 from warpforge.errors import Unable
 from warpforge.mirror.protocol import ca_path, shown
@@ -215,6 +215,16 @@ def test_verdicts_and_whose_signature_counts(tmp_path: Path) -> None:
     page = pages.read(f"{APP}/_releases/v1.html")
     assert "reproduced ✓ signed" in pages.read(f"{APP}/index.html")  # one that counts, though an older one
     assert "reproduced ✓ signed" in pages.read("index.html") and pages.publish().written == 0
+    believed = page.count(f"trusted key {key.public.id[:16]}")
+    # the same envelope elsewhere, and its words without one, are no further words; a forger's takes the place of none
+    forged = Envelope(PAYLOAD, dump(judged(SAME, 1900000000))).signed(stranger)
+    forged = forged._replace(signatures=(forged.signatures[0]._replace(keyid=key.public.id),))
+    keep_verdicts(pages.catalog.path, judged(SAME, 1600000000))
+    keep_signed(pages.kept, judged(SAME, 1600000000), Envelope(PAYLOAD, dump(judged(SAME, 1600000000))).signed(key))
+    where.with_name("forged.dsse").write_bytes(dump_envelope(forged))
+    pages.publish()
+    page = pages.read(f"{APP}/_releases/v1.html")
+    assert page.count(f"trusted key {key.public.id[:16]}") == believed and "not signed" not in page
     assert f"trusted key {key.public.id[:16]}" in page and f"not trusted here: {stranger.public.id[:16]}" in page
 
 

@@ -61,7 +61,8 @@ def test_what_is_newer_and_what_it_would_change(app: World) -> None:
     told = app.run("catalog", "bump", LIB, cwd="app")
     assert f"  {LIB}:v2.0:item -> v1.9:item  (1 between)\n" in told.out
     assert "2 of 3 steps would run again: sub/use, last" in told.out and "--write" in told.err
-    failed = app.fail("catalog", "bump", "--check", "--write", "app")
+    assert app.fail("catalog", "bump", "--check", "--write", "app").code == "invalid-argument"
+    failed = app.fail("catalog", "bump", "--check", "app")
     assert (failed.exit, failed.error["details"]["reason"]) == (2, "outdated")
     assert app.path("app/plot.wf").read_bytes() == before
 

@@ -89,6 +89,13 @@ def test_every_tag_becomes_a_release(rooted: World, repository: Repo) -> None:
     assert items(rooted, "a.org/x:v1") != before
 
 
+def test_what_is_no_archive_is_named(rooted: World) -> None:
+    rooted.write("garbage", "garbage\n")
+    for packtype in ("tar", "zip"):
+        failed = rooted.fail("catalog", "-n", "test", "add", packtype, "a.org/x:v1:item", "garbage")
+        assert failed.code == "ware-corrupt" and str(failed.error["message"]).startswith("garbage is not kept")
+
+
 def test_wrong_words(rooted: World, repository: Repo) -> None:
     for words, status in (
         (["add", "dir", "a.org/x:v1:tree", "nowhere"], 3),

@@ -119,6 +119,18 @@ def test_what_is_odd_is_a_warning(
     assert (reason, path) in faults(world)
 
 
+def test_a_broken_catalog_keeps_back_nothing_of_the_one_beside_it(world: World, catalog: Catalog) -> None:
+    shutil.copytree(catalog.path, catalog.path.with_name("beside"))
+    catalog.path.joinpath("a.org/x/_mirrors.json").write_text("{")
+    beside = catalog.path.with_name("beside") / "a.org/x/_releases/v1.json"
+    beside.write_text(beside.read_text().replace("CirU", "CirV"))
+    done = world.fail("--json", "catalog", "check")
+    found = {(fault["catalog"], fault["level"], fault["reason"]) for fault in done.all("fault")}
+    assert found >= {("test", "error", "parse"), ("test", "warning", "conflict"), ("beside", "error", "hash")}, found
+    assert [one["name"] for one in done.all("catalogcheck")] == ["beside", "test"]
+    assert done.code == "catalog-invalid"
+
+
 def test_names_that_people_take_for_each_other(world: World, catalog: Catalog) -> None:
     publish(catalog, "g00d.org/mail")
     publish(catalog, "good.org/mail")

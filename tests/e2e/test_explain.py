@@ -62,7 +62,8 @@ def test_the_tree_is_for_people(built: World) -> None:
     assert lines[0] == app and "made by two of a.org/app" in lines[1]
     assert any("├─ " in line or "└─ " in line for line in lines)
     assert sum("(see above)" in line for line in lines) >= 1  # the root file system is taken by every step
-    assert built.run("explain", app.partition(":")[2][:12]).out.splitlines() == lines
+    for beginning in (app.partition(":")[2][:12], app[:12]):
+        assert built.run("explain", beginning).out.splitlines() == lines
     by_name = built.run("explain", f"{LIB}:v1:lib").out
     assert built.run("explain", f"catalog:{LIB}:v1:lib").out == by_name
     assert built.run("explain", f"ware:{app}").out.splitlines() == lines
@@ -100,13 +101,16 @@ def test_the_name_comes_first_that_it_was_taken_by(built: World) -> None:
 
 def test_words_that_do_not_go_together(built: World) -> None:
     ref = f"{LIB}:v1:lib"
-    for words in (["-o", "x.svg"], ["--used-by", "--graph", "svg"]):
+    for words in (["-o", "x.svg"], ["--used-by", "--graph", "svg"], ["--jsno"]):
         assert built.fail("explain", *words, ref).code == "invalid-argument"
+    assert str(built.fail("explain", "--jsno", ref).error["message"]).endswith("? see warpforge explain --help")
     assert built.fail("explain", f"{LIB}:v9").code == "catalog-missing-entry"
 
 
 def test_what_nobody_knows(built: World) -> None:
     assert built.fail("explain", "abcdefgh").exit == 3
-    assert built.fail("explain", "b.org/x:v1:y").code == "catalog-missing-entry"
+    for nothing in ("b.org/x:v1:y", "b.org/x"):
+        assert built.fail("explain", nothing).code == "catalog-missing-entry"
+    assert f"{LIB}:v1" in built.fail("explain", LIB).error["message"]
     nobody = "ztar:CirUPyZjdVayH6rPYcf63sBhTF3gVnfKeE7DeW1JPYjK"
     assert "nobody here knows anything of it" in built.run("explain", nobody).out

@@ -64,6 +64,11 @@ def test_a_replay_gives_what_was_published(released: World) -> None:
     assert [(one["ref"], one["verdict"]) for one in every] == [(f"{APP}:v1:app", "same"), (f"{LIB}:v1:lib", "same")]
 
 
+def test_a_name_that_is_not_there_is_told_before_anything_is_built(released: World) -> None:
+    failed = released.fail("--json", "replay", APP, "a.org/nowhere")
+    assert failed.code == "catalog-missing-entry" and not failed.all("verdict")
+
+
 def test_what_is_nowhere_is_made_by_its_own_replay(released: World) -> None:
     forget(released, ware(released, LIB, "lib"), ware(released, APP, "app"))
     released.write("user.wf", plot({"use": script("cat /x/app", inputs={"/x": f"catalog:{APP}:v1:app"})}))

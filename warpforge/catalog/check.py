@@ -225,7 +225,7 @@ class _Look:
         with suppress(FileNotFoundError, NotADirectoryError):
             for name in sorted(os.listdir(self._top / self._module / directory)):
                 if name not in wanted:
-                    self._add(WARNING, f"{directory}/{name}", "orphan", f"it is {what}: nothing names it")
+                    self._add(WARNING, f"{directory}/{name}", "orphan", f"it is {what}: name it, or delete it")
 
     def _read(self, name: str, load: Callable[[bytes, str], Any], named: str = "") -> Any:
         """A document of the module, or None when it is not there or not right. ``named``: what to say if it is not."""
@@ -244,7 +244,7 @@ class _Look:
             if isinstance(error.__cause__, OSError):
                 self._add(ERROR, name, "io", f"it cannot be read: {error.__cause__.strerror}")
             elif not findings:
-                self._add(ERROR, name, error.reason, error.message)
+                self._add(ERROR, name, error.reason, error.message.removeprefix(f"{name}, ").removeprefix(f"{name}: "))
             return None
         if (formed := dump(noun)) != data:
             self._form(path, name, formed)

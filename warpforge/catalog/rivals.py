@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef
 
 from .check import ERROR, WARNING, Examined, Fault
@@ -15,21 +16,23 @@ _ALIKE: Final = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "-": None
 
 
 def conflicts(examined: Iterable[Examined], equals: Sequence[Catalog]) -> Iterator[Fault]:
-    """References of these modules that a catalog beside theirs answers otherwise. Errors: those of reading it."""
+    """References of these modules that a catalog beside theirs answers otherwise, and those that cannot be compared."""
     for one in examined:
         refs: dict[str, list[CatalogRef]] = {}
         for ref in one.wares:
             refs.setdefault(ref.release, []).append(ref)
         for catalog in equals:
-            known = catalog.module(one.module)
-            if known is None:
-                continue
             for name, named in refs.items():
-                release = catalog.release(known, name)
+                path = f"{one.module}/{RELEASES_DIR}/{name}.json"
+                try:
+                    known = catalog.module(one.module)
+                    release = catalog.release(known, name) if known else None
+                except WarpforgeError as error:  # no word on what is wrong there keeps back what is known here
+                    yield Fault(WARNING, path, "conflict", f"cannot be compared with {catalog.path}: {error.message}")
+                    continue
                 for ref in named if release else ():
                     ware, other = one.wares[ref], release.items.get(ref.item) if release else None
                     if other not in (None, ware):
-                        path = f"{one.module}/{RELEASES_DIR}/{name}.json"
                         yield Fault(ERROR, path, "conflict", f"{ref} is {ware}, and {other} in {catalog.path}")
 
 

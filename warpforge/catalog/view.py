@@ -85,7 +85,7 @@ class SignedView:
         entry = self._entry(module)
         signed = entry["mirrors"] if entry else ""
         if signed != mirrors_id(found):
-            raise self._differs(f"the mirrors of {module}", signed or None, mirrors_id(found) or None)
+            raise self._differs(f"the list of mirrors of {module}", signed or None, mirrors_id(found) or None)
         return found
 
     def kept(self, release: str) -> bytes | None:

@@ -6,7 +6,7 @@ rebuilders agree with a publisher: a key of the catalog's own is no independent 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -54,7 +54,8 @@ def read_words(
 ) -> dict[str, list[Word]]:
     """The words on each item of a release in its present form (``cid``), newest first.
 
-    ``places``: the catalog, then directories of workspaces. Of two that say the same, the newer stays.
+    ``places``: the catalog, then directories of workspaces. Of two that say the same, the newer stays; of what a
+    believed key signed, that alone, wherever else it stands.
     """
     found: dict[str, dict[tuple[object, ...], Word]] = {}
     for place in places:
@@ -64,11 +65,18 @@ def read_words(
             for item, verdict in one.verdicts.items.items() if one.verdicts.release_id == cid else ():
                 if release.items.get(item) == verdict.published:
                     word = _word(one, verdict, judges, published=place == places[0])
-                    key = (verdict.verdict, word.published, word.signed)
+                    key = (verdict.verdict, word.signed or word.published, word.believed)
                     known = found.setdefault(item, {}).setdefault(key, word)
                     if known.verdict.time < verdict.time:
                         found[item][key] = word
-    return {item: sorted(words.values(), key=_newest_first) for item, words in found.items()}
+    return {item: sorted(_told_once(words.values()), key=_newest_first) for item, words in found.items()}
+
+
+def _told_once(words: Iterable[Word]) -> Iterator[Word]:
+    """Without what a catalog says unsigned and a believed key signed word for word."""
+    words = [*words]
+    sure = [word.verdict for word in words if word.believed]
+    yield from (word for word in words if word.signed or not word.published or word.verdict not in sure)
 
 
 def agreement(words: Iterable[Word]) -> Agreement:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.files import rewrite
 from warpforge.errors import Failed, Missing
 from warpforge.model.units import counted
@@ -32,6 +32,8 @@ def bump(common: Common, targets: tuple[str, ...], *, write: bool, only_check: b
     """
     from warpforge.model.serial import dump
 
+    if write and only_check:
+        refuse_argument("--check changes nothing: leave out --write")
     where, only = _sort(common, targets)
     changes = 0
     taken: set[str] = set()
@@ -39,7 +41,7 @@ def bump(common: Common, targets: tuple[str, ...], *, write: bool, only_check: b
         found, plot = bumper.bump(target)
         taken |= bumper.taken
         changes += len(found.changes)
-        if write and not only_check and found.changes:
+        if write and found.changes:
             rewrite(target.plot, dump(plot))
             found.written = True
         if common.json:

@@ -39,6 +39,8 @@ def check(common: Common, context: click.Context, name: str | None, *, rewrite: 
         catalogs = [chosen_catalog(context, stack, name, make=False)]
     else:
         catalogs = [Catalog(path) for layer in stack.catalog_layers() for path in layer]
+    if not catalogs:
+        common.note("there is no catalog here: make one with `warpforge catalog init NAME`")
     errors = 0
     for catalog in catalogs:
         errors += _check(common, stack, catalog, rewrite=rewrite, jobs=jobs or len(os.sched_getaffinity(0)))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from warpforge.cli.app import Command, Common, pass_common, printable, to_json
+from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.catalogs import NAME, chosen_catalog, here
 from warpforge.errors import Invalid, Unable
 from warpforge.model.units import counted
@@ -100,6 +100,8 @@ def _publish(common: Common, stack: Stack, catalog: Catalog, asked: _Asked) -> t
     from warpforge.fsx.spread import spread
     from warpforge.mirror.protocol import ca_path, shown
 
+    if asked.url_prefix and not asked.url_prefix.startswith(("/", "http://", "https://", "file://")):
+        refuse_argument(f"--url-prefix {asked.url_prefix}: a URL is wanted, or a path that begins with /")
     directory = _directory(common, catalog, asked.output)
     whose = find_judges(stack, catalog.path, common.note)  # one that cannot be believed at all has no pages
     site = Site(catalog.name, asked.url_prefix or None, asked.download_url or "", shown, ca_path, *whose)

@@ -35,7 +35,7 @@ def mirror(common: Common, context: click.Context, name: str | None, jobs: int, 
         if not goals:
             common.note("no warehouse to push to: .warpforge/config/mirroring.json names them")
         moves.push([*dict.fromkeys(ware for wares in named.values() for ware in wares)], goals, jobs)
-        if publish:
+        if publish and goals:
             _publish(chosen, named, goals)
             mind_signature(common, chosen)
 

@@ -142,9 +142,10 @@ def list_(common: Common, context: click.Context, name: str | None) -> None:
 
     root, trusts = _read(common)
     wanted = named_catalog(context, name) if is_named(context, name) else None
-    for catalog, one in trusts.items():
-        if wanted not in (None, catalog):
-            continue
+    listed = {catalog: one for catalog, one in trusts.items() if wanted in (None, catalog)}
+    if not listed:
+        common.note("no catalog needs signatures" if wanted is None else f"catalog {wanted} needs no signatures")
+    for catalog, one in listed.items():
         seen = load_seen(root.internal / SEEN / f"{catalog}.json")
         if common.json:
             serial = {"catalog": catalog, "threshold": one.threshold, **msgspec.to_builtins(one)}

@@ -79,7 +79,7 @@ def replay(
     verdicts: list[Verdict] = []
     with _opened(common, force=not memo, offline=offline, jobs=jobs) as engine:
         replayer = Replayer(engine)
-        for catalog, module, release, item in _meant(replayer, refs, every=every):
+        for catalog, module, release, item in [*_meant(replayer, refs, every=every)]:  # all are there, or none is built
             found = replayer.replay(catalog, module, release, item)
             document = None if memo else keeping.document(module, release, found)
             if document is not None:
@@ -99,9 +99,13 @@ def _conclude(common: Common, verdicts: list[Verdict], broken: list[WarpforgeErr
     if broken:
         raise broken[0]
     same = sum(verdict.verdict == "same" for verdict in verdicts)
-    if not common.json:
-        rest = "" if same == len(verdicts) else ", the others have no replay"
-        common.note(f"{same} of {len(verdicts)} items are what was published{rest}")
+    if common.json:
+        return
+    if not same:
+        common.note("nothing was built again: no release that was asked for has a replay")
+        return
+    rest = "" if same == len(verdicts) else ", the others have no replay"
+    common.note(f"{same} of {len(verdicts)} items are what was published{rest}")
 
 
 def _keep(

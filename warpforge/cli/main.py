@@ -91,9 +91,11 @@ def call(argv: list[str], program: click.Group = app, name: str = "warpforge") -
         click.echo(wrong.format_message(), err=True)
         return 2
     except click.UsageError as wrong:
-        advice = f"; see {wrong.ctx.command_path} --help" if wrong.ctx else ""
+        message = wrong.format_message().rstrip(".")
+        if wrong.ctx:
+            message += f"{'' if message.endswith('?') else ';'} see {wrong.ctx.command_path} --help"
         common.json = common.json or "--json" in argv
-        return _report(common, Invalid("invalid-argument", wrong.format_message().rstrip(".") + advice))
+        return _report(common, Invalid("invalid-argument", message))
     except click.ClickException as wrong:
         return _report(common, Invalid("invalid-argument", wrong.format_message()))
     except (KeyboardInterrupt, click.Abort):

@@ -131,6 +131,10 @@ class Pinner:
             return candidate
         results = self._built(candidate.module)
         result = results.results.get(candidate.item) if results else None
+        if results and result is None:
+            gave = ", ".join(results.results) or "nothing"
+            message = f"{candidate}: the module {candidate.module} has no output {candidate.item}; it gave {gave}"
+            raise Missing("catalog-missing-entry", message, catalogRef=candidate)
         if result is None:
             raise Missing(
                 "catalog-missing-entry",

@@ -136,12 +136,14 @@ class Provenance:
         """
         text = without_kind(text)
         module, *release = text.split(":")
+        if not release and "." in module and is_module_name(module):
+            raise self._vague(module)
         if len(release) == 1 and is_module_name(module) and "." in module:  # no packtype has a dot
             return self._items(module, *release)
         if len(release) == 2:
             ref = CatalogRef.parse(text)
             return {self._engine.lookup.pin([ref])[ref].ware: text}
-        return {WareId.parse(text) if release else self._find(text): ""}
+        return {self._find(text): ""}
 
     def _items(self, module: str, name: str) -> dict[WareId, str]:
         """The wares of a release, each with its last name. Errors: as ``resolve``; catalogs that disagree."""
@@ -151,11 +153,25 @@ class Provenance:
             raise Missing("catalog-missing-entry", f"no catalog here has anything of {ref}", catalogRef=ref)
         return {pin.ware: str(ref) for ref, pin in self._engine.lookup.pin(named).items()}
 
+    def _vague(self, module: str) -> Missing:
+        named = (ref for known in self._names.values() for _, ref, _ in known)
+        releases = list(dict.fromkeys(ref.release for ref in named if ref.module == module))
+        if not releases:
+            return Missing("catalog-missing-entry", f"no catalog here has {module}", catalogRef=module)
+        some = ", ".join(f"{module}:{release}" for release in releases[:3])
+        say = f"{module} is a module, which has many wares: name a release of it, as {some}"
+        return Missing("missing", say, catalogRef=module)
+
     def _find(self, text: str) -> WareId:
+        """The ware with this id, or the only known one whose id, or whose hash, begins so."""
+        packtype, _, start = text.rpartition(":")
         known = {*map(str, self._names), *(name for name in (*self._made, *self._taken) if ":" in name)}
-        found = sorted(name for name in known if name.partition(":")[2].startswith(text))
-        if len(text) < 6 or not found:
-            raise Missing("missing", f"nothing is known of {text}: name a WareId, or module:release:item", ware=text)
+        found = sorted(name for name in known if name.partition(":")[2].startswith(start) and name.startswith(packtype))
+        if packtype and (text in known or not found or len(start) < 6):
+            return WareId.parse(text)
+        if len(start) < 6 or not found:
+            say = "name a WareId, the first six characters of its hash, module:release, or module:release:item"
+            raise Missing("missing", f"nothing is known of {text!r}: {say}", ware=text)
         if len(found) > 1:
             raise Invalid("invalid-argument", f"{text} may be {', '.join(found)}: say more of it")
         return WareId.parse(found[0])

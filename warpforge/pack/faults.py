@@ -20,8 +20,13 @@ def _escape(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def invalid(reason: str, member: bytes, why: str) -> Invalid:
-    """A ware that no rule allows; ``reason``: path, link, type, duplicate, name or metadata."""
+def invalid(reason: str, member: bytes | None, why: str) -> Invalid:
+    """A ware that no rule allows, for the sake of one member, or for its own.
+
+    ``reason``: path, link, type, duplicate, name or metadata.
+    """
+    if member is None:
+        return Invalid("ware-invalid", why, reason=reason)
     shown = printable(member) or "."
     return Invalid("ware-invalid", f"{shown}: {why}", reason=reason, member=shown)
 

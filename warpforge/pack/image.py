@@ -170,7 +170,7 @@ def read_platform(config: bytes) -> Platform:
 def _load_image(source: Source, data: bytes, document: dict[str, Any], platform: Platform | None) -> Image:
     wanted = _descriptor(document.get("config"), "config")
     if wanted.media_type not in _CONFIGS:
-        raise faults.invalid("type", b"", f"{source.name} holds no image, but {wanted.media_type!r:.100}")
+        raise faults.invalid("type", None, f"{source.name} holds no image, but {wanted.media_type!r:.100}")
     if wanted.size > LARGEST:
         raise faults.over_limit("bytes", f"a config of {wanted.size} bytes: more than {LARGEST}")
     layers = tuple(_descriptors(document, "layers"))
@@ -198,7 +198,7 @@ def _check_layer(layer: Descriptor) -> None:
         why = "is encrypted: decrypt the image first"
     else:
         why = f"is of a kind that is not read: {kind!r:.100}"
-    raise faults.invalid("type", b"", f"the layer {layer.digest} {why}")
+    raise faults.invalid("type", None, f"the layer {layer.digest} {why}")
 
 
 def _diff_ids(config: bytes, count: int) -> tuple[str, ...]:
@@ -237,7 +237,7 @@ def _no_constant(text: str) -> None:
 def _is_index(document: dict[str, Any]) -> bool:
     """An index has manifests, an image's manifest a config and layers; one that could be read as both is refused."""
     if document.get("schemaVersion") == 1:
-        raise faults.invalid("type", b"", "an image of the old schema 1: pull it and push it again with a newer tool")
+        raise faults.invalid("type", None, "an image of the old schema 1: pull it and push it again with a newer tool")
     kind = document.get("mediaType")
     index = "manifests" in document
     if index and ("layers" in document or "config" in document):
@@ -246,7 +246,7 @@ def _is_index(document: dict[str, Any]) -> bool:
         raise faults.corrupt("neither a manifest of an image nor an index")
     allowed = (OCI_INDEX, DOCKER_INDEX) if index else (OCI_MANIFEST, DOCKER_MANIFEST)
     if kind is not None and kind not in allowed:
-        raise faults.invalid("type", b"", f"a manifest of a kind that does not fit what it holds: {kind!r:.100}")
+        raise faults.invalid("type", None, f"a manifest of a kind that does not fit what it holds: {kind!r:.100}")
     return index
 
 

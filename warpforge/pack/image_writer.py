@@ -205,7 +205,7 @@ def _directories_only(
 ) -> Iterator[tuple[Entry, Content | None]]:
     for entry, content in entries:
         if not entry.path and entry.kind != "d":
-            raise faults.invalid("type", b"", "an image is a directory, and this ware a single file")
+            raise faults.invalid("type", None, "an image is a directory, and this ware a single file")
         yield entry, content
 
 

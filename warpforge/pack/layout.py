@@ -33,7 +33,7 @@ def open_source(files: Files, tag: str, limits: Limits) -> Source:
     if files.has(SAVED):
         return Saved(files, tag, limits)
     raise faults.invalid(
-        "type", b"", f"{files.name} holds no image: neither an OCI layout (index.json) nor what docker save writes"
+        "type", None, f"{files.name} holds no image: neither an OCI layout (index.json) nor what docker save writes"
     )
 
 

@@ -163,7 +163,7 @@ class Overlay:
     def _make_room(self, entry: Entry) -> None:
         """Take away what the entry replaces. Errors: ``ware-invalid``, reasons duplicate and type."""
         if not entry.path and entry.kind != "d" and not self._faithful:
-            raise faults.invalid("type", b"", "an image is a directory")
+            raise faults.invalid("type", None, "an image is a directory")
         old = self._find(entry.path)
         if old is None:
             return

@@ -180,6 +180,11 @@ def _spread(layers: list[list[_Stop]], widths: dict[str, float], *, sideways: bo
         at += extent + LAYER_GAP * (1.8 if sideways else 1)
 
 
+def width_of(drawn: str) -> int:
+    """How many pixels wide a picture is that ``svg`` gave."""
+    return int(drawn.split(' width="', 1)[1].partition('"')[0])
+
+
 def _draw(
     nodes: Sequence[Node],
     layers: list[list[_Stop]],

@@ -10,7 +10,7 @@ from warpforge.model.atoms import CatalogRef, Literal, Pipe, WareId
 from warpforge.model.formula import Action, Exec, Script
 from warpforge.model.plot import Plot, PlotInput, Protoformula
 from warpforge.picture.graph import Node
-from warpforge.picture.graph_svg import svg
+from warpforge.picture.graph_svg import svg, width_of
 from warpforge.picture.markup import text
 
 from .facts import ReleaseFacts, Target
@@ -25,6 +25,7 @@ LEGEND: Final = {
     "run": "step",
     "hit": "result",
 }
+FITS: Final = 1000  # pixels of a graph from which on it is moved beside its frame, instead of made smaller
 OPEN: Final = 2  # steps that are shown unfolded
 
 
@@ -51,8 +52,10 @@ def made(
             *(_step_node(step, number) for number, step in enumerate(steps)),
             *(Node(f"out {label}", "hit", "result", (need,), label) for label, need in outputs.items() if need),
         ]
-        yield '<div class="card graph" tabindex="0" role="region" aria-label="The graph of the replay">'
-        yield f"{svg(nodes)}</div>"
+        drawn = svg(nodes)
+        fits = " fits" if width_of(drawn) <= FITS else ""
+        yield f'<div class="card graph{fits}" tabindex="0" role="region" aria-label="The graph of the replay">'
+        yield f"{drawn}</div>"
         present = {node.verdict for node in nodes}
         legend = "".join(f'<span class="{kind}">{words}</span>' for kind, words in LEGEND.items() if kind in present)
         yield f'<p class="key">{legend}</p>'
