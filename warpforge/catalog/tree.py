@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from warpforge.errors import Invalid, Unable
+from warpforge.errors import Invalid, Unable, WarpforgeError
 from warpforge.model.catalog import CatalogModule, Mirrors, Release
 from warpforge.model.ident import plot_id, release_id
-from warpforge.model.names import is_module_name
-from warpforge.model.plaintext import SIZE_LIMIT
+from warpforge.model.names import is_module_name, is_release_name
+from warpforge.model.plaintext import MEMBER_LIMIT, SIZE_LIMIT
 from warpforge.model.plot import Plot
 from warpforge.model.read_catalog import is_cid
 from warpforge.model.serial import load_catalog_module, load_mirrors, load_release, load_replay
@@ -35,6 +35,9 @@ RELEASES_DIR: Final = "_releases"
 REPLAYS_DIR: Final = "_replays"
 VERDICTS_DIR: Final = "_verdicts"
 _LARGE: Final = 1 << 15  # bytes of a module from which on one release is looked up without reading all others
+_LARGEST: Final = 8 * MEMBER_LIMIT  # bytes in which no more members have room than a document may have
+_FAR: Final = 512  # bytes from a name to the end of its id; more blanks than that are not plain
+_BLANKS: Final = b" \t\r\n"
 
 
 class Catalog:
@@ -171,9 +174,7 @@ class Catalog:
         data = read_file(path)
         if data is None:
             return None
-        if len(data) > _LARGE and (releases := _releases_of(data, module)) is not None:
-            return releases.get(release)
-        return _module_of(data, path, module).releases.get(release)
+        return _release_id_of(data, path, module, release)
 
     def _identity(self, module: str) -> tuple[int, ...]:
         """Differs after a module was swapped."""
@@ -205,30 +206,47 @@ def _release_of(data: bytes | None, path: str) -> tuple[Release | None, str]:
     return noun, release_id(noun)
 
 
-class _Module(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    releases: dict[str, str]
-    metadata: dict[str, str]
+def _release_id_of(data: bytes, path: str, module: str, release: str) -> str | None:
+    """The id that a module gives a release; None when it names no such. Errors: as ``Catalog.module``.
 
-
-class _Capsule(msgspec.Struct, forbid_unknown_fields=True):
-    module: _Module = msgspec.field(name="catalogmodule.v1")
-
-
-def _releases_of(data: bytes, module: str) -> dict[str, str] | None:
-    """The releases in a large module that is plainly well-formed; None to have it read with care.
-
-    As in ``read_plain``: each member has its colon; no name or id has one, so a key given twice is a colon too many.
+    Ten thousand names and ids cost far more to make than to look through: of a large module the one is looked for.
     """
-    if len(data) > SIZE_LIMIT or b"\\u003" in data:
+    place = _plain_releases(data, path, module) if len(data) > _LARGE and is_release_name(release) else None
+    found = None if place is None else _look(data, place, release)
+    return _module_of(data, path, module).releases.get(release) if found is None else found or None
+
+
+def _plain_releases(data: bytes, path: str, module: str) -> tuple[int, int] | None:
+    """Where the releases of a module are told, if that is one flat object of plain JSON; None if not.
+
+    All around them is read with the care that a whole module is read with, and they as JSON. Then a name in quotes is a
+    key or a value, wherever it stands, for names of releases hold nothing that JSON is made of. That all of them are
+    strings, and none but the one that is asked for stands there twice, is not looked at.
+    """
+    begin = data.find(b"{", data.find(b'"releases"'))
+    end = data.find(b"}", begin) + 1
+    is_flat = 0 < begin < end and all(data.find(one, begin + 1, end) < 0 for one in (b"{", b"[", b"\\"))
+    if not is_flat or len(data) > _LARGEST or not (data.isascii() or data[begin:end].isascii()):
         return None
     try:
-        found = msgspec.json.decode(data, type=_Capsule).module
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return None
-    said = "".join((*found.metadata, *found.metadata.values()))
-    colons = 4 + len(found.releases) + len(found.metadata) + said.count(":")
-    return found.releases if found.name == module and data.count(b":") == colons else None
+        around = _module_of(data[:begin] + b'{"0": "zz"}' + data[end:], path, module)
+        msgspec.json.decode(memoryview(data)[begin:end], type=msgspec.Raw)
+    except (WarpforgeError, msgspec.MsgspecError, RecursionError):
+        return None  # whoever reads all of it says what is wrong
+    return (begin, end) if around.releases == {"0": "zz"} else None
+
+
+def _look(data: bytes, place: tuple[int, int], release: str) -> str | None:
+    """The id of a release, empty when it is not there; None when only a careful reader can tell."""
+    key = b'"%b"' % release.encode()
+    at = data.find(key, *place)
+    if at < 0:
+        return ""
+    at += len(key)
+    colon, _, rest = data[at : min(at + _FAR, place[1])].partition(b'"')
+    id_ = rest.partition(b'"')[0].decode()
+    alone = data.find(key, at, place[1]) < 0
+    return id_ if alone and colon.strip(_BLANKS) == b":" and is_cid(id_) else None
 
 
 def _is_part(entry: os.DirEntry[str]) -> bool:
