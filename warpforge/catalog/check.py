@@ -124,6 +124,7 @@ class _Look:
 
     def __init__(self, catalog: Path, module: str, *, rewrite: bool) -> None:
         self._top = catalog
+        self._directory = f"{catalog}/{module}"  # as a text: each of its files is asked for
         self._module = module
         self._rewrite = rewrite
         self._faults: list[Fault] = []
@@ -205,7 +206,7 @@ class _Look:
         """What is kept of replays: readers pass over what is not right, so here it is told of."""
         from .verdicts import find_verdicts
 
-        if not (self._top / self._module / VERDICTS_DIR).is_dir():
+        if not os.path.isdir(f"{self._directory}/{VERDICTS_DIR}"):
             return
         self._orphans(VERDICTS_DIR, releases, "what was said of no release of the module", suffix="")
         for name, cid in releases.items():
@@ -223,15 +224,15 @@ class _Look:
     def _orphans(self, directory: str, named: Iterable[str], what: str, suffix: str = ".json") -> None:
         wanted = {f"{name}{suffix}" for name in named}
         with suppress(FileNotFoundError, NotADirectoryError):
-            for name in sorted(os.listdir(self._top / self._module / directory)):
+            for name in sorted(os.listdir(f"{self._directory}/{directory}")):
                 if name not in wanted:
                     self._add(WARNING, f"{directory}/{name}", "orphan", f"it is {what}: name it, or delete it")
 
     def _read(self, name: str, load: Callable[[bytes, str], Any], named: str = "") -> Any:
         """A document of the module, or None when it is not there or not right. ``named``: what to say if it is not."""
-        path = self._top / self._module / name
+        path = f"{self._directory}/{name}"
         try:
-            data = read_file(os.fspath(path))
+            data = read_file(path)
             if data is None:
                 if named:
                     self._add(ERROR, name, "missing", named)
@@ -250,12 +251,12 @@ class _Look:
             self._form(path, name, formed)
         return noun
 
-    def _form(self, path: Path, name: str, formed: bytes) -> None:
+    def _form(self, path: str, name: str, formed: bytes) -> None:
         if not self._rewrite:
             self._add(WARNING, name, "form", "it is not in the canonical form; --rewrite gives it that")
             return
         try:
-            write_atomic(path, formed, path.stat().st_mode & 0o777)
+            write_atomic(path, formed, os.stat(path).st_mode & 0o777)
         except OSError as error:
             raise store_error(error, f"cannot write {path}") from error
         self._rewritten += 1

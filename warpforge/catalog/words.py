@@ -6,6 +6,7 @@ rebuilders agree with a publisher: a key of the catalog's own is no independent 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -59,7 +60,7 @@ def read_words(
     """
     found: dict[str, dict[tuple[object, ...], Word]] = {}
     for place in places:
-        if not (place / module / VERDICTS_DIR).is_dir():
+        if not os.path.isdir(f"{place}/{module}/{VERDICTS_DIR}"):
             continue
         for one in find_verdicts(place, module, release.name):
             for item, verdict in one.verdicts.items.items() if one.verdicts.release_id == cid else ():
@@ -77,6 +78,11 @@ def _told_once(words: Iterable[Word]) -> Iterator[Word]:
     words = [*words]
     sure = [word.verdict for word in words if word.believed]
     yield from (word for word in words if word.signed or not word.published or word.verdict not in sure)
+
+
+def has_words(places: Iterable[Path], module: str) -> bool:
+    """Whether anybody says anything of a module's releases; see ``read_words``."""
+    return any(os.path.isdir(f"{place}/{module}/{VERDICTS_DIR}") for place in places)
 
 
 def agreement(words: Iterable[Word]) -> Agreement:

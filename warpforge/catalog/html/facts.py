@@ -9,7 +9,7 @@ from typing import NamedTuple
 from msgspec import UNSET
 
 from warpforge.catalog.tree import Catalog
-from warpforge.catalog.words import Word, read_words, telling
+from warpforge.catalog.words import Word, has_words, read_words, telling
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.catalog import CatalogModule, Mirrors, Release
@@ -89,7 +89,8 @@ class Reader:
         if known is None:
             return None
         mirrors = self._catalog.mirrors(name) or Mirrors()
-        releases = tuple(self._release(known, release, mirrors) for release in reversed(known.releases))
+        places = self._places if has_words(self._places, name) else ()
+        releases = tuple(self._release(known, release, mirrors, places) for release in reversed(known.releases))
         users = {use.module: None for one in releases for item in one.items for use in item.uses if use.module != name}
         by_module = {} if mirrors.by_module is UNSET else mirrors.by_module.get(name, {})
         general = tuple((kind, tuple(map(self._site.shown, found))) for kind, found in by_module.items() if found)
@@ -107,7 +108,7 @@ class Reader:
             self._targets[ref] = Target(ware is not None, ware, hazard)
         return self._targets[ref]
 
-    def _release(self, module: CatalogModule, name: str, mirrors: Mirrors) -> ReleaseFacts:
+    def _release(self, module: CatalogModule, name: str, mirrors: Mirrors, places: Sequence[Path]) -> ReleaseFacts:
         cid = module.releases[name]
         try:
             release = self._catalog.release(module, name)
@@ -115,7 +116,7 @@ class Reader:
             return ReleaseFacts(module.name, name, cid, fault=error.message)
         if release is None:
             return ReleaseFacts(module.name, name, cid, fault="it went away while the pages were made")
-        words = read_words(self._places, self._site.judges, module.name, release, cid)
+        words = read_words(places, self._site.judges, module.name, release, cid)
         items = tuple(self._item(module.name, release, item, mirrors, words.get(item, ())) for item in release.items)
         plot, fault = None, ""
         if release.replay is not None:

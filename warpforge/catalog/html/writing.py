@@ -23,7 +23,7 @@ class Pages:
 
     def __init__(self, top: Path) -> None:
         self._top = top
-        self._real: set[str] = set()  # directories that are known to be directories
+        self._real: dict[str, bool] = {}  # directories that are known to be such, and whether they were made here
         self.count = 0
         self.written = 0
         with _as_store(top):
@@ -39,7 +39,7 @@ class Pages:
         data = text.encode("utf-8", "replace")
         with _as_store(path):
             is_new = self._enter(os.path.dirname(page))
-            if not is_new and _read(path) == data:
+            if not is_new and _read(path) == data:  # else nothing is there yet
                 return
             self._enter(STAGING)
             staged = f"{self._top}/{STAGING}/{random_name()}"
@@ -76,18 +76,22 @@ class Pages:
                     directory = directory.parent
 
     def _enter(self, directory: str) -> bool:
-        """Make a directory below the top, every part of it a real one; whether it was made."""
-        if not directory or directory in self._real:
+        """Make a directory below the top, every part of it a real one; whether it was made, now or before."""
+        if not directory:
             return False
-        made = self._enter(os.path.dirname(directory))
+        if (known := self._real.get(directory)) is not None:
+            return known
+        self._enter(os.path.dirname(directory))
         path = os.path.join(self._top, directory)
         try:
             os.mkdir(path)
-            made = True
         except FileExistsError:
             if not stat.S_ISDIR(os.lstat(path).st_mode):
                 raise Unable("io", f"{path} is in the way: it is no directory of its own", path=path) from None
-        self._real.add(directory)
+            made = False
+        else:
+            made = True
+        self._real[directory] = made
         return made
 
 
