@@ -93,6 +93,7 @@ def test_what_is_due_begins_once_with_what_its_template_takes(stage: Stage) -> N
         assert scope is not None
         found = next(noun for noun in scope.nouns if noun.id == calls[name].reference)
         assert isinstance(found, Template) and [step.call for step in found.run] == ["a"]
+        assert "event" in calls[name].args  # what is written in place has it without declaring it
     assert stage.lines("failed") == ["wrong"]  # and the others went on
 
 
@@ -105,9 +106,11 @@ def test_a_restart_repeats_nothing_and_reports_what_was_missed(stage: Stage) -> 
     stage.watch(at(4, 2, 59), at(4, 3))
     stage.watch(at(4, 3), at(4, 3, 1))
     assert len(stage.begun) == 1
+    stage.watch(at(5, 3) + timedelta(seconds=20))  # nobody watched just before, either
     stage.watch(at(6, 3))
     assert [trigger for trigger, _ in stage.begun] == ["night", "night"]
-    assert stage.lines("missed") == ["night", "weekday", "placed", "made", "named", "wrong"]
+    rest = ["weekday", "placed", "made", "named", "wrong"]
+    assert stage.lines("missed") == ["night", *rest, *rest]
 
 
 def test_a_file_without_triggers_is_refused(stage: Stage) -> None:

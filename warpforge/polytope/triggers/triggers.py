@@ -88,15 +88,18 @@ def check_triggers(triggers: Sequence[Trigger]) -> list[str]:
     return warnings
 
 
-def look(triggers: Sequence[Trigger], memory: Memory, now: datetime, refs: Refs | None) -> Look:
-    """What is due. ``refs``: the repository's names; None when it could not be read."""
+def look(
+    triggers: Sequence[Trigger], memory: Memory, now: datetime, refs: Refs | None, *, since: datetime | None = None
+) -> Look:
+    """What is due. ``refs``: the repository's names; None when it could not be read. ``since``: when whoever looks
+    began to watch: what came before that was missed; None: a look is all there is of a watch."""
     due: list[Due] = []
     missed: list[Missed] = []
     looked = datetime.fromisoformat(memory.looked) if memory.looked else now
     for trigger in triggers:
         for on in trigger.on:
             if on.schedule:
-                times, late = _times(on.schedule, looked, now)
+                times, late = _times(on.schedule, looked, now, max(now - PATIENCE, since or datetime.min))
                 due += [Due(trigger, on, time=time) for time in times]
                 missed += [Missed(trigger, on.schedule, late[0], late[-1], len(late))] if late else []
     happened = compare(memory.refs, refs) if memory.refs is not None and refs is not None else []
@@ -112,13 +115,13 @@ def look(triggers: Sequence[Trigger], memory: Memory, now: datetime, refs: Refs 
     return Look(due, missed, Memory(remembered.isoformat(), refs if refs is not None else memory.refs))
 
 
-def _times(schedule: str, looked: datetime, now: datetime) -> tuple[list[datetime], list[datetime]]:
-    """The times that came since the last look: those that are due, and those that were missed."""
+def _times(schedule: str, looked: datetime, now: datetime, since: datetime) -> tuple[list[datetime], list[datetime]]:
+    """The times that came since the last look: those that are due, and those that were missed, before ``since``."""
     due: list[datetime] = []
     late: list[datetime] = []
     time = parse_schedule(schedule).next(looked)
     while time is not None and time <= now:
-        if time >= now - PATIENCE:
+        if time >= since:
             due.append(time)
         elif len(late) < MISSED:
             late.append(time)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,7 @@ from warpforge.polytope.code.evaluator import Evaluator, Scope
 from warpforge.polytope.containers.repository import Refs, find_repository, read_refs
 from warpforge.polytope.files.library import Library
 from warpforge.polytope.files.read import load_strict
-from warpforge.polytope.nouns import Template, Trigger, Value
+from warpforge.polytope.nouns import Parameter, Template, Trigger, Value
 from warpforge.polytope.triggers.triggers import (
     Clock,
     Due,
@@ -67,15 +68,16 @@ class Watching:
 
     def run(self) -> None:
         """Until the clock says that it is time to end. Errors: ``store``."""
+        since = self._clock.now()
         while True:
-            self.look()
+            self.look(since)
             if self._clock.wait(self._pause()):
                 return
 
-    def look(self) -> None:
-        """One look, and all that is due."""
+    def look(self, since: datetime | None = None) -> None:
+        """One look, and all that is due. ``since``: when the watch began that it belongs to."""
         now = self._clock.now()
-        found = look(self.triggers, load_memory(self._path), now, self._refs())
+        found = look(self.triggers, load_memory(self._path), now, self._refs(), since=since)
         save_memory(self._path, found.memory)
         for missed in found.missed:
             self._tell(_spell_missed(missed))
@@ -119,13 +121,16 @@ class Watching:
         return self._evaluator.evaluate(code, Scope({"event": event}))
 
     def _call(self, trigger: Trigger, event: dict[str, Value]) -> Call:
-        """What the trigger starts; a template with a parameter ``event`` is given it."""
+        """What the trigger starts. A template with a parameter ``event`` is given it; one that is written in place has
+        it."""
         template: str | Template = trigger.template
         if isinstance(template, str) and parse_code(template) is not None:
             template = self._made(trigger, self._evaluate(template, event))
         scope = next((file for file in self._library.files if trigger in file.triggers), None)
         if isinstance(template, Template):
             assert scope is not None
+            if not any(one.id == "event" for one in template.params):
+                template = msgspec.structs.replace(template, params=(*template.params, Parameter("event")))
             scope = msgspec.structs.replace(scope, templates=(template, *scope.templates))
             name, params = template.id, template.params
         else:
