@@ -123,6 +123,10 @@ def test_logs_of_a_container(client: Client) -> None:
     for number in range(5):
         client.job.hear(ContainerSaid("web", f"line {number}"))
     assert client.call("get-container-logs", container="web", limit=2)["lines"] == ["line 3", "line 4"]
+    for wrong in ({"limit": "two"}, {"container": ["web"]}, {"limit": True}):
+        refused = client.call("get-container-logs", **{"container": "web", **wrong})
+        assert refused["isError"] and refused["code"] == "warpforge-error-invalid-argument"
+    assert client.ask("tools/call", name="run", arguments=["web"])["code"] == -32602
     missing = client.call("get-container-logs", container="none")
     assert missing["isError"] and missing["code"] == "warpforge-error-missing"
 

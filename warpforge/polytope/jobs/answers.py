@@ -18,6 +18,7 @@ from warpforge.polytope.jobs.mcp import Tool
 
 Start = Callable[[str, Mapping[str, Any]], tuple[list[str], list[str]]]
 LINES: Final = 100  # of a log, when nobody says how many
+_KINDS: Final[dict[str, type]] = {"string": str, "integer": int, "boolean": bool, "object": dict}
 LOG: Final = 500  # lines of what a tool said, in its answer
 
 
@@ -106,7 +107,7 @@ class Answers:
         """What MCP offers. ``only``: of the file's own tools just these, else all."""
         own = [_own(tool, self.run) for tool in self._list_tools() if tool.get("is-tool")]
         mine = [tool for tool in own if not only or tool.name in only]
-        ours = self._ours()
+        ours = [tool._replace(call=_typed(tool)) for tool in self._ours()]
         taken = {tool.name for tool in ours}
         return [*ours, *(tool for tool in mine if tool.name not in taken)]
 
@@ -163,6 +164,20 @@ def _own(tool: Mapping[str, Any], run: Callable[..., Any]) -> Tool:
     name = tool["id"]
     schema = {"type": "object", "properties": properties, "required": required}
     return Tool(name, tool.get("info", ""), schema, lambda args: run(name, args, wait=True), _has_failed)
+
+
+def _typed(tool: Tool) -> Callable[[Mapping[str, Any]], Any]:
+    """Its call, which is given only what its schema says. Errors: ``invalid-argument``."""
+
+    def call(args: Mapping[str, Any]) -> Any:
+        for name, value in args.items():
+            kind = tool.schema["properties"].get(name, {}).get("type")
+            right = kind is None or value is None or isinstance(value, _KINDS[kind])
+            if not right or (kind == "integer" and isinstance(value, bool)):
+                raise Invalid("invalid-argument", f"{tool.name}: {name} is a JSON {kind}, not {value!r}"[:300])
+        return tool.call(args)
+
+    return call
 
 
 def _has_failed(answer: Any) -> bool:

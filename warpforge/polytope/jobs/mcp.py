@@ -19,6 +19,7 @@ PARSE_ERROR: Final = -32700
 INVALID_REQUEST: Final = -32600
 METHOD_NOT_FOUND: Final = -32601
 INVALID_PARAMS: Final = -32602
+INTERNAL_ERROR: Final = -32603
 
 
 class Tool(NamedTuple):
@@ -87,6 +88,8 @@ class Server:
         if tool is None:
             return _error(id, INVALID_PARAMS, f"there is no tool {params.get('name')!r}: tools/list names them")
         arguments = params.get("arguments") or {}
+        if not isinstance(arguments, dict):
+            return _error(id, INVALID_PARAMS, f"{tool.name}: arguments is an object")
         missing = [name for name in tool.schema.get("required", ()) if name not in arguments]
         if missing:
             return _error(id, INVALID_PARAMS, f"{tool.name} needs {', '.join(missing)}")
@@ -94,6 +97,8 @@ class Server:
             value = tool.call(arguments)
         except WarpforgeError as error:
             return _result(id, {"content": [_text(error.to_serial())], "isError": True})
+        except Exception as error:
+            return _error(id, INTERNAL_ERROR, f"our bug, please report it: {type(error).__name__}: {error}")
         found = {"content": [_text(value)], "isError": tool.has_failed(value)}
         return _result(id, {**found, "structuredContent": value} if isinstance(value, dict) else found)
 
