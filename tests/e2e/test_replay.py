@@ -77,8 +77,25 @@ def test_what_is_nowhere_is_made_by_its_own_replay(released: World) -> None:
     done = released.run("run", "-r", "user.wf")
     assert "one" in done.err
     assert f"running the replay of {APP}:v1" in done.err and f"running the replay of {LIB}:v1" in done.err
-    forget(released, ware(released, LIB, "lib"))
-    assert released.run("--json", "replay", APP).one("verdict")["verdict"] == "same"
+    forget(released, ware(released, LIB, "lib"), ware(released, APP, "app"))
+    every = released.run("--json", "replay", "--all")
+    assert [one["verdict"] for one in every.all("verdict")] == ["same", "same"]
+    assert len(every.all("started")) == 2  # what one replay takes is made by the other's box, which is not run again
+
+
+def test_that_nothing_is_built_twice_hides_no_difference(box_world: World) -> None:
+    module(box_world, "lib", LIB, library("cat /proc/sys/kernel/random/uuid > /out/lib"))
+    box_world.run("catalog", "-n", "test", "release", "v1", "lib")
+    step = script("mkdir /out", "echo > /out/app", inputs={"/lib": "pipe::lib"}, outputs={"o": "/out"})
+    module(box_world, "app", APP, plot({"make": step}, {"app": "pipe:make:o"}, {"lib": f"catalog:{LIB}:v1:lib"}))
+    box_world.run("catalog", "-n", "test", "release", "v1", "app")
+    forget(box_world, ware(box_world, LIB, "lib"))
+    failed = box_world.fail("--json", "replay", "--all")
+    assert [(one["ref"], one["verdict"]) for one in failed.all("verdict")] == [
+        (f"{APP}:v1:app", "failed"),  # although the program is the same with any library
+        (f"{LIB}:v1:lib", "differs"),
+    ]
+    assert len(failed.all("started")) == 1
 
 
 def test_one_that_fails_keeps_no_other_from_its_turn(released: World) -> None:
