@@ -138,7 +138,7 @@ class Execution:
         if outcome.truncated:
             self._run.cut()
         if spec.pretending:
-            entry.why.append("changes of owner and user are said to have been done, and were not")
+            entry.why.append("changes of owner and user were not done, but remembered or said to have been")
         if not outcome.facts.overlay:
             entry.why.append("trees were copied: overlays cannot be mounted here")
 

@@ -28,7 +28,10 @@ def examine_jobs() -> Iterator[Check]:
         yield Check("job network", WARN if text else OK, text or "works, and leads out", advice)
     if ids is None:
         yield Check(
-            "job uids", WARN, "a container has one uid: servers that become another user only seem to", _one(owner)
+            "job uids",
+            WARN,
+            "a container has one uid: changes of owner and user are remembered by bwrap's boxes, and not done",
+            _one(owner),
         )
     else:
         yield Check("job uids", OK, f"a container has {COUNT}")

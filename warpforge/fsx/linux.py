@@ -29,6 +29,7 @@ _NUMBERS: Final = {
     "mount_setattr": (442, 442),
     "open_tree": (428, 428),
     "move_mount": (429, 429),
+    "seccomp": (317, 277),
     "pidfd_open": (434, 434),
     "pidfd_send_signal": (424, 424),
 }

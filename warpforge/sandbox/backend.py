@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from warpforge.errors import store_error
 from warpforge.sandbox.berth import Berth
@@ -31,6 +31,17 @@ _CERTIFICATES: Final = (
 
 _zygote = ZygoteClient()
 ask_zygote = _zygote.ask
+
+
+class Programs(NamedTuple):
+    """``seccomp``: the rules, in the back-end's form; ``early``: a program for itself. ``noticing``: what tells a
+    registrar of owners and users, of ``calls`` by their numbers; ``pretended``: in its place, where nobody listens."""
+
+    seccomp: bytes
+    early: bytes = b""
+    noticing: bytes = b""
+    pretended: bytes = b""
+    calls: tuple[tuple[int, str], ...] = ()
 
 
 class Backend:
@@ -116,7 +127,8 @@ class Backend:
             order.berth = berth is not None
             order.waits = turn is not None and bool(spec.argv)
             order.terminal = seat is not None and seat.is_terminal
-            order.seccomp, order.early_filter = self.make_filters(spec.unfiltered, pretending=spec.pretending)
+            programs = self.make_filters(spec.unfiltered, pretending=spec.pretending)
+            order.seccomp, order.early_filter, order.noticing, order.pretended, order.calls = programs
             _zygote.ask(NO_WORK if stays else work, group.directories, session.helper_descriptors)
             session.give(order)
             if turn is not None:
@@ -137,8 +149,8 @@ class Backend:
     def check(self, spec: BoxSpec) -> None:
         """Raise Unable sandbox-unavailable for what this back-end cannot do."""
 
-    def make_filters(self, without: frozenset[str], *, pretending: bool) -> tuple[bytes, bytes]:
-        """The rules of ``seccomp``, without those for some calls, in its form; and a program for itself, if any."""
+    def make_filters(self, without: frozenset[str], *, pretending: bool) -> Programs:
+        """The rules of ``seccomp``, without those for some calls."""
         raise NotImplementedError
 
     def _make_group(self, spec: BoxSpec) -> Group:
@@ -215,6 +227,9 @@ def make_order(
         program=os.fsencode(program),
         seccomp=b"",
         early_filter=b"",
+        calls=(),
+        noticing=b"",
+        pretended=b"",
     )
 
 

@@ -6,8 +6,8 @@ import os
 from typing import Final
 
 from warpforge.errors import Unable
-from warpforge.sandbox.backend import Backend
-from warpforge.sandbox.seccomp import make_filter
+from warpforge.sandbox.backend import Backend, Programs
+from warpforge.sandbox.seccomp import make_filter, make_noticing, make_pretending, name_calls
 from warpforge.sandbox.spec import BoxSpec
 from warpforge.sandbox.stepdown import can_step_down
 
@@ -19,7 +19,7 @@ class Bwrap(Backend):
 
     name = "bwrap"
     package = "bubblewrap"
-    overhead = 4  # watcher, init, bwrap and its child before it is the action
+    overhead = 5  # watcher, init, registrar, bwrap and its child before it is the action
 
     def check(self, spec: BoxSpec) -> None:
         if max(spec.uid, spec.gid) > _HIGHEST:
@@ -34,5 +34,9 @@ class Bwrap(Backend):
                 reason="machine",
             )
 
-    def make_filters(self, without: frozenset[str], *, pretending: bool) -> tuple[bytes, bytes]:
-        return make_filter(os.uname().machine, without, pretending=pretending), b""
+    def make_filters(self, without: frozenset[str], *, pretending: bool) -> Programs:
+        machine = os.uname().machine
+        rules = make_filter(machine, without)
+        if not pretending:
+            return Programs(rules)
+        return Programs(rules, b"", make_noticing(machine), make_pretending(machine), name_calls(machine))

@@ -11,7 +11,7 @@ from warpforge.fsx.tree import walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from warpforge.fsx.tree import Content, Entry
 
@@ -61,11 +61,15 @@ def _check_kind(parent_fd: int, name: bytes) -> None:
         raise NotGathered("type", "it is neither a file nor a directory")
 
 
-def read_output(parent_fd: int, name: bytes, allowance: list[int]) -> Iterator[tuple[Entry, Content | None]]:
+def read_output(
+    parent_fd: int, name: bytes, allowance: list[int], *, said: Callable[[bytes], tuple[int, int] | None] | None = None
+) -> Iterator[tuple[Entry, Content | None]]:
     """The tree, as ``fsx.tree.walk``; raises NotGathered at a special file or when the allowance of bytes is used up.
 
-    ``allowance`` holds one number, counted down over all outputs of a run; empty: no limit.
+    ``allowance`` holds one number, counted down over all outputs of a run; empty: no limit. ``said``: whose a file
+    at a path is said to be, if anybody's.
     """
+    top = b"/proc/self/fd/%d/%s/" % (parent_fd, name)
     for entry, content in walk(parent_fd, name):
         special = _KINDS.get(entry.kind)
         if special is not None:
@@ -74,4 +78,6 @@ def read_output(parent_fd: int, name: bytes, allowance: list[int]) -> Iterator[t
             allowance[0] -= entry.size
             if allowance[0] < 0:
                 raise NotGathered("limit", "it is larger than the limit", entry.path)
+        if said is not None and (owner := said(top + entry.path)):
+            entry = entry.replace(uid=owner[0], gid=owner[1])
         yield entry, content

@@ -36,6 +36,7 @@ from warpforge.sandbox.outside import send_rights
 from warpforge.sandbox.people import Impossible, find_person
 from warpforge.sandbox.place import Refused
 from warpforge.sandbox.report import EXIT_DENIED, EXIT_MISSING, read_report
+from warpforge.sandbox.said import Saying
 from warpforge.sandbox.sources import bind_sources, open_files
 from warpforge.sandbox.watch import TROUBLE, Watched, start
 from warpforge.sandbox.wire import Order
@@ -85,6 +86,7 @@ class Helper:
         self._failed = False
         self._entry = -1
         self._began = 0.0  # when the command did
+        self._born = 0  # likewise, as files have it: nanoseconds since 1970
         self._about: tuple[bytes, ...] = ()  # of the command: its ids, its home
         self.kept = False
 
@@ -201,6 +203,7 @@ class Helper:
             self._close_output()
             self._tell_exit(_REASON_CODES[error.reason], 0, error.reason, error.text, "", 0.0)
             return order.gather_failed
+        self._born = time.time_ns()
         watched = self._start(order, env)
         self._began = time.monotonic()
         stopped = self._wait(watched, order)
@@ -322,7 +325,7 @@ class Helper:
                 continue
             wire.write_all(self._channel, wire.fields(wire.GATHER, index, "ok", ""))
             try:
-                send(self._trees, self._read(index, parent_fd, name, allowance))
+                send(self._trees, self._read(order, index, (parent_fd, name), allowance))
             except OSError:
                 return  # the engine has been told why, or is gone
             finally:
@@ -332,11 +335,12 @@ class Helper:
                 return
 
     def _read(
-        self, index: int, parent_fd: int, name: bytes, allowance: list[int]
+        self, order: Order, index: int, place: tuple[int, bytes], allowance: list[int]
     ) -> Iterator[tuple[Entry, Content | None]]:
         """The entries of one output; what is wrong with it is told before the stream can break."""
+        said = Saying((order.uid, order.gid), self._born) if order.noticing else None
         try:
-            for entry, content in read_output(parent_fd, name, allowance):
+            for entry, content in read_output(*place, allowance, said=said):
                 yield entry, content and Told(content, lambda error: self._tell_spoilt(index, error))
         except OSError as error:
             self._tell_spoilt(index, error)

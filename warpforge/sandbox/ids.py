@@ -50,9 +50,18 @@ def explain_one(owner: tuple[int, int] | None) -> str:
     if owner is not None:
         return "this root's user namespace has too few uids"
     return (
-        "an ordinary user has one uid: for more install newuidmap (Debian: apt-get install uidmap) "
-        "and have an administrator add a range to /etc/subuid and /etc/subgid"
+        "an ordinary user has one uid: for more install newuidmap (Debian: apt-get install uidmap), and have an "
+        f"administrator give a range (usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {_who()})"
     )
+
+
+def _who() -> str:
+    import pwd
+
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return "USER"
 
 
 def _find(name: str, search: str) -> str:

@@ -47,6 +47,9 @@ PR_SET_NAME = 15
 PR_SET_SECCOMP = 22
 PR_SET_NO_NEW_PRIVS = 38
 SECCOMP_MODE_FILTER = 2
+SECCOMP_SET_MODE_FILTER = 1
+SECCOMP_NEW_LISTENER = 1 << 3
+SECCOMP_WAIT_KILLABLE = 1 << 5
 KEYCTL_JOIN_SESSION_KEYRING = 1
 
 
@@ -108,6 +111,18 @@ def install_filter(program: bytes) -> None:
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     mode = ctypes.c_ulong(SECCOMP_MODE_FILTER)
     check(libc.prctl(ctypes.c_int(PR_SET_SECCOMP), mode, ctypes.create_string_buffer(head, len(head))))
+
+
+def install_listener(program: bytes) -> int:
+    """As ``install_filter``, with a descriptor on which is told what the program has told. Raises OSError where the
+    kernel cannot, or somebody around us listens already."""
+    code = ctypes.create_string_buffer(program, len(program))
+    head = ctypes.create_string_buffer(struct.pack("@HP", len(program) // 8, ctypes.addressof(code)))
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    try:
+        return syscall("seccomp", SECCOMP_SET_MODE_FILTER, SECCOMP_NEW_LISTENER | SECCOMP_WAIT_KILLABLE, head)
+    except OSError:  # before 5.19 a signal may interrupt a call that is being answered
+        return syscall("seccomp", SECCOMP_SET_MODE_FILTER, SECCOMP_NEW_LISTENER, head)
 
 
 def rename_process(title: bytes) -> None:

@@ -11,6 +11,7 @@ beside it. What ``follow`` gives is the report that the watcher writes and the h
 
 from __future__ import annotations
 
+import _socket
 import errno
 import os
 import select
@@ -19,7 +20,8 @@ from warpforge.sandbox.arguments import make_bwrap_arguments
 from warpforge.sandbox.bundle import make_bundle
 from warpforge.sandbox.devices import make_devices
 from warpforge.sandbox.identity import make_inner, write_file
-from warpforge.sandbox.kernel import CLONE_NEWPID, install_filter, read_end, setns
+from warpforge.sandbox.kernel import CLONE_NEWPID, install_filter, install_listener, read_end, setns
+from warpforge.sandbox.outside import receive_rights, send_rights
 from warpforge.sandbox.sources import make_userns
 from warpforge.sandbox.stepdown import can_step_down, make_program
 
@@ -46,6 +48,9 @@ if TYPE_CHECKING:
 
         def furnish(self) -> None:
             """Put into the root, in the watcher, what the back-end does not. Raises OSError."""
+
+        def attend(self) -> None:
+            """Once the back-end is there, in the watcher: begin what serves it. Raises OSError."""
 
         def become(self, init_pid: int, status_fd: int) -> NoReturn:
             """Turn into the back-end. Raises OSError."""
@@ -78,6 +83,7 @@ class BwrapLaunch:
 
     def prepare(self) -> None:
         order = self._order
+        self._link = _socket.socketpair() if order.noticing else None
         self._seccomp = _make_memfd("seccomp", order.seccomp)
         self.inherited = (self._seccomp,)
         userns = step_down = -1
@@ -101,6 +107,26 @@ class BwrapLaunch:
     def close(self) -> None:
         for fd in self.inherited:
             os.close(fd)
+        for end in self._link or ():
+            end.close()
+
+    def attend(self) -> None:
+        if self._link is None:
+            return
+        ours, theirs = self._link
+        theirs.close()
+        _, fds = receive_rights(ours, 1, 1)
+        ours.close()
+        if not fds:
+            return
+        from warpforge.sandbox.registrar import Registrar, start
+
+        order = self._order
+        foreign = [at for at, kind, _, _ in order.mounts if kind == "host-rw"]
+        has_owners = bool(order.owned or order.owned_mounts) or any(m[1] == "volume" for m in order.mounts)
+        person = (max(order.uid, 0), max(order.gid, 0), order.groups)
+        start(Registrar(fds[0], dict(order.calls), person, foreign, has_owners=has_owners))
+        os.close(fds[0])
 
     def furnish(self) -> None:
         make_devices(ROOT + b"/dev")
@@ -110,8 +136,20 @@ class BwrapLaunch:
         namespace = os.open(b"/proc/%d/ns/pid" % init_pid, os.O_RDONLY | os.O_CLOEXEC)
         setns(namespace, CLONE_NEWPID)
         os.set_inheritable(status_fd, True)  # noqa: FBT003
+        if self._link is not None:
+            self._be_noticed(self._link[1])
         words = [b"--args", b"%d" % self._arguments, b"--json-status-fd", b"%d" % status_fd, b"--", *self._command]
         os.execve(self._order.program, [self._order.program, *words], {})
+
+    def _be_noticed(self, link: _socket.socket) -> None:
+        """From here on the registrar hears of owners and users, or nobody does."""
+        try:
+            listener = install_listener(self._order.noticing)
+        except OSError:
+            install_filter(self._order.pretended)
+            send_rights(link, b"-", [])
+        else:
+            send_rights(link, b"+", [listener])
 
     def follow(self, pid: int, status_fd: int, meter: Meter, started: Callable[[int], None]) -> bytes:
         text = b""
@@ -209,6 +247,9 @@ class RuncLaunch:
     def close(self) -> None:
         for fd in self.inherited:
             os.close(fd)
+
+    def attend(self) -> None:
+        pass
 
     def furnish(self) -> None:
         pass

@@ -70,7 +70,7 @@ class Root:
             self._guarded(b"/", lambda: self._mount_tree(b"m/empty", b"m/root"))
         self.fd = os.open(b"m/root", _DIRECTORY)
         if is_new:
-            give_away(self.fd, self._order.owned)
+            give_away(self.fd, self._order.owned, said=bool(self._order.noticing))
         self._write_covers()
         engine_made = self._write_files()
         self._guarded(b"", self._copy_files)
@@ -78,7 +78,7 @@ class Root:
             at = self._order.mounts[number][0]
             if not at.startswith(ENGINE_DIR + b"/"):
                 self._guarded(at, lambda number=number: self._mount_at(number))
-        give_away(self.fd, self._order.owned_mounts)
+        give_away(self.fd, self._order.owned_mounts, said=bool(self._order.noticing))
         if engine_made:
             self._guarded(ENGINE_DIR, self._mount_engine_dir)
         self._make_cwd()

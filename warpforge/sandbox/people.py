@@ -6,6 +6,7 @@ import os
 import stat
 
 from warpforge.fsx.linux import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from warpforge.sandbox.said import write_owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -102,8 +103,9 @@ def _read(root_fd: int, path: bytes) -> bytes:
         os.close(fd)
 
 
-def give_away(root_fd: int, owned: Iterable[tuple[bytes, int, int]]) -> None:
-    """Give what is in the box to whom it belongs there; what is not there, or has no such owner, stays as it is."""
+def give_away(root_fd: int, owned: Iterable[tuple[bytes, int, int]], *, said: bool) -> None:
+    """Give what is in the box to whom it belongs there; what is not there, or has no such owner, stays as it is.
+    ``said``: as the registrar of a box with one uid has it."""
     for path, uid, gid in owned:
         parent, _, name = path.strip(b"/").rpartition(b"/")
         try:
@@ -112,7 +114,10 @@ def give_away(root_fd: int, owned: Iterable[tuple[bytes, int, int]]) -> None:
         except OSError:
             continue
         try:
-            os.chown(name or b".", uid, gid, dir_fd=parent_fd, follow_symlinks=False)
+            if said:
+                write_owner(b"/proc/self/fd/%d/%s" % (parent_fd, name or b"."), uid, gid)
+            else:
+                os.chown(name or b".", uid, gid, dir_fd=parent_fd, follow_symlinks=False)
         except OSError:
             pass
         finally:

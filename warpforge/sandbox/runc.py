@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from warpforge.errors import Unable
-from warpforge.sandbox.backend import Backend
+from warpforge.sandbox.backend import Backend, Programs
 from warpforge.sandbox.seccomp import RUNTIME_NEEDS, make_filter, make_profile
 from warpforge.sandbox.spec import BoxSpec
 
@@ -25,9 +25,9 @@ class Runc(Backend):
                 reason="userinfo",
             )
 
-    def make_filters(self, without: frozenset[str], *, pretending: bool) -> tuple[bytes, bytes]:
+    def make_filters(self, without: frozenset[str], *, pretending: bool) -> Programs:
         import json
 
         machine = os.uname().machine
         profile = make_profile(machine, without, pretending=pretending)
-        return json.dumps(profile).encode(), make_filter(machine, RUNTIME_NEEDS | without)
+        return Programs(json.dumps(profile).encode(), make_filter(machine, RUNTIME_NEEDS | without))

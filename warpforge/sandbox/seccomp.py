@@ -19,6 +19,7 @@ EAFNOSUPPORT: Final = 97
 
 _ALLOW: Final = 0x7FFF0000
 _ERRNO: Final = 0x00050000
+_NOTIFY: Final = 0x7FC00000
 _KILL_PROCESS: Final = 0x80000000
 _LOAD: Final = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _JEQ: Final = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
@@ -36,6 +37,7 @@ _CLONE_NEWUSER: Final = 0x10000000
 _SETID: Final = 0o6000
 _CREATES: Final = 0o100 | 0o20000000  # O_CREAT | __O_TMPFILE
 _FAMILIES: Final = (1, 2, 10, 16)  # unix, inet, inet6, netlink
+_PR_SET_KEEPCAPS: Final = 8
 _TIOCSTI: Final = 0x5412
 _TIOCLINUX: Final = 0x541C
 _ALL: Final = 0xFFFFFFFF  # the kernel looks at the low 32 bits of all these arguments, and so do we
@@ -103,6 +105,21 @@ _NUMBERS: Final = {
     "setgroups": (116, 159),
     "setresuid": (117, 147),
     "setresgid": (119, 149),
+    "setfsuid": (122, 151),
+    "setfsgid": (123, 152),
+    "getuid": (102, 174),
+    "geteuid": (107, 175),
+    "getgid": (104, 176),
+    "getegid": (108, 177),
+    "getgroups": (115, 158),
+    "getresuid": (118, 148),
+    "getresgid": (120, 150),
+    "prctl": (157, 167),
+    "stat": (4, -1),
+    "fstat": (5, 80),
+    "lstat": (6, -1),
+    "newfstatat": (262, 79),
+    "statx": (332, 291),
 }
 
 _REFUSED: Final = (
@@ -120,6 +137,11 @@ _UNKNOWN: Final = ("clone3", "openat2")
 _PRETENDED: Final = (
     *("chown", "fchown", "lchown", "fchownat", "setuid", "setgid", "setreuid", "setregid"),
     *("setgroups", "setresuid", "setresgid"),
+)
+# What has to be told to a registrar, beside these, who remembers them.
+_LOOKS: Final = (
+    *("setfsuid", "setfsgid", "getuid", "geteuid", "getgid", "getegid", "getgroups", "getresuid", "getresgid"),
+    *("stat", "fstat", "lstat", "newfstatat", "statx"),
 )
 # What a box that is not confined may do all the same. It can pass the rules by then (io_uring opens files by itself),
 # but for those of the kernel: no privilege comes of it that its user namespace has not.
@@ -205,6 +227,40 @@ def make_filter(machine: str, without: frozenset[str] = frozenset(), *, pretendi
         if number >= 0 and rule.name not in without:
             body = _assemble(rule)
             program += [(_JEQ, 0, len(body), number), *body]
+    program.append((_RET, 0, 0, _ALLOW))
+    return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
+
+
+@lru_cache
+def make_pretending(machine: str) -> bytes:
+    """Changes of owner and uid are said to have been done, and nothing else. Raises LookupError."""
+    return _make_small(machine, _PRETENDED, _ERRNO)
+
+
+@lru_cache
+def make_noticing(machine: str) -> bytes:
+    """Changes of owner and uid, and what looks at either, are told to whoever listens. Raises LookupError."""
+    return _make_small(machine, (*_PRETENDED, *_LOOKS), _NOTIFY)
+
+
+def name_calls(machine: str) -> tuple[tuple[int, str], ...]:
+    """What ``make_noticing`` tells of, by number."""
+    column = list(_ARCHES).index(machine)
+    numbers = ((_NUMBERS[name][column], name) for name in (*_PRETENDED, *_LOOKS, "prctl"))
+    return tuple((number, name) for number, name in numbers if number >= 0)
+
+
+def _make_small(machine: str, names: tuple[str, ...], action: int) -> bytes:
+    column = list(_ARCHES).index(machine) if machine in _ARCHES else None
+    if column is None:
+        raise LookupError(f"no seccomp filter for {machine}")
+    numbers = [number for name in names if (number := _NUMBERS[name][column]) >= 0]
+    program: list[_Instruction] = [_load(_ARCH), (_JEQ, 1, 0, _ARCHES[machine]), (_RET, 0, 0, _ALLOW), _load(_NR)]
+    for number in numbers:
+        program += [(_JEQ, 0, 1, number), (_RET, 0, 0, action)]
+    if action == _NOTIFY:
+        keep = [_load(_ARGUMENTS), (_JEQ, 0, 1, _PR_SET_KEEPCAPS), (_RET, 0, 0, action)]
+        program += [(_JEQ, 0, len(keep), _NUMBERS["prctl"][column]), *keep]
     program.append((_RET, 0, 0, _ALLOW))
     return b"".join(struct.pack("<HBBI", *instruction) for instruction in program)
 

@@ -56,7 +56,7 @@ class BoxSpec(msgspec.Struct, frozen=True, kw_only=True):
     unless ``drop_layers``.
     ``ids``: the uids that the box has, if more than one; ``capabilities``: what its uid 0 may do with them.
     ``owned``: path, uid and gid of what does not belong to uid 0 in a new layer; ``owned_mounts``: likewise in mounts.
-    ``pretending``: what needs more uids than there are is said to have been done.
+    ``pretending``: what needs more uids than there are is remembered by a registrar, or said to have been done.
     ``unfiltered``: system calls without a rule here (``seccomp.UNCONFINED``).
     ``user``: the action's, as images name it (NAME or UID, perhaps with :GROUP or :GID), in the place of uid and gid.
     ``umask``, ``cpus`` (none: as we may) and ``aslr`` are what the action's process begins with.

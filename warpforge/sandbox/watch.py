@@ -183,6 +183,7 @@ def _watch(
         return TROUBLE + b"%s %d\n" % (step, error.errno or 0)
     for fd in (*stdio, *launch.inherited, *((gate_fd,) if gate_fd >= 0 else ())):
         os.close(fd)
+    launch.attend()
 
     def started(action: int) -> None:
         if tell is not None:

@@ -42,6 +42,7 @@ class Order:
         "aslr",
         "backend",
         "berth",
+        "calls",
         "capabilities",
         "cgroups",
         "cpus",
@@ -66,10 +67,12 @@ class Order:
         "metered_pids",
         "mounts",
         "network",
+        "noticing",
         "overlay",
         "owned",
         "owned_mounts",
         "owner",
+        "pretended",
         "program",
         "program_path",
         "rlimits",
@@ -126,6 +129,9 @@ class Order:
     program: bytes  # the back-end's
     program_path: bytes  # the command's, once the helper has looked for it
     seccomp: bytes  # in the back-end's form
+    calls: tuple[tuple[int, str], ...]  # of which is told, by their numbers
+    noticing: bytes  # what tells a registrar of owners and users, where there is but one; empty: none
+    pretended: bytes  # in its place, where nobody can listen
     early_filter: bytes  # a program for the back-end itself; empty: none
 
     def __init__(self, **values: object) -> None:

@@ -38,7 +38,7 @@ from warpforge.polytope.runner import Interrupted
 from warpforge.polytope.spec import ContainerSpec, Service
 from warpforge.sandbox import visit
 from warpforge.sandbox.berth import Resident
-from warpforge.sandbox.ids import find_ids
+from warpforge.sandbox.ids import explain_one, find_ids
 from warpforge.sandbox.network import Network
 
 if TYPE_CHECKING:
@@ -100,8 +100,13 @@ class JobBoxes:
 
     @property
     def trouble(self) -> str:
-        """Why nothing beyond this machine can be reached from boxes; empty when it can."""
-        return self._network.trouble
+        """What boxes cannot have here, and what to do about it: a way out of this machine, many uids."""
+        found = [self._network.trouble]
+        if self._ids is None:
+            how = "remembered" if self._engine.box.name == "bwrap" else "said to have been done"
+            why = explain_one(self._engine.box.owner)
+            found.append(f"changes of owner and user are {how} in containers, and not done: {why}")
+        return ". ".join(filter(None, found))
 
     # as Containers has them
 

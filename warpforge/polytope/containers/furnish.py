@@ -100,11 +100,10 @@ def _with_person(made: BoxSpec, spec: ContainerSpec, image: Image, ids: Ids | No
             return replace(made, uid=uid, gid=gid, pretending=True)
         user = "0"
     made = replace(made, user=user.encode())
-    if ids is None:
-        return replace(made, pretending=True)
     tops = [os.fsencode(path.strip("/")) for path in fresh]
     mine = [owned for owned in image.owned if any(_is_below(owned.path, top) for top in tops)]
-    return replace(made, ids=ids, capabilities=CAPABILITIES, owned=_plain(image.owned), owned_mounts=_plain(mine))
+    made = replace(made, owned=_plain(image.owned), owned_mounts=_plain(mine))
+    return replace(made, pretending=True) if ids is None else replace(made, ids=ids, capabilities=CAPABILITIES)
 
 
 def _plain(owned: Iterable[Owned]) -> tuple[tuple[bytes, int, int], ...]:

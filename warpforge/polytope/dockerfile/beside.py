@@ -47,9 +47,9 @@ class Beside(NamedTuple):
             mounts=(*(mount for mount in spec.mounts if mount.at not in places), *self.mounts),
             env=tuple(sorted(env.items())),
         )
-        if self.ids is None:
-            return replace(spec, pretending=True)
         owned = tuple((one.path, one.uid, one.gid) for one in self.owned)
+        if self.ids is None:
+            return replace(spec, pretending=True, owned=owned)
         return replace(
             spec,
             ids=self.ids,

@@ -118,7 +118,7 @@ class Commands:
             executor.beside = Beside(
                 ids,
                 state.user,
-                list_owned(self._engine, state.ware) if state.ware and ids else (),
+                list_owned(self._engine, state.ware) if state.ware else (),
                 (*places, *files),
                 tuple(_give(mount) for mount in mounts if mount.kind == "secret" and mount.target),
                 {**given, **variables},

@@ -1,0 +1,111 @@
+"""Users of a box with one uid are changed as the kernel would change them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import random
+import subprocess
+
+import pytest
+
+from warpforge.sandbox.registrar import CALLS, Notice, Refused, Registrar
+from warpforge.sandbox.seccomp import make_noticing, make_pretending, name_calls
+
+NUMBERS = {name: number for number, name in name_calls("x86_64")}
+NOBODY = 0xFFFFFFFF
+ARGUMENTS = {"setuid": 1, "setreuid": 2, "setresuid": 3, "setgid": 1, "setregid": 2, "setresgid": 3}
+State = tuple[int, tuple[int, ...], tuple[int, ...]]
+
+
+def make_sequence(seed: int) -> list[tuple[str, list[int]]]:
+    chance = random.Random(seed)
+    found: list[tuple[str, list[int]]] = []
+    for _ in range(8):
+        name = chance.choice([*ARGUMENTS])
+        numbers = [chance.choice((0, 5, 6, 7, NOBODY)) for _ in range(ARGUMENTS[name])]
+        if numbers == [NOBODY]:  # no uid: the kernel refuses it by another rule
+            numbers = [5]
+        found.append((name, numbers))
+    return found
+
+
+def kernel(sequence: list[tuple[str, list[int]]]) -> list[State]:
+    """What it does of it, in a process of its own."""
+    read, write = os.pipe()
+    if os.fork() == 0:
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            states: list[State] = []
+            for name, numbers in sequence:
+                result = libc.syscall(NUMBERS[name], *(ctypes.c_long(number) for number in (*numbers, 0, 0, 0)))
+                states.append((ctypes.get_errno() if result else 0, os.getresuid(), os.getresgid()))
+            os.write(write, repr(states).encode())
+        finally:
+            os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as file:
+        found: list[State] = eval(file.read())
+    os.wait()
+    return found
+
+
+def registrar(sequence: list[tuple[str, list[int]]], pid: int) -> list[State]:
+    made = Registrar(-1, {}, (0, 0, ()), [], has_owners=False)
+    states: list[State] = []
+    for name, numbers in sequence:
+        notice = Notice(1, pid, name, [*numbers, 0, 0, 0])
+        number = 0
+        try:
+            made._set(notice)
+        except Refused as error:
+            number = error.number
+        creds = made._creds(notice)
+        states.append((number, creds.uids, creds.gids))
+    return states
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or os.uname().machine != "x86_64", reason="who may become others can compare")
+def test_users_change_as_the_kernel_changes_them() -> None:
+    for seed in range(40):
+        sequence = make_sequence(seed)
+        with subprocess.Popen(["sleep", "60"]) as asleep:
+            try:
+                ours = registrar(sequence, asleep.pid)
+            finally:
+                asleep.kill()
+        theirs = kernel(sequence)
+        assert ours == theirs, (seed, sequence)
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+def test_programs_name_the_calls_that_are_known(machine: str) -> None:
+    calls = dict(name_calls(machine))
+    assert set(calls.values()) <= set(CALLS)
+    for program in (make_noticing(machine), make_pretending(machine)):
+        for number, name in calls.items():
+            keeps = run(program, machine, number, 8)
+            assert keeps in (0x7FC00000, 0x00050000, 0x7FFF0000)
+            if program is make_noticing(machine):
+                assert keeps == 0x7FC00000
+                assert run(program, machine, number, 15) == (0x7FFF0000 if name == "prctl" else 0x7FC00000)
+        assert run(program, machine, 9999, 0) == 0x7FFF0000
+
+
+def run(program: bytes, machine: str, number: int, argument: int) -> int:
+    """What a small program of ours gives for one call."""
+    import struct
+
+    steps = list(struct.iter_unpack("<HBBI", program))
+    loaded = {0: number, 4: {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[machine], 16: argument}
+    at = held = 0
+    while True:
+        code, true, false, value = steps[at]
+        at += 1
+        if code == 0x20:
+            held = loaded[value]
+        elif code == 0x15:
+            at += true if held == value else false
+        else:
+            assert code == 0x06
+            return value
