@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import struct
 import subprocess
 
 import pytest
@@ -94,8 +95,6 @@ def test_programs_name_the_calls_that_are_known(machine: str) -> None:
 
 def run(program: bytes, machine: str, number: int, argument: int) -> int:
     """What a small program of ours gives for one call."""
-    import struct
-
     steps = list(struct.iter_unpack("<HBBI", program))
     loaded = {0: number, 4: {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}[machine], 16: argument}
     at = held = 0
@@ -108,4 +107,4 @@ def run(program: bytes, machine: str, number: int, argument: int) -> int:
             at += true if held == value else false
         else:
             assert code == 0x06
-            return value
+            return int(value)

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 _ROOT: Final = "root"
 _SCRIPT: Final = "/.warpforge.here-document"
-# As other builders say who they are. What a box with one uid gives differs from that of one with many.
-_MARKS: Final = {True: {"container": "warpforge"}, False: {"container": "warpforge-of-one-uid"}}
+# As other builders say who they are. What boxes give that know owners in other ways may differ.
+_MARKS: Final = {"bwrap": "warpforge-registrar", "runc": "warpforge-of-one-uid"}
+_OF_MANY: Final = "warpforge"
 
 
 class Circumstances(NamedTuple):
@@ -72,7 +73,8 @@ class Commands:
         for mount in mounts:
             if mount.kind != "secret":
                 inputs[SandboxPort(mount.target)] = PlotInput.of(self._mounted(mount, one))
-        variables = {**state.arguments, **state.env, **_MARKS[ids is not None]}
+        box = self._engine.box.name
+        variables = {**state.arguments, **state.env, "container": _OF_MANY if ids is not None else _MARKS[box]}
         inputs.update(
             (SandboxPort(f"${key}"), PlotInput.of(Literal(value))) for key, value in sorted(variables.items())
         )
