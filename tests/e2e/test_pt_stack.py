@@ -94,3 +94,5 @@ def test_a_value_that_another_step_stores_is_waited_for_and_what_nobody_awaits_r
         job.until(lambda job: job.states("step") == {"apart": "success", "config": "success"})
         assert project.world.pt("stop", "apart").exit == 0
         assert job.end() == 0
+    fell = project.world.pt("run", "falls")
+    assert fell.exit == 1 and "exit code (3)" in fell.err and "oops" in fell.err

@@ -88,6 +88,9 @@ modules:
     module: polytope/container
     args: {{image: "{host}/debian:12", id: apart, await: false, env: [{{name: WORD, value: pt.value word}}],
             cmd: [bash, -c, "echo $WORD; exec sleep 1h"]}}
+  - id: falls
+    module: polytope/container
+    args: {{image: "{host}/debian:12", id: falls, await: false, cmd: [bash, -c, "echo oops; exit 3"]}}
   - {{id: config, code: "#pt-js pt.sleep('0.2s'); pt.setProjectValue('word', 'from config')"}}
 templates:
   - {{id: configured, run: [apart, config]}}

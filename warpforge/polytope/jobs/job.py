@@ -54,8 +54,9 @@ class Job:
         self._errors: dict[str, WarpforgeError] = {}
         self._runners: dict[str, StepRunner] = {}
         self._serving: set[str] = set()
+        self._awaited: set[str] = set()  # containers whose end a step waits for
         self._spawned: list[str] = []  # containers, in the order in which they began
-        self._stopped_for: dict[str, str] = {}  # containers, and the steps that asked for their end
+        self._stopped_for: dict[str, str] = {}  # containers, and the steps that asked for their end ("": somebody else)
         self._stopping = threading.Event()
         self._asked_to_stop = threading.Event()
         self._is_over = False  # no step is begun any more
@@ -150,6 +151,7 @@ class Job:
                     self._runners[step].interrupt()
                 else:
                     self._schedule.cancel(step, ASKED)
+            self._stopped_for.update({container: "" for container in containers if container not in self._stopped_for})
             self._tell()
             self._changed.notify_all()
         for container in containers:
@@ -184,6 +186,7 @@ class Job:
     def serves(self, step: str, container: str) -> None:
         """All that this step still does is to wait for a container; it serves, if that has services."""
         with self._changed:
+            self._awaited.add(container)
             if any(container in service.containers for service in self.summary.services.values()):
                 self._serving.add(step)
                 self._changed.notify_all()
@@ -288,6 +291,7 @@ class Job:
                 self._tell()
                 if self._schedule.done and not (stay or self._goes_on()):
                     self._is_over = True
+                    self._note_bad_ends()
                     return
                 is_asked = self._asked_to_stop.is_set() or self._hearing.deafness is not None
                 over = is_asked or (until and all(id in self.summary.steps and self.has_ended(id) for id in until))
@@ -301,6 +305,14 @@ class Job:
     def _goes_on(self) -> bool:
         """Whether all went well, and containers run on that no step waits for (``await: false``)."""
         return not self._errors and not all(self.summary.containers[one].has_ended for one in self._spawned)
+
+    def _note_bad_ends(self) -> None:
+        """Of containers that no step waited for, and nobody stopped: their steps have ended well, the job has not."""
+        for id in self._spawned:
+            one = self.summary.containers[id]
+            if one.exit and not {id} & (self._awaited | self._stopped_for.keys()):
+                what = f"container {id}, whose end no step waits for, exited with a nonzero exit code ({one.exit})"
+                self._errors[one.step] = Failed("job-step-failed", what, output=self.last_words(one.step) or None)
 
     def _drain(self) -> None:
         """Wait, for a while, until the threads of what was stopped have ended; who still has not is left behind."""
@@ -377,8 +389,9 @@ class Job:
         outcome = self._schedule.outcome()
         if outcome == "stopped" and until and not self._errors and not self._asked_to_stop.is_set():
             return "success", ""
-        first = next(iter(self._errors.items()), None)
-        return outcome, f"step {first[0]}: {first[1].message}" if first else ""
+        for step, error in self._errors.items():
+            return "failed" if outcome == "success" else outcome, f"step {step}: {error.message}"
+        return outcome, ""
 
     def error(self) -> WarpforgeError | None:
         """Why the job failed: the step that failed first, as the cause."""
