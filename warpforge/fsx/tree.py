@@ -120,17 +120,28 @@ class FileContent:
         left = self._left
         if not left:
             return b""
-        fd = self._fd
-        if fd < 0:
-            try:
-                self._fd = fd = os.open(self._name, _OPEN_FILE, dir_fd=self._dir_fd)
-            except OSError as error:
-                raise OSError(error.errno, error.strerror, self._path) from None
+        fd = self._fd if self._fd >= 0 else self._open()
         data = os.read(fd, size if size < left else left)
         self._left = left = left - len(data)
         if not left or not data:
             self._finish()
         return data
+
+    def readinto(self, room: memoryview, /) -> int:
+        """As ``read``, into memory that is there, no larger than the rest; how many bytes."""
+        fd = self._fd if self._fd >= 0 else self._open()
+        count = os.readv(fd, (room,))
+        self._left = left = self._left - count
+        if not left or not count:
+            self._finish()
+        return count
+
+    def _open(self) -> int:
+        try:
+            self._fd = fd = os.open(self._name, _OPEN_FILE, dir_fd=self._dir_fd)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, self._path) from None
+        return fd
 
     def _finish(self) -> None:
         """Compare and close; whatever writes to a file changes its ctime."""

@@ -283,7 +283,7 @@ class Fileset:
         other.entries = self.entries
         return other
 
-    def digest(self, content: bytes) -> Digests:
+    def digest(self, content: bytes | memoryview) -> Digests:
         """The hashes of a whole content."""
         own = self._new(content).digest()
         return own, own if self._dual is None else BLAKE3.new(content).digest()

@@ -4,11 +4,13 @@ The published zstd seekable format (facebook/zstd, contrib/seekable_format, vers
 frame at the end, which any zstd reader passes over. Frames carry their content size and a checksum.
 Frames are compressed by a few threads, for zstd lets go of the interpreter's lock, and written in order by one more.
 What fits into a single frame, as most that a step of a plot leaves, needs none: the caller does it.
+A **page** is room for the content of one frame: filled in place, handed over, and used again when it is packed.
 """
 
 from __future__ import annotations
 
 import hashlib
+import mmap
 import os
 import struct
 import threading
@@ -25,12 +27,18 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 FRAME: Final = 4 << 20  # bytes of content in a frame, at most
+PAGE: Final = FRAME + (64 << 10)  # bytes of a page: what is cut before its last member has some headers beside it
 LEVEL: Final = 3
 TABLE_MAGIC: Final = 0x184D2A5E
 FOOTER_MAGIC: Final = 0x8F92EAB1
 TABLE_HEAD: Final = struct.Struct("<II")  # magic, bytes that follow
 TABLE_ENTRY: Final = struct.Struct("<II")  # packed size, unpacked size
 TABLE_FOOTER: Final = struct.Struct("<IBI")  # frames, descriptor (0: no checksums in the table), magic
+
+
+def make_page(size: int = PAGE) -> memoryview:
+    """Room that takes memory only as it is filled. Raises OSError."""
+    return memoryview(mmap.mmap(-1, size))
 
 
 def make_table(sizes: list[tuple[int, int]]) -> bytes:
@@ -40,13 +48,14 @@ def make_table(sizes: list[tuple[int, int]]) -> bytes:
 
 
 class _Job:
-    """One frame on its way: pieces of content, then packed bytes."""
+    """One frame on its way: its content, in a page or on its own, then packed bytes."""
 
-    __slots__ = ("done", "error", "packed", "pieces", "size")
+    __slots__ = ("content", "done", "error", "packed", "page", "size")
 
-    def __init__(self, pieces: list[bytes]) -> None:
-        self.pieces = pieces
-        self.size = 0
+    def __init__(self, content: bytes | memoryview, page: memoryview | None = None) -> None:
+        self.content = content
+        self.page = page
+        self.size = len(content)
         self.packed = b""
         self.error: BaseException | None = None
         self.done = threading.Event()
@@ -65,6 +74,7 @@ class FrameWriter:
         self._sizes: list[tuple[int, int]] = []
         self._hash = hashlib.sha256()
         self._error: BaseException | None = None
+        self._pages: list[memoryview] = []
         self._first: _Job | None = None  # held back until there is a second
         self.size = 0
         count = threads or max(1, min(len(os.sched_getaffinity(0)), 8))
@@ -78,14 +88,23 @@ class FrameWriter:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def frame(self, pieces: list[bytes]) -> None:
-        """One frame with the content of these pieces; waits when too many are on their way."""
-        if not pieces:
-            return
+    def page(self) -> memoryview:
+        """One to fill."""
+        return self._pages.pop() if self._pages else make_page()
+
+    def turn(self, page: memoryview, size: int) -> memoryview:
+        """One frame with the first bytes of a page; gives the next page to fill."""
+        self._put(_Job(page[:size], page))
+        return self.page()
+
+    def frame(self, content: bytes) -> None:
+        """One frame with this content; waits when too many are on their way."""
+        self._put(_Job(content))
+
+    def _put(self, job: _Job) -> None:
         self._room.acquire()
         if self._error is not None:
             raise self._error
-        job = _Job(pieces)
         if not self._threads:
             if self._first is None:
                 self._first = job
@@ -162,13 +181,13 @@ class FrameWriter:
 
     def _pack(self, compressor: zstandard.ZstdCompressor, job: _Job) -> None:
         try:
-            content = job.pieces[0] if len(job.pieces) == 1 else b"".join(job.pieces)
-            job.pieces = []
-            job.size = len(content)
-            job.packed = compressor.compress(content)
+            job.packed = compressor.compress(job.content)
         except BaseException as error:
             job.error = error
         finally:
+            job.content = b""
+            if job.page is not None and len(job.page) == PAGE:
+                self._pages.append(job.page)
             job.done.set()
 
 

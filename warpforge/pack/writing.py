@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from warpforge.fsx.tree import FileContent
 from warpforge.model.atoms import WareId
 
 from . import faults
 from .fileset import NO_DIGESTS, Fileset, Look, make_look
+from .frames import make_page
 from .headers import BLOCK, END, PADDING, Template, make_header, make_template
 from .packer import Sum
 
@@ -28,10 +30,14 @@ class _Plain:
     """A writer of frames that does not pack: the tar itself, piece by piece."""
 
     def __init__(self, write: Callable[[bytes], object]) -> None:
-        self._write = write
+        self.frame = write
 
-    def frame(self, pieces: list[bytes]) -> None:
-        self._write(b"".join(pieces))
+    def page(self) -> memoryview:
+        return make_page()
+
+    def turn(self, page: memoryview, size: int) -> memoryview:
+        self.frame(bytes(page[:size]))
+        return page
 
 
 def write_tree(
@@ -90,9 +96,9 @@ class Writing:
     def run(self, entries: Iterable[tuple[Entry, Content | None]]) -> int:
         """Returns the bytes of all contents."""
         unpacked = held = 0
-        pieces: list[bytes] = []
         add, digest, filtered = self._fileset.add, self._fileset.digest, self._filters.attributes
-        shapes = self._shapes
+        shapes, turn = self._shapes, self._writer.turn
+        page = self._writer.page()
         for entry, content in entries:
             kind = entry.kind
             if kind in "Dcs" and self._filters.drops(entry):
@@ -103,30 +109,35 @@ class Writing:
             look, template = shapes.get((kind, attributes)) or self._shape(entry, attributes)
             size = entry.size
             if held + size > LARGE and held:
-                self._writer.frame(pieces)
-                pieces, held = [], 0
+                page, held = turn(page, held), 0
             header = make_header(entry, template)
-            pieces.append(header)
-            held += len(header)
+            body = held + len(header)
+            stop = body + (size if size < LARGE else 0)
+            padding = PADDING[size % BLOCK]
+            if stop + BLOCK > len(page):
+                page = _widened(page, held, stop + BLOCK)
+            page[held:body] = header
+            held = body
             if content is None:
                 add(entry, look)
                 continue
             unpacked += size
             if size >= LARGE:
-                self._writer.frame(pieces)
-                digests, pieces = self._large(entry, content)
-                held = sum(map(len, pieces))
+                page = turn(page, held)
+                digests, held = self._large(entry, content, page)
                 add(entry, look, digests)
                 continue
-            data = content.read(size) if size else b""
-            if len(data) != size:
-                data = b"".join((data, *_pieces(entry, content, size - len(data))))
-            add(entry, look, digest(data))
+            data = page[body:stop]
             if size:
-                padding = PADDING[size % BLOCK]
-                pieces += (data, padding)
-                held += size + len(padding)
-        self._writer.frame([*pieces, END])
+                count = content.readinto(data) if type(content) is FileContent else 0
+                if count != size:
+                    _fill(data, entry, content, count)
+                held = stop + len(padding)
+                page[stop:held] = padding
+            add(entry, look, digest(data))
+        page = _widened(page, held, held + len(END)) if held + len(END) > len(page) else page
+        page[held : held + len(END)] = END
+        turn(page, held + len(END))
         return unpacked
 
     def _shape(self, entry: Entry, attributes: Attributes) -> tuple[Look, Template]:
@@ -139,22 +150,42 @@ class Writing:
             self._shapes[entry.kind, attributes] = shape
         return shape
 
-    def _large(self, entry: Entry, content: Content) -> tuple[Digests, list[bytes]]:
-        """A large content; returns its hashes, and what begins the next frame."""
+    def _large(self, entry: Entry, content: Content, page: memoryview) -> tuple[Digests, int]:
+        """A large content; returns its hashes, and how much of the next frame's page its end takes."""
         digesting = self._fileset.digesting()
-        last = []
+        held = 0
         for piece in _pieces(entry, content):
             if len(piece) == LARGE:
-                self._writer.frame([piece])
+                self._writer.frame(piece)
             else:
-                last.append(piece)
+                page[: len(piece)] = piece
+                held = len(piece)
             digesting.update(piece)
-        return digesting.finish(), [*last, PADDING[entry.size % BLOCK]]
+        padding = PADDING[entry.size % BLOCK]
+        page[held : held + len(padding)] = padding
+        return digesting.finish(), held + len(padding)
 
 
-def _pieces(entry: Entry, content: Content, left: int | None = None) -> Iterator[bytes]:
+def _widened(page: memoryview, held: int, size: int) -> memoryview:
+    """A page of its own for headers without measure: with what another holds, and room for ``size`` bytes."""
+    wider = make_page(size)
+    wider[:held] = page[:held]
+    return wider
+
+
+def _fill(room: memoryview, entry: Entry, content: Content, at: int) -> None:
+    """The rest of a small content. Raises OSError when it is too short."""
+    while at < len(room):
+        data = content.read(len(room) - at)
+        if not data:
+            raise OSError(0, "is shorter than it said", entry.path)
+        room[at : at + len(data)] = data
+        at += len(data)
+
+
+def _pieces(entry: Entry, content: Content) -> Iterator[bytes]:
     """A content in pieces of LARGE bytes, the last one shorter. Raises OSError when it is too short."""
-    left = entry.size if left is None else left
+    left = entry.size
     while left:
         want = min(LARGE, left)
         piece = content.read(want)
