@@ -19,13 +19,15 @@ from support.trees import list_entries, open_dir, random_tree
 from warpforge.errors import WarpforgeError
 from warpforge.fsx.tree import walk
 from warpforge.pack.abreast import scan_abreast, unpack_abreast
-from warpforge.pack.fileset import BLAKE3, SHA384
+from warpforge.pack.fileset import BLAKE3
 from warpforge.pack.filters import INPUT, OUTPUT, SCAN
 from warpforge.pack.limits import DEFAULT, UNLIMITED, Limits
 from warpforge.pack.packer import Place, pack, scan, unpack
 from warpforge.pack.partner import Partner
-from warpforge.pack.stretch import Deviation, Taker
+from warpforge.pack.sha384 import SHA384
+from warpforge.pack.stretch import Deviation
 from warpforge.pack.table import read_table
+from warpforge.pack.taker import Taker
 
 FLAVOURS = {"ztar": BLAKE3, "tar": SHA384}
 KEEP = OUTPUT.parse("uid=keep,gid=keep,mtime=keep,setid=keep")

@@ -16,10 +16,9 @@ from support.trees import list_entries, random_tree
 from warpforge.errors import Invalid, Missing, WarpforgeError
 from warpforge.fsx.tree import Entry
 from warpforge.pack.filters import SCAN
-from warpforge.pack.frames import FRAME, make_table
 from warpforge.pack.lazy import Lazy
 from warpforge.pack.packer import manifest, pack
-from warpforge.pack.table import read_table
+from warpforge.pack.table import FRAME, make_table, read_table
 
 if TYPE_CHECKING:
     from warpforge.fsx.tree import Content

@@ -24,9 +24,9 @@ from warpforge.errors import WarpforgeError
 from warpforge.fsx.remove import remove_tree
 from warpforge.fsx.tree import walk
 from warpforge.pack.filters import OUTPUT, SCAN
-from warpforge.pack.frames import FRAME
 from warpforge.pack.limits import UNLIMITED
 from warpforge.pack.packer import pack, scan, unpack
+from warpforge.pack.table import FRAME
 
 MIB = 1 << 20
 

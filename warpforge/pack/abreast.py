@@ -18,8 +18,9 @@ from warpforge.fsx.remove import remove_tree
 from warpforge.fsx.tree import Entry
 
 from .fileset import Fileset, make_look
-from .stretch import Deviation, Directory, Stretch, Taker, time_of
+from .stretch import Deviation, Directory, Stretch, time_of
 from .table import read_table
+from .taker import Taker
 from .threads import mind_threads
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from .frames import FRAME
 from .stretch import Deviation, Large, Stretch, place_after
+from .table import FRAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -5,16 +5,14 @@ Over CBOR written key by key in a fixed order (the original's, whose ids depend 
     file   H( map2 "m" META "h" bytes(H(content)) )       directory  H( map2 "m" META "l" [_ bytes(child) ... ] )
     other  H( map1 "m" META )                             META       n t p u g [l] [dM dm] m mn [x]
 
-Two flavours: SHA384, where symlinks, fifos and devices are not handed to their parent (a flaw of the original
-that its ids depend on), and BLAKE3, where every node counts.
+Two flavours: SHA384 (``sha384``), where symlinks, fifos and devices are not handed to their parent (a flaw of the
+original that its ids depend on), and BLAKE3, where every node counts.
 """
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-import base58
 from blake3 import blake3
 
 from . import faults
@@ -52,7 +50,6 @@ class Flavour(NamedTuple):
         return _head(2, self.size)
 
 
-SHA384: Final = Flavour(hashlib.sha384, 48, covers_all=False)
 BLAKE3: Final = Flavour(blake3, 32, covers_all=True)
 
 
@@ -252,6 +249,8 @@ class TreeHash:
 
     def finish(self) -> str:
         """The hash of the whole tree, in base58. Errors: ``ware-corrupt`` when there was no node at all."""
+        import base58
+
         while self._stack:
             self._close()
         if not self._digest:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
-import struct
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -21,30 +20,19 @@ import zstandard
 
 from warpforge.errors import store_error
 
+from .table import FRAME, make_table
 from .threads import mind_threads
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-FRAME: Final = 4 << 20  # bytes of content in a frame, at most
 PAGE: Final = FRAME + (64 << 10)  # bytes of a page: what is cut before its last member has some headers beside it
 LEVEL: Final = 3
-TABLE_MAGIC: Final = 0x184D2A5E
-FOOTER_MAGIC: Final = 0x8F92EAB1
-TABLE_HEAD: Final = struct.Struct("<II")  # magic, bytes that follow
-TABLE_ENTRY: Final = struct.Struct("<II")  # packed size, unpacked size
-TABLE_FOOTER: Final = struct.Struct("<IBI")  # frames, descriptor (0: no checksums in the table), magic
 
 
 def make_page(size: int = PAGE) -> memoryview:
     """Room that takes memory only as it is filled. Raises OSError."""
     return memoryview(mmap.mmap(-1, size))
-
-
-def make_table(sizes: list[tuple[int, int]]) -> bytes:
-    """The seek table for frames of these packed and unpacked sizes."""
-    body = b"".join(TABLE_ENTRY.pack(*pair) for pair in sizes) + TABLE_FOOTER.pack(len(sizes), 0, FOOTER_MAGIC)
-    return TABLE_HEAD.pack(TABLE_MAGIC, len(body)) + body
 
 
 class _Job:

@@ -62,6 +62,8 @@ def _fitting(key: bytes, value: int, bound: int, records: list[tuple[bytes, byte
 
 
 FILE_REST: Final = make_template("f", (0o644, 0, 0, 0, 0)).rest  # the rest of most headers
+DIRECTORY_REST: Final = make_template("d", (0o755, 0, 0, 0, 0)).rest
+LINK_REST: Final = make_template("L", (0o777, 0, 0, 0, 0)).rest[1 + _NAME :]  # what stands behind the linkname
 
 
 def make_header(entry: Entry, template: Template) -> bytes:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from warpforge.fsx.companion import Companion, read_exactly
 
-from .fileset import BLAKE3, SHA384
+from .fileset import BLAKE3
 from .filters import Filters
 from .limits import Limits
 from .run import Run
-from .stretch import Deviation, Directory, Large, Stretch, Taker
+from .stretch import Deviation, Directory, Large, Stretch
 from .table import Frame
+from .taker import Taker
 from .threads import mind_threads
 
 if TYPE_CHECKING:
@@ -109,10 +110,8 @@ def main(source_fd: int, root_fd: int = -1) -> None:
     if set_up is None:
         return
     table, covers_all, filters, limits, owner = set_up
-    flavour = BLAKE3 if covers_all else SHA384
-    taker = Taker(
-        source_fd, [Frame(*frame) for frame in table], flavour, Filters(filters), Limits(*limits), root_fd, owner
-    )
+    frames, flavour = [Frame(*frame) for frame in table], _flavour(covers_all)
+    taker = Taker(source_fd, frames, flavour, Filters(filters), Limits(*limits), root_fd, owner)
     while (question := _receive(buffer, 0)) is not None:
         try:
             if len(question) == 2:
@@ -124,6 +123,14 @@ def main(source_fd: int, root_fd: int = -1) -> None:
             answer = str(deviation)
         for part in _framed(answer):
             _write(part)
+
+
+def _flavour(covers_all: bool) -> Flavour:  # noqa: FBT001
+    if covers_all:
+        return BLAKE3
+    from .sha384 import SHA384
+
+    return SHA384
 
 
 def _write(data: bytes) -> None:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from blake3 import blake3
-
 from . import faults
 from .fileset import BLAKE3, TEXT_HEADS
 
@@ -35,64 +33,58 @@ class Run(NamedTuple):
 
 
 class RunHash:
-    """One run in the making: ``add`` nodes in order, then ``finish``."""
+    """One run in the making: add nodes in order, then ``finish``. All are hashed in the end, one like the other.
 
-    __slots__ = (
-        "_both",
-        "_content",
-        "_dual",
-        "_dual_content",
-        "_flavour",
-        "_names",
-        "_new",
-        "_own",
-        "prefix",
-        "unpacked",
-    )
+    The lists are for whoever adds many: of each node its name, its look, and the hashes of its content by the flavour
+    and by the dual's (b"" where there is no content; ``dual`` stays empty where the flavour covers all).
+    """
+
+    __slots__ = ("_flavour", "dual", "looks", "names", "own", "prefix", "unpacked")
 
     def __init__(self, flavour: Flavour, prefix: bytes) -> None:
         self.prefix = prefix
         self.unpacked = 0
-        self._new = flavour.new
-        self._both = not flavour.covers_all
+        self.names: list[bytes] = []
+        self.looks: list[Look] = []
+        self.own: list[bytes] = []
+        self.dual: list[bytes] = []
         self._flavour = flavour
-        self._content = b"\x61h" + flavour.head
-        self._dual_content = b"\x61h" + BLAKE3.head
-        self._names = [b""]  # which comes before every name
-        self._own: list[bytes] = []
-        self._dual: list[bytes] = []
 
-    def add_file(self, name: bytes, look: Look, size: int, own: bytes, dual: bytes) -> None:
-        """A file, by its content's hashes. Errors: ``ware-corrupt``."""
-        names = self._names
-        if not names[-1] < name:
-            raise faults.corrupt("not in canonical order, or twice", self.prefix + name)
-        names.append(name)
-        self.unpacked += size
-        before, after = look
-        head = TEXT_HEADS[len(name)]
-        self._own.append(self._new(b"".join((before, head, name, after, self._content, own))).digest())
-        if self._both:
-            self._dual.append(blake3(b"".join((before, head, name, after, self._dual_content, dual))).digest())
-
-    def add_other(self, name: bytes, look: Look) -> None:
-        """A symlink or fifo; the flavours that do not hand these to their parents leave it out."""
-        names = self._names
-        if not names[-1] < name:
-            raise faults.corrupt("not in canonical order, or twice", self.prefix + name)
-        names.append(name)
-        before, after = look
-        digest = blake3(b"".join((before, TEXT_HEADS[len(name)], name, after))).digest()
-        (self._dual if self._both else self._own).append(digest)
+    def add(self, name: bytes, look: Look, content: bytes | memoryview | None) -> None:
+        """One node; ``content``: None for a symlink or fifo."""
+        self.names.append(name)
+        self.looks.append(look)
+        self.own.append(b"" if content is None else self._flavour.new(content).digest())
+        if not self._flavour.covers_all:
+            self.dual.append(b"" if content is None else BLAKE3.new(content).digest())
+        self.unpacked += len(content or b"")
 
     def finish(self) -> Run | None:
-        """What was added; None when it was nothing."""
-        names = self._names[1:]
+        """What was added; None when it was nothing. Errors: ``ware-corrupt`` when it was not in order."""
+        names = self.names
         if not names:
             return None
-        known, last = set(names), names[-1]
+        known = set(names)
+        if names != sorted(known) or not names[0]:
+            raise faults.corrupt("not in canonical order, or twice", self.prefix + names[0])
+        last = names[-1]
         shadows = tuple(last[:size] for size in range(1, len(last) + 1) if last[:size] in known)
-        head, dual_head = self._flavour.head, BLAKE3.head
-        own = b"".join([head + digest for digest in self._own])
-        dual = b"".join([dual_head + digest for digest in self._dual])
+        own, dual = self._digests(self._flavour, self.own), b""
+        if not self._flavour.covers_all:
+            dual = self._digests(BLAKE3, self.dual)
         return Run(self.prefix, names[0], last, shadows, len(names), self.unpacked, own, dual)
+
+    def _digests(self, flavour: Flavour, contents: list[bytes]) -> bytes:
+        """The nodes' digests as CBOR; a flavour that does not cover all leaves out what has no content."""
+        new, head, heads, join = flavour.new, flavour.head, TEXT_HEADS, b"".join
+        content = b"\x61h" + head
+        digests = [
+            new(
+                join((before, heads[len(name)], name, after, content, of))
+                if of
+                else join((before, heads[len(name)], name, after))
+            ).digest()
+            for name, (before, after), of in zip(self.names, self.looks, contents, strict=True)
+            if of or flavour.covers_all
+        ]
+        return join([head + digest for digest in digests])

@@ -1,19 +1,28 @@
-"""The seek table of packed bytes, read, and single frames decoded by it (facebook/zstd, contrib/seekable_format)."""
+"""The seek table of packed bytes, made and read, and single frames decoded by it.
+
+The published zstd seekable format (facebook/zstd, contrib/seekable_format, version 0.1.0).
+"""
 
 from __future__ import annotations
 
 import os
+import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from . import faults
-from .frames import FOOTER_MAGIC, TABLE_ENTRY, TABLE_FOOTER, TABLE_HEAD, TABLE_MAGIC
 
 if TYPE_CHECKING:
     from typing import BinaryIO
 
     import zstandard
 
+FRAME: Final = 4 << 20  # bytes of content in a frame of ours, at most
 WINDOW: Final = 128 << 20
+TABLE_MAGIC: Final = 0x184D2A5E
+FOOTER_MAGIC: Final = 0x8F92EAB1
+TABLE_HEAD: Final = struct.Struct("<II")  # magic, bytes that follow
+TABLE_ENTRY: Final = struct.Struct("<II")  # packed size, unpacked size
+TABLE_FOOTER: Final = struct.Struct("<IBI")  # frames, descriptor (0: no checksums in the table), magic
 _MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _LARGEST_FRAME: Final = 64 << 20  # what may be held at once; larger ones are decoded in pieces
 
@@ -24,6 +33,12 @@ class Frame(NamedTuple):
     at: int
     packed: int
     unpacked: int
+
+
+def make_table(sizes: list[tuple[int, int]]) -> bytes:
+    """The seek table for frames of these packed and unpacked sizes."""
+    body = b"".join(TABLE_ENTRY.pack(*pair) for pair in sizes) + TABLE_FOOTER.pack(len(sizes), 0, FOOTER_MAGIC)
+    return TABLE_HEAD.pack(TABLE_MAGIC, len(body)) + body
 
 
 def read_table(source: BinaryIO) -> list[Frame] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .fileset import SHA384
+from .sha384 import SHA384
 from .tarball import Tarball
 
 PACKER: Final = Tarball("tar", SHA384, canonical=False)

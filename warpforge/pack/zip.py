@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from warpforge.errors import store_error
 
 from .decode import is_zstd
-from .fileset import SHA384
+from .sha384 import SHA384
 from .tarball import Tarball, open_tarball
 from .zip_members import ZipReader
 

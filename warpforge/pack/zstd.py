@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import zstandard
 
 from . import faults
-from .frames import FOOTER_MAGIC, TABLE_ENTRY, TABLE_FOOTER, TABLE_HEAD, TABLE_MAGIC
+from .table import FOOTER_MAGIC, TABLE_ENTRY, TABLE_FOOTER, TABLE_HEAD, TABLE_MAGIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
