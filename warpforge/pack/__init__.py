@@ -14,9 +14,10 @@ source     where an image's parts come from; whatever it gives is compared with 
 layer      one change to a tree; laid over one another they are an image's tree (layers, overlay)
 whiteout   a name in a layer that takes something of the layers below away
 frame      a stretch of the packed bytes that can be read alone; the seek table lists them (frames, table, decode)
-stretch    the members in one frame, hashed and written without the rest of the archive (stretch, run, spelling, ground);
-           several takers do an archive of ours abreast, partners in processes of their own among them (abreast, board,
-           taker, partner)
+stretch    the members in one frame, hashed and written without the rest of the archive (stretch, run); several takers
+           do an archive of ours abreast, partners in processes of their own among them (abreast, board, partner, taker)
+spelling   how we write the header of a member, which a taker knows at a glance (headers, spelling)
+ground     the tree on disk that takers write to (ground)
 lazy       one file, or the names, of a packed ware without decoding the rest (lazy)
 change     what differs at one path of two trees (diff)
 manifest   a tree told line by line, for people (manifest)
