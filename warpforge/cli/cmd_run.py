@@ -14,12 +14,10 @@ from warpforge.cli.render import make_reporter, with_traces
 from warpforge.cli.units import MAX_UNPACKED
 from warpforge.engine.engine import Engine
 from warpforge.engine.events import Notice
-from warpforge.engine.failure import Failure, Failures, all_errors
-from warpforge.engine.modules import in_order
+from warpforge.engine.options import KEPT
 from warpforge.errors import EXIT_INTERRUPTED, WarpforgeError
 from warpforge.model.plot import PlotResults
 from warpforge.model.run import RunRecord, spell_result
-from warpforge.store.failed import BOXES
 from warpforge.store.guid import new_guid
 from warpforge.workspace.find import Stack, find_stack
 from warpforge.workspace.targets import Target, find_targets
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from warpforge.cli.profile import Profile
     from warpforge.cli.render import Renderer
     from warpforge.engine.events import Reporter
+    from warpforge.engine.failure import Failure
     from warpforge.engine.options import Options
 
 
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
 @click.option("--resume", is_flag=True, help="Take up failed scripts in their kept boxes, at the entry that failed.")
 @click.option("--at-entry", "resume_at", type=click.IntRange(min=0), metavar="N", help="With --resume: at this entry.")
-@click.option("--keep-failed", type=click.IntRange(min=0), default=BOXES, show_default=True, metavar="N", help=KEEP)
+@click.option("--keep-failed", type=click.IntRange(min=0), default=KEPT, show_default=True, metavar="N", help=KEEP)
 @conducted
 @MAX_UNPACKED
 @click.option("--profile", metavar="FILE", help="Write where time went, for chrome://tracing or Perfetto.")
@@ -64,7 +63,7 @@ def run(
     # the screen is closed before the engines are: its last words are read from their stores
     with ExitStack() as engines, _screen(common, profile) as (screen, told):
         found = find_targets(targets, common.settings.cwd, lambda message: screen.tell(Notice("info", message)))
-        _Runs(common, options, engines, screen, told).run(in_order(found))
+        _Runs(common, options, engines, screen, told).run(found)
 
 
 @contextmanager
@@ -101,6 +100,10 @@ class _Runs(NamedTuple):
         failures: list[Failure] = []
         engines: dict[Stack, Engine] = {}
         many = len(targets) > 1
+        if many:
+            from warpforge.engine.modules import in_order
+
+            targets = in_order(targets)
         for target in targets:
             stack = find_stack(target.path.parent, self.common.settings.home)
             if stack not in engines:
@@ -117,11 +120,15 @@ class _Runs(NamedTuple):
                 self.screen.pause()
                 _print(self.common, target, result, many=many)
         if failures:
+            from warpforge.engine.failure import all_errors
+
             raise all_errors(failures)
 
 
 def _failures(target: Target, error: WarpforgeError, *, many: bool) -> list[Failure]:
     """The failures of one target among others."""
+    from warpforge.engine.failure import Failure, Failures
+
     name = str(target.path.parent if target.kind == "module" else target.path) if many else ""
     found = error.failures if isinstance(error, Failures) else (Failure((), error),)
     return [failure._replace(module=name) for failure in found]

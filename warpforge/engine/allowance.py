@@ -9,10 +9,10 @@ from typing import Final
 
 
 class Allowance:
-    """Begins with the command. ``stop`` ends all boxes, also those that have not begun."""
+    """Of a command that ``began`` then (monotonic). ``stop`` ends all boxes, also those that have not begun."""
 
-    def __init__(self, stop: Callable[[], None]) -> None:
-        self._began: Final = monotonic()
+    def __init__(self, began: float, stop: Callable[[], None]) -> None:
+        self._began: Final = began
         self._stop = stop
         self._lock: Final = Lock()
         self._timer: Timer | None = None

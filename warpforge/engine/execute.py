@@ -16,21 +16,20 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
-from warpforge.engine.allowance import Allowance
-from warpforge.engine.boxes import Boxes, limited
 from warpforge.engine.ending import ActionFailed
 from warpforge.engine.events import Notice, Reporter, StepExplained, StepFinished
-from warpforge.engine.execution import Execution, Ready
 from warpforge.engine.job import Job, check_mounts, check_network, describe, is_memoisable
 from warpforge.engine.phases import Phases
-from warpforge.engine.slots import NotBegun
 from warpforge.errors import WarpforgeError
 from warpforge.model.atoms import Literal, SandboxPort, WareId
 from warpforge.model.formula import Formula
 from warpforge.model.run import RunRecord
 
 if TYPE_CHECKING:
+    from warpforge.engine.allowance import Allowance
+    from warpforge.engine.boxes import Boxes
     from warpforge.engine.conduct import Conduct
+    from warpforge.engine.execution import Ready
     from warpforge.engine.guard import Guard
     from warpforge.engine.options import Options
     from warpforge.engine.slots import Turn
@@ -69,15 +68,31 @@ class Executor:
     ) -> None:
         self._store = store
         self._supply = supply
-        self.boxes = Boxes(store, conduct, reporter, cancel, options.acting)
+        self._conduct = conduct
+        self._cancel = cancel
         self._reporter = reporter
         self._options = options
         self._made: dict[str, RunRecord] = {}  # by this process: not even force runs these again
         self._explainer: Explainer | None = None
         self._explaining = Lock()
-        self._allowance = Allowance(self.boxes.stop)
+        self._began = monotonic()
         self.resumed = False  # whether a step was: what a plot gives then is no result to rely on
         self.beside: Beside | None = None  # for what is executed now
+
+    # what the memo answers needs neither
+
+    @cached_property
+    def boxes(self) -> Boxes:
+        """Runs boxes as this engine does."""
+        from warpforge.engine.boxes import Boxes
+
+        return Boxes(self._store, self._conduct, self._reporter, self._cancel, self._options.acting)
+
+    @cached_property
+    def _allowance(self) -> Allowance:
+        from warpforge.engine.allowance import Allowance
+
+        return Allowance(self._began, self.boxes.stop)
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
@@ -130,6 +145,7 @@ class Executor:
         return self._store.turn(job.formula_id, waits)
 
     def _execute(self, job: Job, turn: Turn | None, *, memoisable: bool) -> RunRecord:
+        from warpforge.engine.execution import Execution
         from warpforge.engine.rebuild import check_same
 
         ready = self._prepare(job)
@@ -154,6 +170,8 @@ class Executor:
 
     def _prepare(self, job: Job) -> Ready:
         """All that is thought of and fetched before a run has a name."""
+        from warpforge.engine.boxes import limited
+        from warpforge.engine.execution import Ready
         from warpforge.engine.furnish import furnish
         from warpforge.engine.gather import check_gathers
 
@@ -200,6 +218,8 @@ class Executor:
     @contextmanager
     def _settled(self, run: Run, job: Job, ready: Ready) -> Iterator[None]:
         """However the body ends, the run log has its line, and what failed is kept or not as it should be."""
+        from warpforge.engine.slots import NotBegun
+
         failed: WarpforgeError | None = None
         held = self._store.failed.hold(ready.resumption.box) if ready.resumption is not None else nullcontext()
         try:
@@ -272,5 +292,6 @@ class Executor:
 
     def close(self) -> None:
         """Let go of what boxes needed."""
-        self._allowance.close()
-        self.boxes.close()
+        for made in ("_allowance", "boxes"):
+            if made in self.__dict__:
+                getattr(self, made).close()

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
     from warpforge.model.conduct import SecretSource
 
 
-class Recall(NamedTuple):
+KEPT: Final = 4  # boxes of failed actions, unless one says otherwise
+
+
+class Recall(Struct, frozen=True):
     """``force`` past the memo. ``rebuild``: so, too, but what was made before is compared with, and stays remembered.
     ``forget``: what is run is not remembered.
     """
@@ -33,7 +38,7 @@ class Recall(NamedTuple):
         return self.force or self.rebuild
 
 
-class Wreckage(NamedTuple):
+class Wreckage(Struct, frozen=True):
     """``keep_failed``: how many boxes of failed actions are kept. ``resume`` scripts in such boxes, at the entry that
     failed or at ``resume_at``.
     """
@@ -43,7 +48,7 @@ class Wreckage(NamedTuple):
     resume_at: int | None = None
 
 
-class Acting(NamedTuple):
+class Acting(Struct, frozen=True):
     """``sandbox``: the back-end's name, empty: as the workspace says. ``limits``: by name, over those of the workspace.
     ``secrets``: where values come from, over what the workspace says, paths in them beginning at ``directory``;
     ``variable`` looks into the environment for them. ``run_path``: where boxes work; they stay with ``keep_run_dir``.
@@ -58,7 +63,7 @@ class Acting(NamedTuple):
     keep_run_dir: bool = False
 
 
-class Sourcing(NamedTuple):
+class Sourcing(Struct, frozen=True):
     """``warehouse``: a directory that stands in for it. ``access``: how mirrors are reached.
     ``offline``: nothing beyond this machine is asked.
     ``remake``: wares that are nowhere to be had are made again by the replays of their releases.
@@ -76,7 +81,7 @@ class Sourcing(NamedTuple):
     catalog_at: Sequence[str] = ()
 
 
-class Options(NamedTuple):
+class Options(Struct, frozen=True):
     """How to run: ``jobs`` actions at once, ``keep_going`` after a failure, as far as can be, ``explain`` of each step
     why it runs. ``invocation``: the id of the command in the run log. With ``look`` nothing is written, so nothing can
     run.
@@ -101,5 +106,5 @@ def make_options(flags: Mapping[str, Any]) -> Options:
     parts: dict[str, Any] = {"recall": Recall, "wreckage": Wreckage, "acting": Acting, "sourcing": Sourcing}
     left = {name: value for name, value in flags.items() if name != "jobs" or value}
     for name, part in parts.items():
-        parts[name] = part(**{field: left.pop(field) for field in part._fields if field in left})
+        parts[name] = part(**{field: left.pop(field) for field in part.__struct_fields__ if field in left})
     return Options(**left, **parts)

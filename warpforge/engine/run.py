@@ -16,12 +16,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.engine.ending import ActionFailed
 from warpforge.engine.events import PlotBegan, PlotFinished, Reporter, StepFailed, StepFinished, StepSkipped
 from warpforge.engine.execute import Executor
-from warpforge.engine.failure import Failure, all_errors, plot_error
 from warpforge.engine.job import Job, Where, is_memoisable
 from warpforge.engine.slots import NotBegun, Slots, Turn
 from warpforge.engine.workers import Workers
@@ -30,6 +29,9 @@ from warpforge.model.atoms import WareId
 from warpforge.model.ident import formula_id
 from warpforge.model.plot import PlotResults
 from warpforge.plan.plan import FormulaTask, Plan, RepackTask, Result, StepPath, Task
+
+if TYPE_CHECKING:
+    from warpforge.engine.failure import Failure
 
 Repack = Callable[[RepackTask], WareId]
 AHEAD: Final = 2  # for so many jobs one more step is worked on than actions run
@@ -106,6 +108,8 @@ class PlotRun:
                 self._workers.drain(PATIENCE)
             raise
         if self._failures:
+            from warpforge.engine.failure import all_errors
+
             order = {path: number for number, path in enumerate(plan.steps)}
             raise all_errors(sorted(self._failures, key=lambda failure: order.get(failure.step, -1)))
 
@@ -195,6 +199,8 @@ class PlotRun:
 
     def _fail(self, plan: Plan, task: Task, error: BaseException) -> None:
         """Go on without what needs this task, or raise, once the tasks beside it have ended."""
+        from warpforge.engine.failure import Failure, plot_error
+
         self._tell_failure(task, error)
         if isinstance(error, WarpforgeError) and self._keep_going and error.code != "warpforge-error-interrupted":
             skipped = plan.failed(task)

@@ -16,34 +16,37 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from warpforge.errors import Invalid
 
-from .catalog import CatalogModule, CatalogSources, Mirroring, MirrorList, Mirrors, Release, Unpacking
 from .check import check_formula, check_plot
 from .findings import ROOT, Finding, Place, invalid_document
 from .formula import Formula, FormulaFile
-from .module import Module
 from .plaintext import SIZE_LIMIT, read_plain
 from .plot import Plot, PlotResults
-from .read_catalog import (
-    read_catalog_module,
-    read_catalog_sources,
-    read_mirror_list,
-    read_mirroring,
-    read_mirrors,
-    read_module,
-    read_release,
-    read_run_record,
-    read_unpacking,
-)
 from .read_formula import read_formula_file
 from .read_plot import read_plot
 from .reading import Reading
-from .run import RunRecord
 
 if TYPE_CHECKING:
+    from .catalog import CatalogModule, CatalogSources, Mirroring, MirrorList, Mirrors, Release, Unpacking
     from .conduct import SandboxChoice, SecretSources
     from .jsontext import Slip
     from .limits import LimitTable
+    from .module import Module
+    from .run import RunRecord
     from .verdict import ReleaseVerdicts
+
+    Noun = (
+        FormulaFile
+        | Plot
+        | Module
+        | CatalogModule
+        | Mirrors
+        | Release
+        | Mirroring
+        | MirrorList
+        | CatalogSources
+        | Unpacking
+        | RunRecord
+    )
 
 __all__ = ["SIZE_LIMIT", "Loaded", "dump", "fmt", "load_document"]
 
@@ -88,21 +91,8 @@ def _check_plot_file(noun: Plot) -> list[Finding]:
     return check_plot(noun, (ROOT, "plot.v1"))
 
 
-_FORMULA: Final = _Kind("", "formula-invalid", read_formula_file, _check_formula_file)
-_PLOT: Final = _Kind("plot", "plot-invalid", read_plot, _check_plot_file)
-_REPLAY: Final = _Kind("plot", "catalog-invalid", read_plot, _check_plot_file)
-_MODULE: Final = _Kind("module", "module-invalid", read_module)
-_CATALOG_MODULE: Final = _Kind("catalogmodule", "catalog-invalid", read_catalog_module)
-_MIRRORS: Final = _Kind("catalogmirrors", "catalog-invalid", read_mirrors)
-_RELEASE: Final = _Kind("", "catalog-invalid", read_release)
-_MIRRORING: Final = _Kind("mirroring", "catalog-invalid", read_mirroring)
-_MIRROR_LIST: Final = _Kind("mirrors", "catalog-invalid", read_mirror_list)
-_CATALOG_SOURCES: Final = _Kind("catalogs", "catalog-invalid", read_catalog_sources)
-_UNPACKING: Final = _Kind("unpacking", "catalog-invalid", read_unpacking)
-
-
 def _lazily(module: str, function: str) -> Callable[[Reading, Any, Place], Any]:
-    """Settings that most commands never read: their nouns are imported with the first such document."""
+    """Documents that most commands never read: their nouns are imported with the first such document."""
 
     def read(reading: Reading, value: Any, place: Place) -> Any:
         from importlib import import_module
@@ -112,40 +102,39 @@ def _lazily(module: str, function: str) -> Callable[[Reading, Any, Place], Any]:
     return read
 
 
+_FORMULA: Final = _Kind("", "formula-invalid", read_formula_file, _check_formula_file)
+_PLOT: Final = _Kind("plot", "plot-invalid", read_plot, _check_plot_file)
+_REPLAY: Final = _Kind("plot", "catalog-invalid", read_plot, _check_plot_file)
+_MODULE: Final = _Kind("module", "module-invalid", _lazily("read_catalog", "read_module"))
+_CATALOG_MODULE: Final = _Kind("catalogmodule", "catalog-invalid", _lazily("read_catalog", "read_catalog_module"))
+_MIRRORS: Final = _Kind("catalogmirrors", "catalog-invalid", _lazily("read_catalog", "read_mirrors"))
+_RELEASE: Final = _Kind("", "catalog-invalid", _lazily("read_catalog", "read_release"))
+_MIRRORING: Final = _Kind("mirroring", "catalog-invalid", _lazily("read_catalog", "read_mirroring"))
+_MIRROR_LIST: Final = _Kind("mirrors", "catalog-invalid", _lazily("read_catalog", "read_mirror_list"))
+_CATALOG_SOURCES: Final = _Kind("catalogs", "catalog-invalid", _lazily("read_catalog", "read_catalog_sources"))
+_UNPACKING: Final = _Kind("unpacking", "catalog-invalid", _lazily("read_catalog", "read_unpacking"))
+
+
 _LIMITS: Final = _Kind("limits", "invalid", _lazily("limits", "read_limits"))
 _SANDBOX: Final = _Kind("sandbox", "invalid", _lazily("conduct", "read_sandbox"))
 _SECRETS: Final = _Kind("secrets", "invalid", _lazily("conduct", "read_secrets"))
 _VERDICTS: Final = _Kind("verdicts", "catalog-invalid", _lazily("verdict", "read_verdicts"))
-_RUN_RECORD: Final = _Kind("", "serialization", read_run_record)
+_RUN_RECORD: Final = _Kind("", "serialization", _lazily("read_catalog", "read_run_record"))
 
 _CONFIGS: Final = (_MIRRORING, _MIRROR_LIST, _CATALOG_SOURCES, _UNPACKING)
 _FAMILIES: Final = {kind.family: kind for kind in (_PLOT, _MODULE, _CATALOG_MODULE, _MIRRORS, _VERDICTS, *_CONFIGS)}
 # documents without a capsule of their own are known by a member they must have
 _SIGNS: Final = {"formula": _FORMULA, "releaseName": _RELEASE, "items": _RELEASE, "formulaID": _RUN_RECORD}
-_CAPSULES: Final[dict[type, str]] = {
-    Plot: "plot.v1",
-    Module: "module.v1",
-    CatalogModule: "catalogmodule.v1",
-    Mirrors: "catalogmirrors.v1",
-    Mirroring: "mirroring.v1",
-    MirrorList: "mirrors.v1",
-    CatalogSources: "catalogs.v1",
-    Unpacking: "unpacking.v1",
+_CAPSULES: Final = {
+    "Plot": "plot.v1",
+    "Module": "module.v1",
+    "CatalogModule": "catalogmodule.v1",
+    "Mirrors": "catalogmirrors.v1",
+    "Mirroring": "mirroring.v1",
+    "MirrorList": "mirrors.v1",
+    "CatalogSources": "catalogs.v1",
+    "Unpacking": "unpacking.v1",
 }
-
-Noun = (
-    FormulaFile
-    | Plot
-    | Module
-    | CatalogModule
-    | Mirrors
-    | Release
-    | Mirroring
-    | MirrorList
-    | CatalogSources
-    | Unpacking
-    | RunRecord
-)
 
 
 def load_document(data: bytes, name: str) -> Loaded[Any]:
@@ -225,7 +214,7 @@ def dump(noun: Noun | Formula | PlotResults | ReleaseVerdicts) -> bytes:
     serial = noun.to_serial()
     if isinstance(noun, Formula):
         serial = {"formula": {"formula.v1": serial}}
-    capsule = _CAPSULES.get(type(noun)) or getattr(noun, "capsule", None)
+    capsule = _CAPSULES.get(type(noun).__name__) or getattr(noun, "capsule", None)
     return layout({capsule: serial} if capsule else serial)
 
 

@@ -23,7 +23,6 @@ from .layout import Layout
 from .stay import busy
 from .trees import tree_bytes
 
-BOXES: Final = 4
 BYTES: Final = 2 << 30
 
 
@@ -69,7 +68,7 @@ class FailedBoxes:
             return os.fsencode(f"{self._directory}/{run}/layers")
         return b""
 
-    def settle(self, run: str, note: FailedBox | None, *, boxes: int = BOXES, limit: int = BYTES) -> bool:
+    def settle(self, run: str, note: FailedBox | None, *, boxes: int, limit: int = BYTES) -> bool:
         """The run is over: keep its layers, if there are any and there is a note; whether they are kept.
 
         The boxes of earlier failures of the same step go, and then the oldest, down to ``boxes`` and ``limit`` bytes.

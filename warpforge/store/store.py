@@ -16,7 +16,6 @@ from warpforge.fsx.locks import Busy, Lock
 from warpforge.model.atoms import WareId
 
 from .debris import sweep
-from .facts import WareFacts
 from .finding import Finding, Findings, quarantine, storing
 from .layout import FORMAT, Layout, file_name, is_inside
 from .memo import Memo
@@ -28,6 +27,7 @@ from .warehouse import Warehouse
 if TYPE_CHECKING:
     from .built import Built
     from .duals import Duals
+    from .facts import WareFacts
     from .failed import FailedBoxes
     from .images import Images
     from .index import Index
@@ -347,6 +347,8 @@ class Store:
 
     def _fill_index(self) -> int:
         """What the files tell, beside what is known already."""
+        from .facts import WareFacts
+
         index = self.index
         count = 0
         for ware, path in self.warehouse.wares():

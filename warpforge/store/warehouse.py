@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from warpforge.errors import Invalid, Missing
 from warpforge.fsx.atomic import fsync_dir, make_dirs, rename_noreplace
 from warpforge.model.atoms import WareId
 
-from .facts import WareFacts
 from .finding import Finding, Findings, is_unwritable, quarantine, storing
 from .layout import is_inside, is_storable, packed
 from .staging import StagedFile, Staging
+
+if TYPE_CHECKING:
+    from .facts import WareFacts
 
 _DAY: Final = 86400.0
 
@@ -40,6 +42,8 @@ class Staged:
 
         When somebody else was first, theirs stays and ours is dropped.
         """
+        from .facts import WareFacts
+
         return self._warehouse._commit(self, ware, facts or WareFacts())
 
     def drop(self) -> None:
