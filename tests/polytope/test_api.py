@@ -79,6 +79,15 @@ def test_every_name_that_code_may_call_is_answered() -> None:
         Api(Recording(), Facts()).call("whatever", [])
 
 
+def test_paths_that_code_hands_on_begin_at_its_file(library: Library, evaluator: Evaluator) -> None:
+    author = Author(library, evaluator, cwd="/elsewhere")
+    code = "pt.js pt.callModule('m', {code: {type: 'host', path: 'conf'}, on: [{source: {type: 'host', path: './x'}}]})"
+    assert run(author, library, Recording(), code) == {
+        "code": {"type": "host", "path": f"{library.directory}/conf"},
+        "on": [{"source": {"type": "host", "path": "/elsewhere/x"}}],
+    }
+
+
 CLOJURE = """pt.clj
 (let [id (pt/spawn-container {:image "alpine" :id "box"})]
   (pt/await-container-started {:ref id :type "deployment"})

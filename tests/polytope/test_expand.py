@@ -137,6 +137,9 @@ def test_paths_mean_the_same_wherever_they_are_handed_to(world: World, tmp_path:
     world.write("", "docs/a.md").write("", "docs/b.md").write("", "svc/docs/b.md")
     assert anchored({"type": "repo", "path": "docs/a.md"})["path"] == "/docs/a.md"
     assert anchored({"type": "repo", "path": "docs/b.md"})["path"] == "/svc/docs/b.md"
+    own = {"type": "repo", "repo": "#pt-js pt.moduleRepoRef"}
+    assert anchored({**own, "path": "docs/b.md"})["path"] == "/svc/docs/b.md"
+    assert anchored({"type": "repo", "repo": "o/n", "path": "docs/b.md"})["path"] == "docs/b.md"
 
 
 def test_secrets_stay_marked(world: World) -> None:

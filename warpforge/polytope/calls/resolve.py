@@ -161,7 +161,7 @@ class Resolver:
             return Unknown(f"pt.{code.language}")
         self.secrets.update(secrets_of(frame.params))
         value = self.evaluator.evaluate(code, Scope(frame.params, self.variables(frame)), _Lookups(self, frame))
-        return self._anchor_all(mark_secrets(value, frozenset(self.secrets)), frame)
+        return self.anchor(mark_secrets(value, frozenset(self.secrets)), frame)
 
     def _names_unknown(self, code: Code, frame: Frame) -> bool:
         names = [name for name, value in frame.params.items() if find_unknown(value) is not None]
@@ -203,12 +203,13 @@ class Resolver:
             return value
         if value["type"] == "host":
             return {**value, "path": self._host_path(path or "", frame)}
-        if value.get("repo"):
-            return value
         file = frame.file
-        repository = self.project() if file is None or file.is_builtin else self.repository(file)
+        is_written = file is not None and not file.is_builtin
+        repository = self.repository(file) if is_written else self.project()
+        if value.get("repo", repository) not in (None, "", repository):
+            return value
         inner = path or ""
-        if inner and not inner.startswith("/") and file is not None and not file.is_builtin:
+        if inner and not inner.startswith("/") and is_written:
             inner = os.path.relpath(self._repository_path(inner, self.base(file), repository), repository)
         return {**value, "repo": repository, "path": os.path.normpath("/" + inner.lstrip("/"))}
 
@@ -225,11 +226,12 @@ class Resolver:
         start = self.cwd if path == "." or path.startswith("./") else self.base(frame.file)
         return os.path.normpath(os.path.join(start, path))
 
-    def _anchor_all(self, value: Value, frame: Frame) -> Value:
+    def anchor(self, value: Value, frame: Frame) -> Value:
+        """Every source of a mount in a value of code means what it means in the code's file."""
         if isinstance(value, list):
-            return [self._anchor_all(item, frame) for item in value]
+            return [self.anchor(item, frame) for item in value]
         if isinstance(value, dict):
-            return self._anchor({key: self._anchor_all(inner, frame) for key, inner in value.items()}, frame)
+            return self._anchor({key: self.anchor(inner, frame) for key, inner in value.items()}, frame)
         return value
 
 

@@ -118,7 +118,7 @@ class Author:
             nested = Api(
                 runner, facts, frame.params, lambda text: evaluate(parse_code(text) or Code("clj", text), runner)
             )
-            return self._evaluator.evaluate(code, Scope(frame.params, variables), _InScope(nested, frame))
+            return self._evaluator.evaluate(code, Scope(frame.params, variables), _InScope(nested, resolver, frame))
 
         return Work(lambda runner: evaluate(code, runner))
 
@@ -144,15 +144,17 @@ def _at(error: Invalid, leaf: Leaf, place: Place) -> Invalid:
 
 
 class _InScope:
-    """A bare id that code calls means what it means in the code's own file."""
+    """A bare id that code calls, and a path that it names, mean what they mean in the code's own file."""
 
-    def __init__(self, host: Host, frame: Frame) -> None:
+    def __init__(self, host: Host, resolver: Resolver, frame: Frame) -> None:
         self._host = host
-        self._file = frame.file
+        self._resolver = resolver
+        self._frame = frame
 
     def call(self, name: str, args: list[Value]) -> Value:
         if name in ("call-module", "call-tool", "spawn-step") and args and isinstance(args[0], str):
-            args = [scoped(args[0], self._file), *args[1:]]
+            rest = [self._resolver.anchor(arg, self._frame) for arg in args[1:]]
+            args = [scoped(args[0], self._frame.file), *rest]
         return self._host.call(name, args)
 
 
