@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,8 @@ import pytest
 from support.browser import read_page
 from support.registry import image_registry
 from support.stack import Project, all_files
-from support.world import Result, World
+from support.terminal import Terminal
+from support.world import PT, Result, World
 
 pytestmark = pytest.mark.both
 
@@ -96,3 +98,26 @@ def test_a_value_that_another_step_stores_is_waited_for_and_what_nobody_awaits_r
         assert job.end() == 0
     fell = project.world.pt("run", "falls")
     assert fell.exit == 1 and "exit code (3)" in fell.err and "oops" in fell.err
+
+
+def test_a_person_runs_a_command_in_a_container(project: Project) -> None:
+    with project.running("waits") as job:
+        job.until(lambda job: job.states("container").get("waits") == "running")
+        script = "echo $A $(wc -c); echo e >&2; exit 7"
+        ran = project.world.pt("exec", "-e", "A=b", "waits", "--", "bash", "-c", script, stdin="four")
+        assert (ran.exit, ran.out, ran.err) == (7, "b 4\n", "e\n")
+        argv = [str(PT), "exec", "waits", "--", "bash", "-c", "trap 'exit 5' INT; echo on; while :; do sleep 0.1; done"]
+        asked = subprocess.Popen(
+            argv, cwd=project.world.root, env=project.world.environment(), stdout=subprocess.PIPE, text=True
+        )
+        assert asked.stdout and asked.stdout.readline() == "on\n"
+        asked.send_signal(signal.SIGINT)
+        assert asked.wait(60) == 5
+        asked.stdout.close()
+        terminal = Terminal(project.world, "exec", "-t", "waits", "--", "sh", "-c", "echo on; cat", program=PT)
+        terminal.until(lambda: "on" in terminal.lines)
+        terminal.keys(b"echoed\n")
+        terminal.until(lambda: terminal.lines.count("echoed") == 2)  # by its terminal, and by the command
+        terminal.keys(b"\x03")
+        assert terminal.end() == 130
+        assert project.world.pt("exec", "waits", "no-such-command").exit == 3

@@ -15,6 +15,7 @@ LAZY: Final[dict[str, tuple[str, str]]] = {
     "check": ("warpforge.cli.pt_check:check", "Say everything that is wrong with polytope files."),
     "dataset": ("warpforge.cli.pt_volume:dataset", "List the datasets that containers left."),
     "debug": ("warpforge.cli.pt_debug:debug", "Look into the installation."),
+    "exec": ("warpforge.cli.pt_exec:execute", "Run a command in a container of a job that runs."),
     "include": ("warpforge.cli.pt_include:include", "Make another file's modules and tools usable here."),
     "list-services": ("warpforge.cli.pt_ps:list_services", "List the services that run here, and their addresses."),
     "lock": ("warpforge.cli.pt_lock:lock", "Write down which digest each image's name means."),

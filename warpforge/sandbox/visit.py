@@ -8,6 +8,7 @@ import os
 import stat
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -29,19 +30,89 @@ def execute(
 
     Errors: ``missing`` (no such command), ``sandbox-unavailable`` (the box has ended).
     """
+    return _status(_visit(resident, _make_order(resident, argv, env), on_output=on_output), argv[0])
+
+
+def _make_order(
+    resident: Resident, argv: Sequence[str], env: Mapping[str, str], *, workdir: str = "", is_terminal: bool = False
+) -> dict[str, Any]:
     about = resident.about
-    variables = {**dict(about.env), **{os.fsencode(name): os.fsencode(value) for name, value in env.items()}}
-    order = {
+    return {
         "do": "execute",
         "argv": [os.fsencode(word) for word in argv],
-        "env": variables,
-        "cwd": about.cwd,
+        "env": {**dict(about.env), **{os.fsencode(name): os.fsencode(value) for name, value in env.items()}},
+        "cwd": os.fsencode(workdir) or about.cwd,
+        "terminal": is_terminal,
         "filter": make_filter(os.uname().machine, about.unfiltered, pretending=not about.has_many),
         "capabilities": make_mask(about.capabilities),
     }
-    answer = _visit(resident, order, on_output=on_output)
-    status = _read_answer(answer, argv[0])
+
+
+class Company:
+    """Another command in a box, with descriptors of somebody else for stdin, stdout and stderr: they are copied.
+
+    ``is_terminal``: they are one terminal, which becomes its controlling one.
+    Errors: ``sandbox-unavailable`` (the box has ended).
+    """
+
+    def __init__(
+        self,
+        resident: Resident,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        stdio: Sequence[int],
+        *,
+        workdir: str = "",
+        is_terminal: bool = False,
+    ) -> None:
+        self._name = argv[0]
+        order = _make_order(resident, argv, env, workdir=workdir, is_terminal=is_terminal)
+        self._channel = _begin(resident, order, stdio)
+        self._lock = threading.Lock()
+        self._has_ended = False
+
+    def signal(self, number: int) -> None:
+        """Give it, and what it began, a signal; that it has just ended is fine."""
+        with self._lock, suppress(OSError):
+            if not self._has_ended:
+                self._channel.send(b"%d" % number)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        with self._lock, suppress(OSError):
+            if not self._has_ended:
+                self._channel.shutdown(_socket.SHUT_WR)
+
+    def wait(self) -> int:
+        """Its exit status, 128 + n for signal n. Once. Errors: as ``execute``."""
+        try:
+            answer: bytes = self._channel.recv(4096)
+        finally:
+            with self._lock:
+                self._has_ended = True
+                self._channel.close()
+        return _status(answer, self._name)
+
+
+def _status(answer: bytes, what: str) -> int:
+    status = _read_answer(answer, what)
     return status if status >= 0 else 128 - status
+
+
+def _begin(resident: Resident, order: dict[str, Any], stdio: Sequence[int]) -> _socket.socket:
+    """Have a visitor do something with these descriptors; gives the channel to it."""
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    berth, about = resident.berth, resident.about
+    try:
+        ask_zygote(VISIT, (), [theirs.fileno(), resident.pidfd, berth.network.userns_fd, berth.link.netns_fd, *stdio])
+        order |= {"owner": about.owner, "many": about.has_many, "person": about.person}
+        ours.send(marshal.dumps(order))
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+    return ours
 
 
 def read_file(resident: Resident, path: str) -> bytes:
@@ -94,25 +165,19 @@ def _visit(
     on_output: Callable[[str, bytes], None] = lambda name, data: None,
 ) -> bytes:
     """Have a visitor do something; what it says in the end."""
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     stdin, give = os.pipe()
     out, out_write = os.pipe()
     err, err_write = os.pipe()
-    berth, about = resident.berth, resident.about
-    theirs_fds = [theirs.fileno(), resident.pidfd, berth.network.userns_fd, berth.link.netns_fd]
     try:
-        ask_zygote(VISIT, (), [*theirs_fds, stdin, out_write, err_write])
+        ours = _begin(resident, order, (stdin, out_write, err_write))
     finally:
-        theirs.close()
         for fd in (stdin, out_write, err_write):
             os.close(fd)
-    order |= {"owner": about.owner, "many": about.has_many, "person": about.person}
     threads = [
         threading.Thread(target=_pump, args=(fd, name, on_output), daemon=True)
         for fd, name in ((out, "out"), (err, "err"))
     ]
     try:
-        ours.send(marshal.dumps(order))
         for thread in threads:
             thread.start()
         _give(give, given)

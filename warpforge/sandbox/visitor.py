@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import errno
+import fcntl
 import marshal
 import os
 import select
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _SIGKILL = 9
+_TIOCSCTTY = 0x540E
 _LONGEST = 1 << 22
 _CHUNK = 1 << 16
 _INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
@@ -77,6 +79,7 @@ def _visit(descriptors: list[int], guards: tuple[int, int]) -> None:
 
 
 def _execute(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tuple[int, ...]) -> bytes:
+    """``lifelines``: the channel, on which numbers of signals may come, and what we end with."""
     trouble, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -102,14 +105,23 @@ def _guard(pid: int, lifelines: tuple[int, ...]) -> None:
     poll = select.poll()
     for fd in (child, *lifelines):
         poll.register(fd, select.POLLIN)
-    if child not in {fd for fd, _ in poll.poll()}:
-        os.kill(pid, _SIGKILL)
+    while child not in (ready := {fd for fd, _ in poll.poll()}):
+        said = os.read(lifelines[0], 16) if ready == {lifelines[0]} else b""
+        try:
+            os.kill(-pid, int(said) if said else _SIGKILL)
+        except ProcessLookupError:
+            pass
+        if not said:
+            return
 
 
 def _become_command(order: dict[str, Any], stdio: tuple[int, int, int], tell: int) -> None:
     prctl(PR_SET_PDEATHSIG, _SIGKILL)
+    os.setsid()
     for number, fd in enumerate(stdio):
         os.dup2(fd, number)
+    if order["terminal"]:
+        fcntl.ioctl(0, _TIOCSCTTY, 0)
     os.closerange(3, tell)
     os.closerange(tell + 1, 1 << 16)
     os.umask(0o022)

@@ -173,6 +173,20 @@ class JobBoxes:
         finally:
             lines.end()
 
+    def enter(
+        self,
+        container: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        stdio: Sequence[int],
+        *,
+        workdir: str = "",
+        is_terminal: bool = False,
+    ) -> visit.Company:
+        """A person's command in a running container, at their own descriptors. Errors: ``missing``, as ``Company``."""
+        resident = _resident(self._get(container))
+        return visit.Company(resident, argv, env, stdio, workdir=workdir, is_terminal=is_terminal)
+
     def stop(self, container: str) -> None:
         self._get(container).stop()
 

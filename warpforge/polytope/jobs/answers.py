@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from threading import Thread
 from typing import Any, Final
 
 import msgspec
 
 from warpforge.errors import Invalid, Missing
+from warpforge.polytope.jobs.control import Asker
 from warpforge.polytope.jobs.job import Job
 from warpforge.polytope.jobs.journal import log_name, read_log
 from warpforge.polytope.jobs.mcp import Tool
@@ -32,8 +34,8 @@ class Answers:
         self._start = start
         self._list_tools = list_tools
 
-    def answer(self, question: Mapping[str, Any]) -> Any:
-        """What the socket is asked: ``summary``, ``stop`` (``id`` "": the whole job), ``run``.
+    def answer(self, question: Mapping[str, Any], asker: Asker) -> Any:
+        """What the socket is asked: ``summary``, ``stop`` (``id`` "": the whole job), ``run``, ``exec``.
 
         Errors: ``missing``, ``invalid``, and those of the asked.
         """
@@ -47,6 +49,8 @@ class Answers:
                 return self._job.stop_one(question["id"])
             case "run":
                 return self.run(question["reference"], question.get("args") or {}, wait=bool(question.get("wait")))
+            case "exec":
+                return self._exec(question, asker)
         raise Invalid("invalid", f"a job cannot be asked to {question.get('do')}")
 
     def run(self, reference: str, args: Mapping[str, Any], *, wait: bool = False) -> dict[str, Any]:
@@ -78,6 +82,26 @@ class Answers:
         lines = [line.text for kind, id in logs for line in read_log(f"{path}/{kind}/{log_name(id)}", id)]
         inner = [line for one in [*summary.steps.values()] if one.parent == step for line in self._said(one.id)]
         return [*lines, *inner]
+
+    def _exec(self, question: Mapping[str, Any], asker: Asker) -> int:
+        """A command in a container, at the descriptors of whoever asks, who may say ``{"signal": N}``: its exit status.
+        Should they hang up, it is killed."""
+        company = self._job.boxes.enter(
+            question["container"],
+            question["argv"],
+            question["env"],
+            asker.fds,
+            workdir=question["workdir"],
+            is_terminal=question["terminal"],
+        )
+
+        def listen() -> None:
+            for said in asker.more():
+                company.signal(int(said["signal"]))
+            company.kill()
+
+        Thread(target=listen, name="exec signals", daemon=True).start()
+        return company.wait()
 
     def every(self, what: str) -> list[dict[str, Any]]:
         """All ``steps``, ``containers`` or ``services``."""

@@ -1,7 +1,8 @@
 """Talking to the process that runs a job: a socket in the job's directory, one question and one answer a connection.
 
 A question is a JSON object on a line, ``{"do": WORD, ...}``; the answer ``{"result": ...}`` or ``{"error": ...}``, as
-errors are written everywhere. The directory is its owner's alone, and so is the socket.
+errors are written everywhere. Descriptors may come with a question; whoever asks may say more before the answer, a line
+each, and hangs up when the answer does not matter any more. The directory is its owner's alone, and so is the socket.
 """
 
 from __future__ import annotations
@@ -11,19 +12,50 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from warpforge.errors import PREFIX, Failed, Internal, Unable, WarpforgeError
 
 NAME: Final = "socket"
+MOST: Final = 3  # descriptors
 LONGEST: Final = 1 << 24  # bytes of one question or answer
 QUEUE: Final = 32
 PAUSE: Final = 0.1  # seconds
 PATIENCE: Final = 2.0  # seconds for answers that are under way
 
-Answer = Callable[[Mapping[str, Any]], Any]
+Answer = Callable[[Mapping[str, Any], "Asker"], Any]
+
+
+class Asker:
+    """Whoever asked: ``fds`` came with the question, and are closed after the answer."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.fds: list[int] = []
+        self._connection = connection
+
+    def question(self) -> bytes:
+        """One line."""
+        data = b""
+        while not data.endswith(b"\n") and len(data) < LONGEST:
+            more, fds, _, _ = socket.recv_fds(self._connection, 1 << 16, MOST)
+            self.fds += fds
+            if not more:
+                break
+            data += more
+        return data
+
+    def more(self) -> Iterator[Any]:
+        """What is said before the answer, until whoever asked hangs up, or has been answered."""
+        with suppress(OSError, ValueError), self._connection.makefile("rb") as lines:
+            for line in lines:
+                yield json.loads(line)
+
+    def close(self) -> None:
+        """It is answered."""
+        for fd in self.fds:
+            os.close(fd)
 
 
 @contextmanager
@@ -78,12 +110,18 @@ class Control:
             thread.start()
 
     def _talk(self, connection: socket.socket) -> None:
+        asker = Asker(connection)
         with connection, suppress(OSError):
-            connection.sendall(json.dumps(self._reply(_read(connection))).encode() + b"\n")
+            try:
+                reply = self._reply(asker)
+            finally:
+                asker.close()
+            connection.sendall(json.dumps(reply).encode() + b"\n")
+            connection.shutdown(socket.SHUT_RDWR)  # whoever still listens for more
 
-    def _reply(self, line: bytes) -> dict[str, Any]:
+    def _reply(self, asker: Asker) -> dict[str, Any]:
         try:
-            return {"result": self._answer(json.loads(line))}
+            return {"result": self._answer(json.loads(asker.question()), asker)}
         except WarpforgeError as error:
             return {"error": error.to_serial()}
         except Exception as error:
@@ -95,17 +133,53 @@ def ask(directory: str, do: str, /, **more: Any) -> Any:
 
     Errors: ``connection`` when nobody answers there; whatever the answer is.
     """
-    try:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection, _short(directory) as address:
-            connection.connect(address)
-            connection.sendall(json.dumps({"do": do, **more}).encode() + b"\n")
-            answer = json.loads(_read(connection))
-    except (OSError, ValueError) as error:
+    with Asking(directory, do, **more) as asking:
+        return asking.answer()
+
+
+class Asking:
+    """A question that was asked, ``fds`` with it. Errors: as ``ask``."""
+
+    def __init__(self, directory: str, do: str, /, *, fds: Sequence[int] = (), **more: Any) -> None:
+        self._directory = directory
+        self.connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            with _short(directory) as address:
+                self.connection.connect(address)
+            self._send({"do": do, **more}, fds)
+        except OSError as error:
+            self.connection.close()
+            raise self._gone(error) from error
+
+    def say(self, more: Any) -> None:
+        """Something more, before the answer; nothing, if it has just come."""
+        with suppress(OSError):
+            self._send(more)
+
+    def _send(self, value: Any, fds: Sequence[int] = ()) -> None:
+        data = json.dumps(value).encode() + b"\n"
+        sent = socket.send_fds(self.connection, [data], fds) if fds else 0
+        self.connection.sendall(data[sent:])
+
+    def answer(self) -> Any:
+        """Wait for it."""
+        try:
+            answer = json.loads(_read(self.connection))
+        except (OSError, ValueError) as error:
+            raise self._gone(error) from error
+        if "error" in answer:
+            raise revive(answer["error"])
+        return answer["result"]
+
+    def __enter__(self) -> Asking:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def _gone(self, error: Exception) -> Unable:
         what = f"the process that runs this job does not answer ({error}): `pt ps` tells whether it runs"
-        raise Unable("connection", what, cause=error, path=directory) from error
-    if "error" in answer:
-        raise revive(answer["error"])
-    return answer["result"]
+        return Unable("connection", what, cause=error, path=self._directory)
 
 
 def _read(connection: socket.socket) -> bytes:

@@ -84,11 +84,36 @@ class Person(Protocol):
         """Who sits at a container that a step begins, if anybody does. Errors: ``invalid-argument``."""
 
 
+class Company(Protocol):
+    """A person's command in a container."""
+
+    def signal(self, number: int) -> None:
+        """Give it a signal."""
+
+    def kill(self) -> None:
+        """At once."""
+
+    def wait(self) -> int:
+        """Its exit status."""
+
+
 class Boxes(Containers, Protocol):
     """The containers of a job, and their end."""
 
     def spawn(self, spec: ContainerSpec, sitter: Sitter | None = None) -> str:
         """As ``Containers.spawn``; ``sitter``: who sits at its terminal."""
+
+    def enter(
+        self,
+        container: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        stdio: Sequence[int],
+        *,
+        workdir: str = "",
+        is_terminal: bool = False,
+    ) -> Company:
+        """A person's command in a running container, at their own descriptors. Errors: ``missing``."""
 
     def close(self) -> None:
         """End what still runs, and take the network and the job's volumes down."""
