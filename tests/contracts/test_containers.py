@@ -346,11 +346,26 @@ def test_one_of_many_uids_becomes_whom_it_likes(job: YardJob, yard: Yard, tmp_pa
             return
         tmp_path.joinpath("f").touch()
         mounts = (Mount("/host", HostSource(str(tmp_path))), Mount("/v", VolumeSource("said", create="always")))
-        script = """id -u; touch /f /v/f; chown 101:102 /f /v/f /host/f; stat -c '%u %g' /f /srv /v/f
+        script = f"""id -u; touch /f /v/f; chown 101:102 /f /v/f /host/f; stat -c '%u %g' /f /srv /v/f
+            for way in /proc/1 /proc/self/../1 /proc/self/task/../../1; do chown 1 $way/root{tmp_path}/f 2> /dev/null; done
+            chown web /proc/self/fd/1 /dev/stdout; chown web /none 2> /dev/null || echo none
             su web -c 'id; touch /new; stat -c %u /new /f /etc/passwd; chown 0 /new 2> /dev/null || echo refused'
             su web -c 'su -c id' 2> /dev/null || echo 'is not root'; mv /v/f /v/g; stat -c '%u %g' /v/g"""
         me = "uid=101(web) gid=102(web) groups=102(web),200(more)"
-        said = ["0", "101 102", "101 102", "101 102", me, "101", "101", "0", "refused", "is not root", "101 102"]
+        said = [
+            "0",
+            "101 102",
+            "101 102",
+            "101 102",
+            "none",
+            me,
+            "101",
+            "101",
+            "0",
+            "refused",
+            "is not root",
+            "101 102",
+        ]
         assert job.run(script, mounts=mounts) == (0, said)
         assert os.listxattr(tmp_path / "f") == []
         return

@@ -20,13 +20,14 @@ import ctypes
 import errno
 import fcntl
 import os
+import re
 import resource
 import select
 import stat
 import struct
 import time
 
-from warpforge.fsx.linux import libc
+from warpforge.fsx.linux import RESOLVE_NO_MAGICLINKS, libc, openat2
 from warpforge.sandbox.kernel import CLONE_NEWNS, PR_SET_PDEATHSIG, prctl, setns
 from warpforge.sandbox.said import read_owner, write_owner
 
@@ -45,6 +46,7 @@ _NO_FOLLOW, _EMPTY = 0x100, 0x1000  # AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH
 _SIGKILL = 9
 _LONGEST = 4096
 _GROUPS = 65536
+_OWN = re.compile(rb"/proc/(?:thread-)?self/(fd/\d+|cwd|root|exe)/?")  # what is a process's own for sure
 _X86 = os.uname().machine == "x86_64"
 _STAT_SIZE, _STAT_UID = (144, 28) if _X86 else (128, 24)
 _STATX_SIZE, _STATX_UID = 256, 20
@@ -279,11 +281,11 @@ class Registrar:
         except Unknown:
             return 0
         except OSError as error:
-            if error.errno in (errno.ENOTDIR, errno.ELOOP, errno.EBADF):
+            if error.errno in (errno.ENOTDIR, errno.EBADF):
                 raise Refused(error.errno) from None
-            if error.errno == errno.ENOENT and path and not self._text(notice, path).startswith((b"/proc/", b"/dev/")):
+            if error.errno == errno.ENOENT and not self._text(notice, path).startswith((b"/proc/", b"/dev/")):
                 raise Refused(error.errno) from None
-            return 0
+            return 0  # such as /dev/stdout, which leads to what is only its own
         try:
             self._give(notice, opened, uid, gid)
         finally:
@@ -355,15 +357,22 @@ class Registrar:
         """What a call means, as a descriptor that only names it. Raises OSError, Unknown."""
         self._enter(notice)
         text = self._text(notice, address) if address else b""
-        base = b"%d" % notice.pid
-        if text.startswith((b"/proc/self/", b"/proc/thread-self/")):
-            place = base + b"/" + text.split(b"/", 3)[3]
+        own = _OWN.fullmatch(text)
+        base = b"%d/" % notice.pid
+        if own:
+            base, text = base + own[1], b""
         elif text.startswith(b"/"):
-            place = base + b"/root" + text
+            base, text = base + b"root", text.lstrip(b"/") or b"."
         else:
-            place = base + (b"/cwd" if fd == _HERE else b"/fd/%d" % fd) + (b"/" + text if text else b"")
-        nofollow = os.O_NOFOLLOW if text and not follows else 0
-        opened = os.open(place, os.O_PATH | os.O_CLOEXEC | nofollow)
+            base += b"cwd" if fd == _HERE else b"fd/%d" % fd
+        opened = os.open(base, os.O_PATH | os.O_CLOEXEC)
+        if text:
+            around, flags = opened, os.O_PATH | (0 if follows else os.O_NOFOLLOW)
+            try:
+                # no link of /proc: we may follow those of processes that the box may not look at
+                opened = openat2(around, text, flags, resolve=RESOLVE_NO_MAGICLINKS)
+            finally:
+                os.close(around)
         self._check(notice)
         return opened
 
