@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,6 +20,7 @@ from support.published import APP, EVIL, LIB, WARE, fill
 from warpforge.catalog.edit import edit, init_catalog
 from warpforge.catalog.envelope import Envelope, dump_envelope
 from warpforge.catalog.html.publish import Published, Publisher
+from warpforge.catalog.html.search import ware_files
 from warpforge.catalog.html.site import Site
 from warpforge.catalog.keys import PrivateKey
 from warpforge.catalog.snapshot import PAYLOAD_TYPE, Snapshot
@@ -131,7 +133,7 @@ def test_nothing_that_a_catalog_says_is_markup(pages: Pages) -> None:
             assert not attributes.get("href", "").lower().startswith("javascript:"), page
     page = pages.read(f"{EVIL}/_releases/v1.html")
     assert "&lt;script&gt;alert(1)" in page and "\x1b" not in page and "\u202e" not in page
-    assert "<" not in pages.read("_search.js")
+    assert not any("<" in pages.read(page) for page in ("_search.js", "_names.js", "_wares/all.js"))
 
 
 def test_what_a_release_tells(pages: Pages) -> None:
@@ -167,7 +169,7 @@ def test_only_what_changed_is_written(pages: Pages) -> None:
     pages.publish()
     changed = {name for name, inode in pages.files().items() if before.get(name) != inode}
     evil = {f"{EVIL}/index.html", f"{EVIL}/_releases/v1.html", f"{EVIL}/_releases/v2.html", "_domains/evil.org.html"}
-    assert changed == evil | {"index.html", "_search.js"}
+    assert changed == evil | {"index.html", "_search.js", "_names.js", "_wares/all.js"}
 
 
 def test_a_page_that_somebody_spoiled_comes_back_without_the_state(pages: Pages) -> None:
@@ -190,7 +192,7 @@ def test_what_has_gone_goes_from_the_pages(pages: Pages) -> None:
     assert not (pages.out / "evil.org").exists() and not (pages.out / "_domains" / "evil.org.html").exists()
     assert not (pages.out / APP).exists() and (pages.out / LIB / "index.html").exists()
     assert not (pages.out / LIB / "_releases" / "v1.10.html").exists()
-    assert "evil" not in pages.read("_search.js")
+    assert not any("evil" in pages.read(page) for page in ("_search.js", "_names.js", "_wares/all.js"))
 
 
 def test_verdicts_and_whose_signature_counts(tmp_path: Path) -> None:
@@ -301,3 +303,15 @@ def test_a_link_in_the_way_is_not_followed(pages: Pages) -> None:
     with pytest.raises(Unable):
         pages.publish()
     assert [*elsewhere.iterdir()] == []
+
+
+def test_wares_are_in_files_that_stay_small() -> None:
+    """However many there are; the same names are on file systems that take a for A."""
+    letters = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+    for count, digits in ((10, 0), (3000, 1), (20_000, 2)):
+        wares = [f"ztar:{letters[at % 58]}{letters[at // 58 % 58]}{at:042}" for at in range(count)]
+        found, files = ware_files({"a.org/x": [("v1", {str(at): ware for at, ware in enumerate(wares)})]})
+        assert found == digits and len({name.lower() for name in files}) == len(files) <= 58**digits
+        said = [json.loads(text[text.index("=", text.index("[")) + 1 : -2]) for text in files.values()]
+        assert sorted(ware for one in said for ware in one) == sorted(wares)
+        assert max(map(len, said)) <= 300

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -62,6 +63,34 @@ def test_on_a_phone_nothing_is_too_wide_and_the_search_finds(served: tuple[str, 
 def test_from_a_file_the_search_works_too(served: tuple[str, Path]) -> None:
     dom = read_file(served[1] / "search.html", "?q=app")
     assert '<a class="name" href="a.org/app/index.html">' in dom and "1 module<" in dom
+
+
+def test_releases_items_and_wares_are_found(served: tuple[str, Path]) -> None:
+    """By a reference, also a part of one, and by the beginning of a hash; from files that are loaded for it alone."""
+    page = served[1] / "search.html"
+    dom = read_file(page, "?q=lib%3Av1.10%3Asrc")
+    assert f'<a class="name" href="{LIB}/_releases/v1.10.html#item-src">{LIB}:v1.10:src</a>' in dom
+    assert "2 items<" in dom and "v1.10-rc1:src" in dom
+    dom = read_file(page, f"?q={str(WARE)[:12]}")
+    assert f'{APP}/_releases/v1.html#item-app">{APP}:v1:app</a><span class="about">{WARE}<' in dom
+
+
+def test_what_is_published_while_it_is_served_is_there_soon(served: tuple[str, Path]) -> None:
+    address, directory = served
+    with edit(Catalog(directory.parent), "z.org/fresh") as module:
+        module.put_item(CatalogRef("z.org/fresh", "v1", "x"), WARE)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            with urllib.request.urlopen(f"{address}/z.org/fresh/_releases/v1.html") as answer:
+                assert answer.status == 200
+                break
+        except urllib.error.HTTPError as error:
+            assert error.code == 404 and time.monotonic() < deadline
+            time.sleep(0.1)
+    while "z.org/fresh" not in (directory / "index.html").read_text():  # the index is last
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_what_is_not_there_and_what_is_outside(served: tuple[str, Path]) -> None:

@@ -151,3 +151,32 @@ def test_releases_at_once(box_world: World) -> None:
         made = catalog.release(module, "v1")
         assert made is not None and made.replay and catalog.replay(module, made.replay)
     assert "0 errors" in box_world.run("catalog", "-n", "test", "check").out
+
+
+def test_releases_beside_updates_lose_nothing(box_world: World, tmp_path: Path) -> None:
+    """What is released into a clone while it is updated is there, and so is what comes."""
+    repo = Repo(tmp_path / "far")
+    publish(repo, "b.org/x:v1:item")
+    box_world.write(".warpforge/config/catalogs.json", {"catalogs.v1": {}})
+    box_world.run("catalog", "init", "-r", repo.path, "lib")
+    for name in ("one", "two"):
+        step = script("mkdir /out", f"echo {name} > /out/x", outputs={"o": "/out"})
+        box_world.write(f"{name}/module.wf", {"module.v1": {"name": f"a.org/{name}"}})
+        box_world.write(f"{name}/plot.wf", plot({"s": step}, {"out": "pipe:s:o"}))
+    releases = []
+    for number in range(2):
+        publish(repo, f"b.org/x:w{number}:item", OTHER)
+        release = ["catalog", "-n", "lib", "release", f"v{number}"]
+        ended = together(box_world, ["catalog", "update"], [*release, "one"], ["catalog", "update"], [*release, "two"])
+        assert [status for status, _, _ in ended] == [0] * 4, ended
+        releases.append(f"v{number}")
+        lib = Catalog(box_world.path(".warpforge/catalogs/lib"))
+        assert (lib.module("b.org/x") or pytest.fail("it is gone")).releases.keys() == {"v1"} | {
+            f"w{past}" for past in range(number + 1)
+        }
+        for module in ("a.org/one", "a.org/two"):
+            assert [*(lib.module(module) or pytest.fail("it is gone")).releases] == releases
+            made = lib.release(module, releases[-1])
+            assert made is not None and made.replay and lib.replay(module, made.replay)
+    assert "0 errors" in box_world.run("catalog", "-n", "lib", "check").out
+    assert os.listdir(box_world.path(".warpforge/tmp")) == []

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from warpforge.workspace.find import Stack
 
 PORT: Final = 8080
+LEAST_PAUSE: Final = 1.0  # seconds between two looks at the catalog
+SHARE: Final = 50  # of the time that looking may take, one part
 MANY: Final = 8  # chunks of modules from which on other processes help
 SHOWN: Final = 20  # faults
 
@@ -64,22 +69,79 @@ def generate_html(common: Common, context: click.Context, /, name: str | None, *
 @click.pass_context
 @pass_common
 def serve(common: Common, context: click.Context, /, name: str | None, port: int, **asked: Any) -> None:
-    """Write a catalog as pages, and serve them to this machine until interrupted."""
+    """Write a catalog as pages, and serve them to this machine until interrupted.
+
+    When the catalog changes, or on SIGHUP, the pages that changed are written again, each at once, the index last.
+    """
     from warpforge.engine.page_server import PageServer
 
     stack = here(common)
     catalog = chosen_catalog(context, stack, name, make=False)
+    watch = _Watch(catalog, stack)
     directory, published = _publish(common, stack, catalog, _Asked(**asked))
-    for fault in published.faults[:SHOWN]:
-        common.note(printable(fault))
+    _tell_faults(common, published)
     with PageServer("127.0.0.1", port, directory, lambda line: _say(common, line)) as server:
         address = f"http://localhost:{server.server_port}"
         common.result(to_json({"serving": {"address": address}}) if common.json else f"Serving at {address}")
         sys.stdout.flush()
+        watch.start(lambda: _again(common, stack, catalog, _Asked(**asked)))
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             pass  # that is how it ends
+
+
+class _Watch:
+    """Notices that a catalog, or what is believed of it, is not as it was; a thread of its own looks."""
+
+    def __init__(self, catalog: Catalog, stack: Stack) -> None:
+        from warpforge.catalog.rebuilders import FILE
+        from warpforge.engine.catalogs import TRUST_FILE
+        from warpforge.engine.verdicts import PLACE
+
+        root = stack.root
+        self._places = (catalog.path, *(workspace.internal / PLACE for workspace in stack))
+        self._files = (root.config(FILE), root.config(TRUST_FILE), catalog.path / "_snapshots" / "head.json")
+        self._seen = self._look()
+        self._asked = threading.Event()
+
+    def start(self, changed: Callable[[], None]) -> None:
+        """From now on ``changed`` is called when something changed, and on SIGHUP."""
+        signal.signal(signal.SIGHUP, lambda *_: self._asked.set())
+        threading.Thread(target=self._run, args=(changed,), daemon=True).start()
+
+    def _run(self, changed: Callable[[], None]) -> None:
+        pause = LEAST_PAUSE
+        while True:
+            asked = self._asked.wait(pause)
+            self._asked.clear()
+            since = time.monotonic()
+            seen = self._look()
+            pause = max(LEAST_PAUSE, SHARE * (time.monotonic() - since))  # a large catalog is looked at less often
+            if asked or seen != self._seen:
+                self._seen = seen
+                changed()
+
+    def _look(self) -> bytes:
+        from warpforge.catalog.html.change import fingerprint
+
+        return fingerprint(self._places, self._files)
+
+
+def _tell_faults(common: Common, published: Published) -> None:
+    for fault in published.faults[:SHOWN]:
+        common.note(printable(fault))
+
+
+def _again(common: Common, stack: Stack, catalog: Catalog, asked: _Asked) -> None:
+    """Publish once more; what is wrong is said, and the pages of before stay."""
+    from warpforge.errors import WarpforgeError
+
+    try:
+        _tell_faults(common, _publish(common, stack, catalog, asked)[1])
+    except WarpforgeError as error:
+        common.note(printable(f"the pages are as they were: {error.message}"))
+    sys.stdout.flush()
 
 
 class _Asked(NamedTuple):

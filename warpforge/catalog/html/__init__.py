@@ -10,6 +10,6 @@ state     what the pages were made from, kept beside them, so that only what cha
 Rendering is pure: facts in, text out, always the same text for the same facts (index, module, release, replay).
 Only ``facts`` and ``survey`` read, and only ``publish`` writes. Everything that a catalog says may be hostile.
 
-The tree: ``index.html search.html 404.html _site.css _site.js _search.js _state.json _domains/D.html
-MODULE/index.html MODULE/_releases/RELEASE.html``. No module has a part that begins with an underscore.
+The tree: ``index.html search.html 404.html _site.css _site.js _search.js _names.js _wares/CODE.js _state.json
+_domains/D.html MODULE/index.html MODULE/_releases/RELEASE.html``. No module has a part that begins with an underscore.
 """

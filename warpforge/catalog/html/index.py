@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
@@ -50,13 +49,6 @@ def absent_page(site: Site) -> str:
         f'<p><a class="button" href="{site.href(ABSENT, INDEX)}">All modules</a></p></div>'
     )
     return frame(site, ABSENT, "Not found", [body])
-
-
-def search_rows(surveys: Iterable[Survey]) -> str:
-    """What the search looks through: a script, since a page that is a file may load nothing else."""
-    rows = [[one.name, one.latest, one.count, one.about, int(one.hazard)] for one in surveys]
-    said = json.dumps(rows, separators=(",", ":")).replace("<", "\\u003c")
-    return f"var CATALOG={said};\n"
 
 
 def _index(site: Site, surveys: Sequence[Survey], standing: Standing | None) -> Iterator[str]:
@@ -139,9 +131,9 @@ def _row(site: Site, page: str, one: Survey) -> str:
 def _field(site: Site, page: str) -> str:
     return (
         f'<form class="find big" role="search" action="{site.href(page, SEARCH)}" method="get">'
-        '<label class="hidden" for="q">Search modules</label>'
-        '<input id="q" name="q" type="search" placeholder="Search modules" autocomplete="off" spellcheck="false" '
-        'data-live><kbd aria-hidden="true">/</kbd></form>'
+        '<label class="hidden" for="q">Search modules, releases, items and wares</label>'
+        '<input id="q" name="q" type="search" placeholder="Module, release, item or ware" autocomplete="off" '
+        'spellcheck="false" data-live><kbd aria-hidden="true">/</kbd></form>'
         '<noscript><p class="dim">Searching takes a script; every module is in the index.</p></noscript>'
     )
 

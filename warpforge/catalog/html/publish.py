@@ -10,7 +10,7 @@ handed in, and is given functions of this file and chunks that can be sent to an
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,19 +24,22 @@ from warpforge.model.atoms import CatalogRef
 from warpforge.model.names import is_module_name
 from warpforge.picture import look
 
-from . import index
+from . import index, search
 from .facts import ModuleFacts, Reader, Use
 from .module import render_module
 from .release import render_release
+from .search import Named
 from .site import (
     ABSENT,
     DOMAINS,
     INDEX,
+    NAMES,
     RELEASES,
     ROWS,
     SCRIPT,
     SEARCH,
     STYLE,
+    WARES,
     Site,
     can_have_pages,
     module_page,
@@ -105,18 +108,20 @@ class Publisher:
         changed = [
             name for name, digest in made.items() if state.made.get(name) != digest or not pages.has(module_page(name))
         ]
+        called = {name: state.names.get(name, []) for name in made}
         done = len(shown) - len(changed)
         progress("writing pages", done, len(shown))
         for found in spread(render_chunk, [*self._chunks(changed, uses, wares)]):
-            for module, written, wrong in found:
+            for module, written, wrong, named in found:
                 pages.written += written
+                called[module] = named
                 faults += wrong
                 if wrong:
                     made.pop(module)  # said again the next time
                 done += 1
             progress("writing pages", done, len(shown))
-        self._rest(pages, shown, [name for name in state.made if name not in made])
-        save_state(self._state_file, State(maker(), {one.name: one for one in surveys}, made))
+        self._rest(pages, shown, called, [name for name in state.made if name not in made])
+        save_state(self._state_file, State(maker(), {one.name: one for one in surveys}, made, called))
         releases = sum(one.count for one in shown)
         return Published(len(shown), releases, pages.count + len(shown) + releases, pages.written, faults)
 
@@ -177,11 +182,15 @@ class Publisher:
             mine = {key: found for name in part for key, found in by_module.get(name, {}).items()}
             yield self._site, self._open, self._output, part, {**mine, **wares}, self._kept
 
-    def _rest(self, pages: Pages, shown: list[Survey], gone: list[str]) -> None:
+    def _rest(self, pages: Pages, shown: list[Survey], names: Mapping[str, Named], gone: list[str]) -> None:
         site = self._site
         pages.write(STYLE, look.CSS + _brought("site.css"))
         pages.write(SCRIPT, _brought("site.js"))
-        pages.write(ROWS, index.search_rows(shown))
+        digits, wares = search.ware_files(names)
+        for page, text in wares.items():
+            pages.write(page, text)
+        pages.write(NAMES, search.name_rows(shown, names))
+        pages.write(ROWS, search.search_rows(shown, digits))
         pages.write(INDEX, index.index_page(site, shown, read_standing(self._catalog.path, site.judges.keys)))
         pages.write(SEARCH, index.search_page(site))
         pages.write(ABSENT, index.absent_page(site))
@@ -189,6 +198,7 @@ class Publisher:
         for page, text in domains.items():
             pages.write(page, text)
         pages.keep_only(DOMAINS, {os.path.basename(page) for page in domains})
+        pages.keep_only(WARES, {os.path.basename(page) for page in wares}, ".js")
         present = {one.name for one in shown}
         for module in gone:
             if is_module_name(module) and module not in present:
@@ -206,23 +216,24 @@ def survey_chunk(
 
 def render_chunk(
     work: tuple[Site, Open, Path, Sequence[str], Uses, Sequence[Path]],
-) -> list[tuple[str, int, list[str]]]:
-    """The pages of some modules, written: for each module how many had changed, and what is wrong."""
+) -> list[tuple[str, int, list[str], Named]]:
+    """The pages of some modules, written: for each how many had changed, what is wrong, and what it names."""
     site, opened, output, names, uses, kept = work
     reader = Reader(site, opened(), uses, kept)
     pages = Pages(output)
-    found = []
+    found: list[tuple[str, int, list[str], Named]] = []
     for name in names:
         before = pages.written
         try:
             facts = reader.module(name)
         except WarpforgeError as error:
-            found.append((name, 0, [f"{name}: {error.message}"]))
+            found.append((name, 0, [f"{name}: {error.message}"], []))
             continue
         if facts is not None:
             _render(pages, site, facts, reader)
             wrong = [f"{name}:{one.name}: {one.fault}" for one in facts.releases if one.fault]
-            found.append((name, pages.written - before, wrong))
+            named = [(one.name, {item.name: str(item.ware) for item in one.items}) for one in facts.releases]
+            found.append((name, pages.written - before, wrong, named))
     return found
 
 

@@ -16,6 +16,7 @@ import msgspec
 from warpforge.errors import store_error
 from warpforge.fsx.atomic import make_dirs, write_atomic
 
+from .search import Named
 from .survey import Survey
 
 
@@ -33,12 +34,13 @@ def maker() -> str:
 class State(msgspec.Struct):
     """``form``: what made the pages; ``surveys`` by module.
 
-    ``made``: for each module all that its pages depend on, as one digest.
+    ``made``: for each module all that its pages depend on, as one digest; ``names``: its releases, items and wares.
     """
 
     form: str
     surveys: dict[str, Survey] = {}
     made: dict[str, str] = {}
+    names: dict[str, Named] = {}
 
 
 def load_state(path: Path) -> State:

@@ -52,13 +52,13 @@ class Pages:
         with _as_store(self._top):
             remove_tree(-100, f"{self._top}/{STAGING}", missing_ok=True)
 
-    def keep_only(self, directory: str, names: set[str]) -> None:
+    def keep_only(self, directory: str, names: set[str], suffix: str = ".html") -> None:
         """Remove the other pages of a directory. Errors: ``store``."""
         path = self._top / directory
         with _as_store(path), suppress(FileNotFoundError):
             if not os.path.islink(path):
                 for name in os.listdir(path):
-                    if name not in names and name.endswith(".html"):
+                    if name not in names and name.endswith(suffix):
                         os.unlink(path / name)
 
     def remove_module(self, module: str) -> None:
