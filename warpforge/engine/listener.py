@@ -10,8 +10,10 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from warpforge import __version__
 from warpforge.errors import Unable
 
+PATIENCE: Final = 60.0  # seconds without a byte, or too slow, after which a client is given up
 AT_ONCE: Final = 256  # connections
 BUSY: Final = b"HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -70,3 +72,29 @@ class Listener(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that has gone is no error of ours."""
+
+
+class Connection(BaseHTTPRequestHandler):
+    """One connection to a Listener: whoever answers says what, and need not say how it is told."""
+
+    server: Listener
+    protocol_version = "HTTP/1.1"
+    timeout = PATIENCE
+    server_version = f"warpforge/{__version__}"
+    sys_version = ""
+
+    def answer(self, *, body: bool) -> None:
+        """To GET, and without a ``body`` to HEAD."""
+        raise NotImplementedError
+
+    def do_GET(self) -> None:
+        self.answer(body=True)
+
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        self.server.said(f"{self.client_address[0]} {self.command} {self.path} {code}")
+
+    def log_message(self, format: str, *args: object) -> None:
+        self.server.said(f"{self.client_address[0]} {format % args}")

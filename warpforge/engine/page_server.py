@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
-from warpforge import __version__
-from warpforge.engine.listener import Listener
+from warpforge.engine.listener import Connection, Listener
 
 KINDS: Final = {
     ".html": "text/html; charset=utf-8",
@@ -40,22 +38,10 @@ class PageServer(Listener):
         return found if found.startswith(self.directory + "/") and os.path.isfile(found) else None
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
+class _Handler(Connection):
     server: PageServer
-    protocol_version = "HTTP/1.1"
-    timeout = 60.0
-    server_version = f"warpforge/{__version__}"
-    sys_version = ""
 
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def _answer(self, *, body: bool) -> None:
+    def answer(self, *, body: bool) -> None:
         if self.headers.get("Host", "localhost").rsplit(":", 1)[0] not in NAMES:
             self._send(403, b"this server is for its own machine\n", "text/plain", body=body)
             return
@@ -89,9 +75,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if body:
             self.wfile.write(data)
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        self.server.said(f"{self.client_address[0]} {self.command} {self.path} {code}")
-
-    def log_message(self, format: str, *args: object) -> None:
-        self.server.said(f"{self.client_address[0]} {format % args}")

@@ -10,16 +10,13 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from http.server import BaseHTTPRequestHandler
 from time import monotonic
 from typing import Final
 
-from warpforge import __version__
-from warpforge.engine.listener import Listener
+from warpforge.engine.listener import PATIENCE, Connection, Listener
 from warpforge.engine.shop import Served, Shop
 from warpforge.errors import WarpforgeError
 
-PATIENCE: Final = 60.0  # seconds without a byte, or too slow, after which a client is given up
 SLOWEST: Final = 256  # bytes a second
 
 
@@ -28,7 +25,7 @@ class WarehouseServer(Listener):
 
     def __init__(self, host: str, port: int, shop: Shop, said: Callable[[str], None]) -> None:
         self.shop = shop
-        super().__init__(host, port, Handler, said, "--listen ADDR:PORT names another place")
+        super().__init__(host, port, _Handler, said, "--listen ADDR:PORT names another place")
 
     @property
     def address(self) -> str:
@@ -40,22 +37,10 @@ class WarehouseServer(Listener):
         return f"ca+http://{f'[{text}]' if ':' in text else text}:{port}"
 
 
-class Handler(BaseHTTPRequestHandler):
-    """One connection."""
-
+class _Handler(Connection):
     server: WarehouseServer
-    protocol_version = "HTTP/1.1"
-    timeout = PATIENCE
-    server_version = f"warpforge/{__version__}"
-    sys_version = ""
 
-    def do_GET(self) -> None:
-        self._answer(body=True)
-
-    def do_HEAD(self) -> None:
-        self._answer(body=False)
-
-    def _answer(self, *, body: bool) -> None:
+    def answer(self, *, body: bool) -> None:
         if not body and self.server.shop.has_unmade(self.path):
             self.send_response(200)  # a question is no reason to make it: of what length it will be nobody knows
             self.end_headers()
@@ -117,12 +102,6 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-        self.server.said(f"{self.client_address[0]} {self.command} {self.path} {code}")
-
-    def log_message(self, format: str, *args: object) -> None:
-        self.server.said(f"{self.client_address[0]} {format % args}")
 
 
 def parse_range(text: str, size: int) -> tuple[int, int] | None:
