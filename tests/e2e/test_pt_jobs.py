@@ -122,9 +122,12 @@ def running(world: World, *words: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def test_a_job_is_seen_fed_and_stopped_from_elsewhere(world: World) -> None:
-    with running(world, "linger") as process:
-        argv = [str(PT), "logs", "-f", "--job", "linger"]
-        following = subprocess.Popen(argv, cwd=world.root, env=world.environment(), stdout=subprocess.PIPE)
+    with running(world, "--log-file", "log.txt", "linger") as process:
+
+        def beside(*words: str) -> subprocess.Popen[bytes]:
+            return subprocess.Popen([PT, *words], cwd=world.root, env=world.environment(), stdout=subprocess.PIPE)
+
+        following, attached = beside("logs", "-f", "--job", "linger"), beside("attach", "linger")
         [job] = world.pt("--json", "ps").all("jobsummary")
         assert (job["id"], job["state"], job["steps"]["linger"]["state"]) == ("linger", "running", "running")
         called = world.pt("--json", "call", "greet", "Anna", "loud=true")
@@ -136,7 +139,15 @@ def test_a_job_is_seen_fed_and_stopped_from_elsewhere(world: World) -> None:
         assert missing.exit == 3 and "linger" in missing.err
         assert world.pt("stop", "linger").exit == 0
         assert process.wait(30) == 0
-        assert following.communicate(timeout=30)[0].decode() == "linger | here\nhello | hello Anna\n"
+        for looking in (following, attached):
+            assert looking.communicate(timeout=30)[0].decode() == "linger | here\nhello | hello Anna\n"
+        assert attached.returncode == 0 and world.pt("attach").exit == 3
+        assert [line.partition(" ")[2] for line in world.path("log.txt").read_text().splitlines()] == [
+            "linger | here",
+            "hello | hello Anna",
+            "ok    hello",
+            "stop  linger",
+        ]
     assert world.pt("--json", "ps", "-a").one("jobsummary")["state"] == "stopped"
 
 

@@ -11,6 +11,7 @@ from warpforge.cli.app import Common, Group
 from warpforge.cli.main import call, leave
 
 LAZY: Final[dict[str, tuple[str, str]]] = {
+    "attach": ("warpforge.cli.pt_view:attach", "Look at a job that runs, as `pt run` shows it."),
     "call": ("warpforge.cli.pt_call:call", "Call a tool, and wait until it has done what it promises."),
     "check": ("warpforge.cli.pt_check:check", "Say everything that is wrong with polytope files."),
     "dataset": ("warpforge.cli.pt_volume:dataset", "List the datasets that containers left."),

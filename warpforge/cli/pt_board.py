@@ -48,6 +48,11 @@ class JobBoard:
         with self._lock:
             self.job.hear(event, self._now())
 
+    def show(self, job: JobSummary) -> None:
+        """The job is this now."""
+        with self._lock:
+            self.job = job
+
     def picture(self, width: int, height: int) -> list[Row]:
         """At most ``height`` rows, the most important ones first."""
         with self._lock:

@@ -194,6 +194,10 @@ class LiveTeller(LineTeller):
         self._board.hear(event)
         super().hear(event)
 
+    def show(self, job: JobSummary) -> None:
+        """What it is now, told by somebody who knows all of it."""
+        self._board.show(job)
+
     def said(self, id: str, level: str, text: str) -> None:
         if self._picture is None:
             super().said(id, level, text)

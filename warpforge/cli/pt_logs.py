@@ -38,7 +38,7 @@ def logs(
     the part; --job says otherwise.
     """
     job, parts = _find(common, job_id, ids)
-    reader = _Reader(job, parts)
+    reader = Reader(job, parts)
     found = sorted(reader.read(), key=lambda line: line.time)
     several = len({id for _, id in reader.sources}) != 1 or (follow and not parts)
     show = _Show(common, several=several, timestamps=timestamps)
@@ -54,13 +54,14 @@ def logs(
         time.sleep(PAUSE)
 
 
-class _Reader:
+class Reader:
     """The logs that are meant, each read on from where it was."""
 
     def __init__(self, job: Recorded, parts: tuple[str, ...]) -> None:
         self._job = job
         self._parts = parts
         self._tails: dict[tuple[str, str], _Tail] = {}
+        self.summary = job.summary
         self.sources = _sources(job, parts)
 
     def look(self) -> bool:
@@ -69,6 +70,7 @@ class _Reader:
 
         now = load_job(self._job.path)
         if now is not None:
+            self.summary = now.summary
             self.sources = _sources(now, self._parts)
         return now is None or not now.is_running
 

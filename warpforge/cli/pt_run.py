@@ -16,6 +16,7 @@ from warpforge.errors import Failed, Missing
 
 if TYPE_CHECKING:
     from warpforge.cli.pt_attach import Attachment
+    from warpforge.cli.pt_lines import Teller
     from warpforge.cli.pt_session import Session
     from warpforge.polytope.calls.expand import Call
     from warpforge.polytope.jobs.job import Job
@@ -36,6 +37,7 @@ ROUTE: Final = "Send requests of code that begin with FROM to TO."
 @click.option("--mcp", is_flag=True, help="Serve the sandbox's tools by MCP; the job stays until it is stopped.")
 @click.option("--mcp-port", type=click.IntRange(0, 65535), default=31338, show_default=True, help="Where; 0 for any.")
 @click.option("--route", "routes", multiple=True, metavar="FROM=TO", help=ROUTE)
+@click.option("--log-file", metavar="FILE", help="Append all that is told to this file, with times.")
 @choosing
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Formulas at once; default: the cores.")
 @click.option("--local", is_flag=True, hidden=True, help="What is always so here.")
@@ -53,6 +55,7 @@ def run(
     mcp: bool,
     mcp_port: int,
     routes: tuple[str, ...],
+    log_file: str | None,
     hermetic: bool | None,
     only: tuple[str, ...],
     jobs: int | None,
@@ -65,6 +68,7 @@ def run(
     all keys go to it, but Ctrl-P Ctrl-Q, which gives the terminal back.
     """
     from warpforge.cli.pt_attach import attachment_for
+    from warpforge.cli.pt_log_file import LogFile
     from warpforge.cli.pt_session import Session
     from warpforge.polytope.calls.argv import parse_calls
     from warpforge.polytope.modules.web import parse_route
@@ -78,7 +82,8 @@ def run(
         name = _name(calls) if calls else "sandbox"
         attachment = attachment_for(common, attach, is_plain=no_ui or (mcp and not attach), may_ask=not non_interactive)
         live, ask = not (non_interactive or no_ui), not non_interactive
-        with playing(session, name, " ".join(refs), live=live, ask=ask, attachment=attachment) as job:
+        log = LogFile(common, common.settings.cwd / log_file) if log_file else None
+        with playing(session, name, " ".join(refs), live=live, ask=ask, attachment=attachment, log=log) as job:
             steps = session.plan(job, calls)
             _refuse_strangers(until, [step.id for step in steps])
             refuse_strangers(session.choice, [step.id for step in steps], session.library)
@@ -95,17 +100,25 @@ def run(
 
 @contextmanager
 def playing(
-    session: Session, name: str, said: str, *, live: bool, ask: bool, attachment: Attachment | None = None
+    session: Session,
+    name: str,
+    said: str,
+    *,
+    live: bool,
+    ask: bool,
+    attachment: Attachment | None = None,
+    log: Teller | None = None,
 ) -> Iterator[Job]:
-    """A job, told on the screen as long as the block lasts."""
-    from warpforge.cli.pt_lines import LineTeller, Teller, make_teller
+    """A job, told on the screen, and to ``log``, as long as the block lasts."""
+    from warpforge.cli.pt_lines import LineTeller, make_teller
     from warpforge.cli.pt_person import Terminal
 
     tellers: list[Teller] = []
 
     def listen(summary: JobSummary) -> list[Any]:
         tellers.append(make_teller(session.common, summary, live=live))
-        return [tellers[0].hear]
+        tellers.extend([log] if log else [])
+        return [teller.hear for teller in tellers]
 
     def lines() -> LineTeller:
         assert isinstance(tellers[0], LineTeller)  # under --json nobody is asked
@@ -120,7 +133,8 @@ def playing(
     finally:
         if person is not None:
             person.close()
-        tellers[0].close()
+        for teller in tellers:
+            teller.close()
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Times are seconds since 1970, 0.0 for not yet.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -169,3 +170,23 @@ class JobSummary(msgspec.Struct, kw_only=True):
         if event.container not in one.containers:
             one.containers = [*one.containers, event.container]
         one.state, one.ports = event.state, event.ports or one.ports
+
+
+def differences(before: JobSummary, now: JobSummary) -> Iterator[Event]:
+    """What was told between two moments of a job, as far as it still shows."""
+    for step in now.steps.values():
+        old = before.steps.get(step.id)
+        if old is None or old.state != step.state:
+            yield StepChanged(step.id, step.state, step.parent, step.why)
+    for one in now.containers.values():
+        known = before.containers.get(one.id)
+        if known is None:
+            yield ContainerSpawned(one.id, one.step, one.image)
+        if known is None or (known.state, known.boxes, known.up) != (one.state, one.boxes, one.up):
+            yield ContainerChanged(one.id, one.state, one.exit, one.restarts, one.digest, one.why, one.boxes, one.up)
+    for service in now.services.values():
+        seen = before.services.get(service.id)
+        if seen is None or seen.state != service.state:
+            yield ServiceChanged(service.id, service.containers[-1], service.state, service.ports)
+    if before.state != now.state:
+        yield JobChanged(now.id, now.state, now.why)
