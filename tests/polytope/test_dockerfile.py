@@ -116,7 +116,11 @@ def test_what_is_copied_where(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("src")
     (tmp_path / "out").symlink_to("/etc")
     (tmp_path / ".dockerignore").write_text("**/*.log")
-    files = leave_out(read_files({"": str(tmp_path), "extra/text": b"t"}, "the context"))
+    (tmp_path / "x" / "D.dockerignore").parent.mkdir()
+    (tmp_path / "x" / "D.dockerignore").write_text("x\nsrc")
+    context = read_files({"": str(tmp_path), "extra/text": b"t"}, "the context")
+    assert {path for path in leave_out(context, "/x/D").nodes if path[:1] in "xse"} == {"", "extra", "extra/text"}
+    files = leave_out(context)
     base = read_files({"usr/bin/sh": b""}, "the image")
     base.nodes["bin"] = Node("L", 0o777, link="usr/bin")
 

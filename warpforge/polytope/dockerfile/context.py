@@ -120,9 +120,11 @@ def read_files(sources: Mapping[str, str | bytes], name: str) -> Files:
     return Files(nodes, name)
 
 
-def leave_out(files: Files) -> Files:
-    """The tree without what the ``.dockerignore`` at its root names. Errors: ``io``."""
-    rules = files.nodes.get(NAME)
+def leave_out(files: Files, dockerfile: str = "") -> Files:
+    """The tree without what the ``.dockerignore`` at its root names, or one beside the Dockerfile that is called after
+    it (``build.Dockerfile.dockerignore``). Errors: ``io``."""
+    inside = posixpath.normpath(f"/{dockerfile}{NAME}").strip("/")
+    rules = files.nodes.get(inside, files.nodes.get(NAME))
     if rules is None or rules.kind != "f":
         return files
     ignoring = Ignoring(rules.read().decode("utf-8", "replace"))

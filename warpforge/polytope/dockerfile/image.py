@@ -63,7 +63,13 @@ def build_image(engine: Engine, args: Mapping[str, Value], ground: Ground) -> di
     text, name = _read_dockerfile(files, wanted)
     file = parse_dockerfile(text, name, wanted.build_args)
     building = Building(
-        leave_out(files), wanted.build_args, ground.find_image, ground.log, wanted.network, wanted.secrets, ground.pins
+        leave_out(files, wanted.dockerfile),
+        wanted.build_args,
+        ground.find_image,
+        ground.log,
+        wanted.network,
+        wanted.secrets,
+        ground.pins,
     )
     with engine.store.use():
         ware = Builder(engine, file, building).build(wanted.target, wanted.labels)
