@@ -168,6 +168,15 @@ def test_wares_of_all_kinds_lie_in_a_registry_as_images(here: World, registry: s
     assert here.fail("mirror", "push", "--to", address, oci).causes[-1]["details"]["reason"] == "policy"
 
 
+def test_an_image_goes_to_another_registry_as_the_layers_that_it_has(here: World, registry: str, made: Path) -> None:
+    ware = here.run("ware", "fetch", f"{registry}/some/image:v1").out.split()[0]
+    assert "pushed" in here.run("ware", "push", ware, f"oci://{registry}/copy:v2").out
+    assert "there" in here.run("ware", "push", ware, f"oci://{registry}/copy").out
+    raw = umoci.skopeo("inspect", "--tls-verify=false", "--raw", f"docker://{registry}/copy:v2")
+    assert hashlib.sha256(raw.encode()).hexdigest() == ware.removeprefix("oci:")
+    umoci.skopeo("copy", "-q", "--src-tls-verify=false", f"docker://{registry}/copy:v2", f"dir:{here.path('copied')}")
+
+
 @pytest.mark.both
 def test_an_image_runs_and_is_remembered(needs_box: None, here: World, made: Path, registry: str) -> None:
     script = "cat /etc/more/new; test ! -e /etc/gone && test ! -e /opt/a && mkdir /out && cp /opt/only /out/"

@@ -121,7 +121,7 @@ def unpack_(common: Common, what: str, path: str, filters: str, *, force: bool) 
 @CATALOG_AT
 @pass_common
 def push_(common: Common, what: str, address: str, *, force: bool) -> None:
-    """Put a ware on a mirror: a directory, file:///..., ca+file:///..., s3://..., ca+s3://...
+    """Put a ware on a mirror: a directory, file:///..., ca+file:///..., s3://..., ca+s3://..., oci://HOST/NAME[:TAG]
 
     A tar ware goes as the gzip tar that clients of the original read.
     """

@@ -13,6 +13,7 @@ They are called as other tools call them:
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from warpforge.pack.image import Descriptor, Image, Platform, Source
     from warpforge.pack.limits import Limits
     from warpforge.pack.packer import Sum
+    from warpforge.store.images import KeptImage
     from warpforge.store.store import Store
 
 REGISTRY = "registry"
@@ -194,6 +196,31 @@ class Images:
                 return ware
         found = self._store.index.ingest_get(_noted(called), version)
         return found if found is not None and self._store.warehouse.has(found) else None
+
+
+def read_kept(kept: KeptImage) -> Image:
+    """The parts of an image that is kept. Errors: ``ware-corrupt``."""
+    from warpforge.pack.image import find_image
+
+    return find_image(_Kept(kept))
+
+
+class _Kept:
+    """A source of what is kept of an image besides its layers."""
+
+    name = "the image"
+
+    def __init__(self, kept: KeptImage) -> None:
+        self._kept = kept
+
+    def root(self) -> bytes:
+        return self._kept.manifest
+
+    def manifest(self, wanted: Descriptor) -> bytes:
+        return self._kept.manifest
+
+    def blob(self, wanted: Descriptor) -> BinaryIO:
+        return io.BytesIO(self._kept.config)
 
 
 def keep_image(

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from warpforge.engine.naming import Names
     from warpforge.engine.reach import Reach
     from warpforge.engine.supply import Supply
+    from warpforge.mirror.protocol import Upstream
+    from warpforge.mirror.registry import Wanted
     from warpforge.store.store import Store
 
 PUSHED: Final = "pushed"
@@ -46,7 +48,10 @@ class Transfer:
         A ``tar`` ware goes as the gzip tar that the original's clients read. Gives PUSHED or THERE.
         Errors: ``fetch``, ``store``, ``missing``, ``ware-mismatch``, ``ware-corrupt``.
         """
-        if find_upstream(address, ware.packtype, self.access):
+        upstream = find_upstream(address, ware.packtype, self.access)
+        if ware.packtype == "oci" and upstream is not None:
+            return self._push_image(ware, upstream, force=force)
+        if upstream is not None:
             raise Unable(
                 "fetch",
                 f"{shown(address)} holds no packed wares: push to it by its own means, or name a place that does",
@@ -95,6 +100,30 @@ class Transfer:
             self._reporter.tell(Notice("warning", f"{ware} in the warehouse is damaged and was set aside"))
             raise
         packed.seek(0)
+
+    def _push_image(self, ware: WareId, upstream: Upstream, *, force: bool) -> str:
+        """An image to a registry, as the layers that it came as, or was made of."""
+        from warpforge.engine.images import read_kept
+        from warpforge.mirror.oci import OciMirror
+
+        assert isinstance(upstream, OciMirror)
+        if not (force or upstream.has_tag) and upstream.has(ware):
+            return THERE
+        kept = self._store.images.find(ware)
+        image = read_kept(kept) if kept is not None else None
+        here = {digest for digest, _, _ in self._store.layers.all()}
+        if kept is None or image is None or not {layer.digest for layer in image.layers} <= here:
+            raise upstream.refuse_tree(ware)
+        total, done = sum(layer.size for layer in image.layers), 0
+
+        def open_layer(layer: Wanted) -> BinaryIO:
+            nonlocal done
+            done += layer.size
+            self._reporter.tell(WareMoving(ware, upstream.name, done, total))
+            return open(self._store.layers.path(layer.digest), "rb")
+
+        upstream.push_image(kept.manifest, kept.config, image.layers, open_layer)
+        return PUSHED
 
     def _push(self, mirror: Mirror, ware: WareId, stream: BinaryIO, name: str, size: int) -> None:
         counted: Any = _Counted(stream, lambda done: self._reporter.tell(WareMoving(ware, name, done, size)))

@@ -19,6 +19,8 @@ from .reference import Reference, parse_reference
 from .registry import Registry
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from warpforge.model.atoms import WarehouseAddr, WareId
 
     from .policy import Access
@@ -67,7 +69,9 @@ class OciMirror:
     """One repository."""
 
     def __init__(self, address: WarehouseAddr, access: Access) -> None:
-        self._registry = Registry(parse_reference(address.url).repository, access)
+        reference = parse_reference(address.url)
+        self._registry = Registry(reference.repository, access)
+        self._tag = reference.tag if ":" in address.url.rpartition("/")[2] else ""
         self.name = self._registry.name
 
     def open(self, ware: WareId) -> BinaryIO:
@@ -87,11 +91,7 @@ class OciMirror:
 
     def push(self, ware: WareId, source: BinaryIO) -> None:
         if ware.packtype == "oci":
-            raise self._refuse(
-                f"{ware} is here as a tree, not as the layers that its id names: push its image with skopeo, "
-                "or give the tree a name of its own with ware export --as oci",
-                "policy",
-            )
+            raise self.refuse_tree(ware)
         media_type, blob, diff_id = _look_at(source)
         config = _dump(
             {
@@ -112,6 +112,36 @@ class OciMirror:
         self._registry.push_blob(blob, source)
         self._registry.push_blob(about, io.BytesIO(config))
         self._registry.push_manifest(_tag(ware), _dump(manifest), _MANIFEST)
+
+    def push_image(
+        self, manifest: bytes, config: bytes, layers: Iterable[Wanted], open_layer: Callable[[Wanted], BinaryIO]
+    ) -> None:
+        """Put an image there under its digest, and under the tag that the address names if it does.
+
+        Errors: ``fetch``, and those of ``open_layer``.
+        """
+        document = json.loads(manifest)
+        for layer in layers:
+            with open_layer(layer) as stream:
+                self._registry.push_blob(layer, stream)
+        self._registry.push_blob(_Blob(document["config"]["digest"], len(config)), io.BytesIO(config))
+        media_type = document.get("mediaType", _MANIFEST)
+        for what in (f"sha256:{hashlib.sha256(manifest).hexdigest()}", self._tag):
+            if what:
+                self._registry.push_manifest(what, manifest, media_type)
+
+    def refuse_tree(self, ware: WareId) -> Unable:
+        """An image whose layers are not to be had cannot be pushed under its digest."""
+        return self._refuse(
+            f"{ware} is here as a tree, not as the layers that its id names: have it again from its registry, push its "
+            "image with skopeo, or give the tree a name of its own with ware export --as oci",
+            "policy",
+        )
+
+    @property
+    def has_tag(self) -> bool:
+        """Whether the address names one."""
+        return bool(self._tag)
 
     def image(self, ware: WareId) -> RegistryImage:
         """The image that an ``oci`` ware is."""

@@ -11,7 +11,7 @@ import os
 import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from warpforge.errors import WarpforgeError
 from warpforge.fsx.tree import Entry, sort_key
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from warpforge.model.atoms import WareId
     from warpforge.pack.image import Descriptor, Image, Source
     from warpforge.pack.manifest import Line
-    from warpforge.store.images import KeptImage
 
     Member = tuple[Entry, Content | None]
 
@@ -44,10 +43,10 @@ class Base(NamedTuple):
 
 def read_image(engine: Engine, ware: WareId) -> Image | None:
     """The parts of an image that is here. Errors: ``store``."""
-    from warpforge.pack.image import find_image
+    from warpforge.engine.images import read_kept
 
     kept = engine.store.images.find(ware)
-    return None if kept is None else find_image(_Parts(kept))
+    return None if kept is None else read_kept(kept)
 
 
 def bring_layers(engine: Engine, base: Base, image: Image) -> bool:
@@ -132,20 +131,3 @@ def _member(entry: Entry, files: Files) -> Member:
         return entry, None
     node = files.nodes.get(os.fsdecode(entry.path))
     return entry, io.BytesIO() if node is None else Opened(node)
-
-
-class _Parts:
-    """A source of what is kept of an image."""
-
-    def __init__(self, kept: KeptImage) -> None:
-        self.name = "the image"
-        self._kept = kept
-
-    def root(self) -> bytes:
-        return self._kept.manifest
-
-    def manifest(self, wanted: Descriptor) -> bytes:
-        return self._kept.manifest
-
-    def blob(self, wanted: Descriptor) -> BinaryIO:
-        return cast("BinaryIO", io.BytesIO(self._kept.config))
