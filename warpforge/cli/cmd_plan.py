@@ -44,7 +44,7 @@ def plan() -> None:
 
 @plan.command("show")
 @click.argument("targets", nargs=-1, metavar="[FILE|DIR|DIR/...]...")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Actions at once; default: the cores.")
 @click.option("--force", "-f", is_flag=True, help="As `run --force` would: the memo is not asked.")
 @click.option("--offline", is_flag=True, help="Do not ask mirrors how large wares are.")
 @CATALOG_AT

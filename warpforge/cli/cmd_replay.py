@@ -33,7 +33,7 @@ GOOD: Final = ("same", "no-replay")
 @click.option("--verify", metavar="FILE|REF", help="Instead tell who vouches for it: a signed file, or a release.")
 @believing
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Actions at once; default: the cores.")
 @CATALOG_AT
 @conducted
 @pass_common

@@ -39,7 +39,7 @@ SHOWN = 5
 @click.command(cls=Command, name="reproduce")
 @click.argument("what", required=False, default="", metavar="[TARGET[:STEP]]")
 @click.option("--variations", default=",".join(NAMES), show_default=True, metavar="LIST", help="What to vary.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once, of what must be run first.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Actions at once, of what must run first.")
 @CATALOG_AT
 @conducted
 @MAX_UNPACKED

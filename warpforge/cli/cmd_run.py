@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="Ask nothing beyond this machine; say first all that is missing.")
 @CATALOG_AT
 @click.option("--keep-going", "-k", is_flag=True, help="After a failure run what still can be run.")
-@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Boxes at once; default: the cores.")
+@click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Actions at once; default: the cores.")
 @click.option("--resume", is_flag=True, help="Take up failed scripts in their kept boxes, at the entry that failed.")
 @click.option("--at-entry", "resume_at", type=click.IntRange(min=0), metavar="N", help="With --resume: at this entry.")
 @click.option("--keep-failed", type=click.IntRange(min=0), default=KEPT, show_default=True, metavar="N", help=KEEP)

@@ -1,4 +1,4 @@
-"""Run a plot: the loop ready -> execute -> finished, with as many boxes at once as there are jobs.
+"""Run a plot: the loop ready -> execute -> finished, with as many actions at once as there are jobs.
 
     take what is ready · answer from the memo what the memo answers, at once · hand the rest to workers ·
     wait for one of them · tell the plan, which makes more ready
