@@ -30,9 +30,10 @@ def test_a_slot_is_free_again_when_an_action_ended_well() -> None:
     first = Turn(slots)
     first.begun = lambda: said.append("first")
     first.wait()
-    _, thread = waiting(slots, "second", said)
+    second, thread = waiting(slots, "second", said)
     first.over(well=True)
     thread.join()
+    assert second.waited > 0
     first.end()  # gives nothing back a second time
     _, third = waiting(slots, "third", said)
     third.join(0.05)

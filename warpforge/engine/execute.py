@@ -75,24 +75,34 @@ class Executor:
         self._made: dict[str, RunRecord] = {}  # by this process: not even force runs these again
         self._explainer: Explainer | None = None
         self._explaining = Lock()
+        self._making = Lock()
+        self._boxes: Boxes | None = None
+        self._allowed: Allowance | None = None
         self._began = monotonic()
         self.resumed = False  # whether a step was: what a plot gives then is no result to rely on
         self.beside: Beside | None = None  # for what is executed now
 
-    # what the memo answers needs neither
+    # what the memo answers needs neither; several threads may ask for them first
 
-    @cached_property
+    @property
     def boxes(self) -> Boxes:
         """Runs boxes as this engine does."""
         from warpforge.engine.boxes import Boxes
 
-        return Boxes(self._store, self._conduct, self._reporter, self._cancel, self._options.acting)
+        with self._making:
+            if self._boxes is None:
+                self._boxes = Boxes(self._store, self._conduct, self._reporter, self._cancel, self._options.acting)
+            return self._boxes
 
-    @cached_property
+    @property
     def _allowance(self) -> Allowance:
         from warpforge.engine.allowance import Allowance
 
-        return Allowance(self._began, self.boxes.stop)
+        stop = self.boxes.stop
+        with self._making:
+            if self._allowed is None:
+                self._allowed = Allowance(self._began, stop)
+            return self._allowed
 
     def recall(self, job: Job) -> RunRecord | None:
         """The memo's answer, if it is still good: its outputs are the formula's, and each is still to be had."""
@@ -131,7 +141,8 @@ class Executor:
             if record is None:
                 record = self._execute(job, turn, memoisable=memoisable)
             self._store.need(record.results.values())
-            self._reporter.tell(StepFinished(job.step, record, hit, monotonic() - since))
+            waited = turn.waited if turn else 0.0
+            self._reporter.tell(StepFinished(job.step, record, hit, monotonic() - since - waited))
             return record
 
     def _turn(self, job: Job) -> AbstractContextManager[None]:
@@ -292,6 +303,6 @@ class Executor:
 
     def close(self) -> None:
         """Let go of what boxes needed."""
-        for made in ("_allowance", "boxes"):
-            if made in self.__dict__:
-                getattr(self, made).close()
+        for made in (self._allowed, self._boxes):
+            if made is not None:
+                made.close()

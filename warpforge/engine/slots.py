@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from threading import Condition
+from time import monotonic
 
 
 class NotBegun(Exception):
@@ -53,17 +54,23 @@ class Slots:
 
 
 class Turn:
-    """One step's use of a slot. ``begun`` is called when it has one, right before its action begins."""
+    """One step's use of a slot. ``begun`` is called when it has one, right before its action begins.
+
+    ``waited``: the seconds until then, which are no part of what the step took.
+    """
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
         self._holds = False
         self.begun: Callable[[], None] = lambda: None
+        self.waited = 0.0
 
     def wait(self) -> None:
         """Until there is a slot. Raises NotBegun."""
+        since = monotonic()
         self._slots.take(self)
         self._holds = True
+        self.waited = monotonic() - since
         self.begun()
 
     def over(self, *, well: bool) -> None:
