@@ -11,18 +11,28 @@ from concurrent.futures import Future
 from threading import Thread
 from typing import Any, Final
 
-from warpforge.errors import Invalid, Missing, WarpforgeError
+from warpforge.errors import Invalid, Missing
 from warpforge.polytope.calls.container import make_container
 from warpforge.polytope.calls.mounts import Facts
 from warpforge.polytope.calls.serving import take_services
-from warpforge.polytope.calls.taking import Taking, show
+from warpforge.polytope.calls.taking import Taking
+from warpforge.polytope.modules.arguments import (
+    Args,
+    dataset_of,
+    find_name,
+    id_at,
+    map_at,
+    odd,
+    text_at,
+    value_at,
+    whole_at,
+)
 from warpforge.polytope.modules.primitives import take_variables
 from warpforge.polytope.modules.writing import FORMATS, read_text, write_text
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Runner
 from warpforge.polytope.types.durations import read_duration
 
-Args = list[Value]
 LEVELS: Final = ("debug", "info", "warn", "error")
 _SERVICE_WAIT: Final = 300.0
 
@@ -60,23 +70,23 @@ class Api:
     # containers
 
     def _spawn(self, args: Args) -> Value:
-        self._last = self._runner.spawn(make_container(_map(args, 0), self._facts))
+        self._last = self._runner.spawn(make_container(map_at(args, 0), self._facts))
         return self._last
 
     def _await_started(self, args: Args) -> Value:
-        self._runner.await_started(_ref(args, 0))
+        self._runner.await_started(id_at(args, 0))
         return True
 
     def _await_exited(self, args: Args) -> Value:
-        return self._runner.await_exited(_ref(args, 0))
+        return self._runner.await_exited(id_at(args, 0))
 
     def _open_service(self, args: Args) -> Value:
         """(container, service), or a service that names its container, or that of the last one spawned."""
-        said = _at(args, 1) if len(args) > 1 else _at(args, 0)
-        container = _ref(args, 0) if len(args) > 1 else self._last
+        said = value_at(args, 1) if len(args) > 1 else value_at(args, 0)
+        container = id_at(args, 0) if len(args) > 1 else self._last
         if isinstance(said, dict) and len(args) == 1:
             inner = said.get("service")
-            container = _name(said.get("container", said.get("container-id", said.get("ref")))) or container
+            container = find_name(said.get("container", said.get("container-id", said.get("ref")))) or container
             said = inner if isinstance(inner, dict) else said
         taking = Taking()
         services = take_services(taking, [said])
@@ -86,87 +96,87 @@ class Api:
         return [service.id for service in services]
 
     def _stop_service(self, args: Args) -> Value:
-        self._runner.close_service(_ref(args, 0))
+        self._runner.close_service(id_at(args, 0))
         return None
 
     def _await_service(self, args: Args) -> Value:
-        name, port, wait = _ref(args, 0), _whole(args, 1), _at(args, 2)
+        name, port, wait = id_at(args, 0), whole_at(args, 1), value_at(args, 2)
         seconds = _SERVICE_WAIT if wait is None else read_duration(wait)
         return self._runner.await_service(name, port, seconds)
 
     def _service_address(self, args: Args) -> Value:
-        host, port = self._runner.service_address(_ref(args, 0), _whole(args, 1))
+        host, port = self._runner.service_address(id_at(args, 0), whole_at(args, 1))
         scheme = "https" if port == 443 else "http"
         return {"domain": host, "port": port, "base-url": f"{scheme}://{host}:{port}"}
 
     def _container_exec(self, args: Args) -> Value:
         """(container, cmd), or a map with both and ``env``; an id to await."""
-        said = _at(args, 0)
+        said = value_at(args, 0)
         taking = Taking()
         if isinstance(said, dict) and len(args) == 1:
-            container = _name(said.get("container", said.get("ref")))
+            container = find_name(said.get("container", said.get("ref")))
             words, env = taking.words(said.get("cmd"), "cmd"), take_variables(taking, said.get("env"))
         else:
-            container, words, env = _ref(args, 0), taking.words(_at(args, 1), "cmd"), {}
+            container, words, env = id_at(args, 0), taking.words(value_at(args, 1), "cmd"), {}
         if not words:
             taking.fault("cmd", "which command?")
         taking.finish("container-exec")
         return self._begin("exec", lambda: self._runner.exec(container, words or (), env))
 
     def _stop(self, args: Args) -> Value:
-        self._runner.stop(_ref(args, 0))
+        self._runner.stop(id_at(args, 0))
         return None
 
     def _container_ls(self, args: Args) -> Value:
-        return list(self._runner.list_files(_ref(args, 0), _text(args, 1, "/")))
+        return list(self._runner.list_files(id_at(args, 0), text_at(args, 1, "/")))
 
     def _read_container_file(self, args: Args) -> Value:
-        return self._runner.read_file(_ref(args, 0), _text(args, 1)).decode("utf-8", "replace")
+        return self._runner.read_file(id_at(args, 0), text_at(args, 1)).decode("utf-8", "replace")
 
     def _write_container_file(self, args: Args) -> Value:
-        self._runner.write_file(_ref(args, 0), _text(args, 1), _text(args, 2).encode())
+        self._runner.write_file(id_at(args, 0), text_at(args, 1), text_at(args, 2).encode())
         return None
 
     def _store_dataset(self, args: Args) -> Value:
         """({type: container-path, container-id, path}, sink); the version."""
-        source = _map(args, 0)
-        container = _name(source.get("container-id", source.get("container"))) or self._last
+        source = map_at(args, 0)
+        container = find_name(source.get("container-id", source.get("container"))) or self._last
         path = source.get("path")
         if not isinstance(path, str):
-            raise _odd("store-dataset", "which path of the container?")
-        return self._runner.store_dataset(container, path, _sink(_at(args, 1)))
+            raise odd("store-dataset", "which path of the container?")
+        return self._runner.store_dataset(container, path, dataset_of(value_at(args, 1)))
 
     # images
 
     def _spawn_image_build(self, args: Args) -> Value:
-        said = _map(args, 0)
+        said = map_at(args, 0)
         return self._begin("build", lambda: self._runner.build_image(said))
 
     # modules and steps
 
     def _call_module(self, args: Args) -> Value:
-        return self._runner.call_module(_text(args, 0), _map(args, 1))
+        return self._runner.call_module(text_at(args, 0), map_at(args, 1))
 
     def _spawn_step(self, args: Args) -> Value:
-        said = _at(args, 0)
+        said = value_at(args, 0)
         if isinstance(said, dict):
             inner = said.get("args")
-            reference = _name(said.get("module", said.get("tool")))
+            reference = find_name(said.get("module", said.get("tool")))
             return self._runner.spawn_step(reference, inner if isinstance(inner, dict) else {})
-        return self._runner.spawn_step(_text(args, 0), _map(args, 1))
+        return self._runner.spawn_step(text_at(args, 0), map_at(args, 1))
 
     def _output(self, args: Args) -> Value:
-        value = self._runner.output(_ref(args, 0))
+        value = self._runner.output(id_at(args, 0))
         if len(args) > 1:
-            return value.get(_text(args, 1)) if isinstance(value, dict) else None
+            return value.get(text_at(args, 1)) if isinstance(value, dict) else None
         return value
 
     def _fail(self, args: Args) -> Value:
-        self._runner.fail(_text(args, 0, "The step failed."), _at(args, 1))
+        self._runner.fail(text_at(args, 0, "The step failed."), value_at(args, 1))
         return None
 
     def _param(self, args: Args) -> Value:
-        return self._params.get(_text(args, 0)) if args else self._params
+        return self._params.get(text_at(args, 0)) if args else self._params
 
     def _all_params(self, args: Args) -> Value:
         return self._params
@@ -182,17 +192,17 @@ class Api:
         return None
 
     def _log_chunk(self, args: Args) -> Value:
-        self._runner.say(_text(args, 0))
+        self._runner.say(text_at(args, 0))
         return None
 
     def _request_input(self, args: Args) -> Value:
         number = f"input-{next(self._numbers)}"
-        self._asked[number] = "code" if _text(args, 0, "text") == "code" else "text"
+        self._asked[number] = "code" if text_at(args, 0, "text") == "code" else "text"
         return number
 
     def _await_input(self, args: Args) -> Value:
         """InputRequestResult, or null when nobody answers any more."""
-        number = _ref(args, 0)
+        number = id_at(args, 0)
         if number not in self._asked:
             raise Missing("missing", f"nothing was asked under {number!r}", name=number)
         kind = self._asked.pop(number)
@@ -202,29 +212,29 @@ class Api:
     def _eval(self, args: Args) -> Value:
         if self._evaluate is None:
             raise Invalid("invalid-argument", "pt/eval is not to be had here")
-        return self._evaluate(_text(args, 0))
+        return self._evaluate(text_at(args, 0))
 
     def _sleep(self, args: Args) -> Value:
-        self._runner.sleep(read_duration(_at(args, 0)))
+        self._runner.sleep(read_duration(value_at(args, 0)))
         return None
 
     # the world
 
     def _http_request(self, args: Args) -> Value:
-        return self._runner.http_request(_map(args, 0))
+        return self._runner.http_request(map_at(args, 0))
 
     def _read_repo_file(self, args: Args) -> Value:
         """(path), or (path, {repo})."""
-        options, path = _map(args, 1), _text(args, 0).lstrip("/")
+        options, path = map_at(args, 1), text_at(args, 0).lstrip("/")
         if not path or "\0" in path:
-            raise _odd("read-repo-file", "which file?")
-        return self._runner.read_repo_file(_name(options.get("repo")), path)
+            raise odd("read-repo-file", "which file?")
+        return self._runner.read_repo_file(find_name(options.get("repo")), path)
 
     def _secret(self, args: Args) -> Value:
-        return self._runner.get_secret(_text(args, 0))
+        return self._runner.get_secret(text_at(args, 0))
 
     def _set_secret(self, args: Args) -> Value:
-        self._runner.set_secret(_text(args, 0), _text(args, 1))
+        self._runner.set_secret(text_at(args, 0), text_at(args, 1))
         return None
 
     # what is begun and awaited
@@ -244,81 +254,26 @@ class Api:
         return number
 
     def _await_begun(self, args: Args) -> Value:
-        number = _ref(args, 0)
+        number = id_at(args, 0)
         if number not in self._begun:
             raise Missing("missing", f"nothing was begun under {number!r}", name=number)
         return self._begun[number].result()
 
 
 def _getter(scope: str) -> Callable[[Api, Args], Value]:
-    return lambda api, args: api._runner.get_value(scope, _text(args, 0))
+    return lambda api, args: api._runner.get_value(scope, text_at(args, 0))
 
 
 def _setter(scope: str) -> Callable[[Api, Args], Value]:
-    return lambda api, args: api._runner.set_value(scope, _text(args, 0), _at(args, 1))
+    return lambda api, args: api._runner.set_value(scope, text_at(args, 0), value_at(args, 1))
 
 
 def _reader(form: str) -> Callable[[Api, Args], Value]:
-    return lambda api, args: read_text(form, _text(args, 0))
+    return lambda api, args: read_text(form, text_at(args, 0))
 
 
 def _writer(form: str) -> Callable[[Api, Args], Value]:
-    return lambda api, args: write_text(form, _at(args, 0))
-
-
-def _at(args: Args, index: int) -> Value:
-    return args[index] if index < len(args) else None
-
-
-def _text(args: Args, index: int, default: str | None = None) -> str:
-    value = _at(args, index)
-    if value is None and default is not None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise _odd(f"argument {index + 1}", f"text was expected, not {show(value)}")
-    return str(value)
-
-
-def _whole(args: Args, index: int) -> int:
-    taking = Taking()
-    found = taking.whole(_at(args, index), f"argument {index + 1}")
-    taking.finish("a call")
-    return found
-
-
-def _map(args: Args, index: int) -> dict[str, Value]:
-    value = _at(args, index)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise _odd(f"argument {index + 1}", f"a map was expected, not {show(value)}")
-    return value
-
-
-def _ref(args: Args, index: int) -> str:
-    """An id, or a map with one: ``{:ref id :type "deployment"}``."""
-    value = _at(args, index)
-    name = _name(value)
-    if not name:
-        raise _odd(f"argument {index + 1}", f"an id was expected, not {show(value)}")
-    return name
-
-
-def _name(value: Value) -> str:
-    if isinstance(value, dict):
-        value = value.get("ref", value.get("id"))
-    return value if isinstance(value, str) else ""
-
-
-def _sink(value: Value) -> str:
-    name = _name(value.get("dataset", value.get("id"))) if isinstance(value, dict) else _name(value)
-    if not name:
-        raise _odd("store-dataset", "which dataset is it kept as?")
-    return name
-
-
-def _odd(what: str, why: str) -> WarpforgeError:
-    return Invalid("invalid-argument", f"{what}: {why}")
+    return lambda api, args: write_text(form, value_at(args, 0))
 
 
 _Call = Callable[[Any, Args], Value]
