@@ -49,6 +49,8 @@ The words
     author      whoever understands, for a job, what was written
     journal     the directory of a job: what it is, and what was said
     summary     what a job is at a moment: its steps, containers and services
+    hearing     what happens in a job on its way: masked, into summary and journal, to whoever listens
+    holdings    the containers of a job: whose they are, who waits for them, who asked for their end
     mask        the secrets that a job has used, and *** in their place
     runner      what code may ask of the job that runs it
     relay       tells the step that uses the engine what the engine says

@@ -8,7 +8,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from warpforge.polytope.calls.resolve import NotStored
 from warpforge.polytope.jobs.schedule import Schedule
+from warpforge.polytope.jobs.step import StepRunner
+from warpforge.polytope.jobs.work import Author, Work
 
 
 class Hopes:
@@ -34,7 +37,32 @@ class Hopes:
             self.news += 1
             self._changed.notify_all()
 
-    def wait(self, step: str, news: int, pause: Callable[[], None]) -> bool:
+    def open(self, runner: StepRunner, author: Author, wait: Callable[[], None]) -> Work:
+        """What a step does, as soon as what it speaks of is stored, if another step may still store it.
+
+        ``wait``: for a moment, or until something happens. Errors: as ``Author.open``; Interrupted.
+        """
+        told = is_hopeless = False
+        while True:
+            news = self.news
+            try:
+                return author.open(runner.step, runner)
+            except NotStored as error:
+                if is_hopeless:
+                    raise
+                why = error.message
+
+            def pause(why: str = why) -> None:
+                nonlocal told
+                if not told:
+                    runner.log("info", f"waits for another step: {why}")
+                told = True
+                runner.go_on()
+                wait()
+
+            is_hopeless = not self._wait(runner.id, news, pause)
+
+    def _wait(self, step: str, news: int, pause: Callable[[], None]) -> bool:
         """Until it is worth while to look again; whether there was anything to wait for.
 
         ``news``: what it was before this step looked. ``pause``: waits for a moment, or until something happens; what

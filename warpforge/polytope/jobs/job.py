@@ -15,18 +15,17 @@ from typing import Final
 import msgspec
 
 from warpforge.errors import Failed, Internal, Missing, WarpforgeError
-from warpforge.polytope.calls.resolve import NotStored
 from warpforge.polytope.calls.steps import JobStep
-from warpforge.polytope.events import ENDED, INTERRUPTED, ContainerSpawned, Event, JobChanged, StepChanged, StepState
+from warpforge.polytope.events import ENDED, INTERRUPTED, Event, JobChanged, StepChanged, StepState
 from warpforge.polytope.jobs.hearing import Hearing
+from warpforge.polytope.jobs.holdings import Holdings
 from warpforge.polytope.jobs.hopes import Hopes
 from warpforge.polytope.jobs.schedule import Asked, Schedule
 from warpforge.polytope.jobs.step import StepRunner
 from warpforge.polytope.jobs.summary import JobSummary
-from warpforge.polytope.jobs.work import Boxes, Parts, Work
+from warpforge.polytope.jobs.work import Boxes, Parts
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Interrupted, Runner
-from warpforge.polytope.spec import ContainerSpec
 
 GRACE: Final = 0.2  # seconds between two looks whether the job is to stop
 PATIENCE: Final = 5.0  # seconds for threads that are told to stop
@@ -47,6 +46,7 @@ class Job:
         self._changed = threading.Condition(threading.RLock())
         self._hearing = Hearing(parts, summary, self._changed)
         self.mask = self._hearing.mask
+        self.holdings = Holdings(parts, summary, self.hear, self._changed)
         self._schedule = Schedule()
         self.hopes = Hopes(self._schedule, self._changed)
         self._given: dict[str, JobStep] = {}
@@ -54,32 +54,14 @@ class Job:
         self._errors: dict[str, WarpforgeError] = {}
         self._runners: dict[str, StepRunner] = {}
         self._serving: set[str] = set()
-        self._awaited: set[str] = set()  # containers whose end a step waits for
-        self._spawned: list[str] = []  # containers, in the order in which they began
-        self._stopped_for: dict[str, str] = {}  # containers, and the steps that asked for their end ("": somebody else)
         self._stopping = threading.Event()
         self._asked_to_stop = threading.Event()
         self._is_over = False  # no step is begun any more
-        self._making = threading.Lock()
-        self._boxes: Boxes | None = None
-        self._has_closed = False
 
     @property
     def boxes(self) -> Boxes:
         """The containers, from the first one on. Errors: Interrupted, once the job is over."""
-        with self._making:
-            if self._boxes is None:
-                if self._has_closed:
-                    raise Interrupted
-                self._boxes = self.parts.make_boxes(self.hear)
-            return self._boxes
-
-    def _close_boxes(self) -> None:
-        with self._making:
-            self._has_closed = True
-            boxes = self._boxes
-        if boxes is not None:
-            boxes.close()
+        return self.holdings.boxes
 
     # what is asked from outside; any thread
 
@@ -115,7 +97,7 @@ class Job:
             raise
         finally:
             try:
-                self._close_boxes()
+                self.holdings.close()
             finally:
                 self.hear(JobChanged(self.summary.id, state, why))
         return state
@@ -135,9 +117,7 @@ class Job:
         with self._changed:
             self._schedule.stop()
             self._tell()
-        for container in reversed(self._spawned):
-            if not self.summary.containers[container].has_ended:
-                self.boxes.stop(container)
+        self.holdings.stop()
 
     def stop_one(self, id: str) -> list[str]:
         """Stop a service, a container or a step with all that it began; gives the containers that were stopped.
@@ -151,7 +131,7 @@ class Job:
                     self._runners[step].interrupt()
                 else:
                     self._schedule.cancel(step, ASKED)
-            self._stopped_for.update({container: "" for container in containers if container not in self._stopped_for})
+            self.holdings.are_stopped(containers)
             self._tell()
             self._changed.notify_all()
         for container in containers:
@@ -186,7 +166,7 @@ class Job:
     def serves(self, step: str, container: str) -> None:
         """All that this step still does is to wait for a container; it serves, if that has services."""
         with self._changed:
-            self._awaited.add(container)
+            self.holdings.awaited.add(container)
             if any(container in service.containers for service in self.summary.services.values()):
                 self._serving.add(step)
                 self._changed.notify_all()
@@ -232,36 +212,6 @@ class Job:
         said = [self.parts.journal.tail("containers", id) for id in bad] or [self.parts.journal.tail("steps", step)]
         return "\n".join(filter(None, said))
 
-    def stop_for(self, step: str, container: str) -> None:
-        """Stop a container because a step asks for it: another one that waits for it is stopped, too, and has not
-        failed. Errors: ``missing``."""
-        with self._changed:
-            if container not in self.summary.containers:
-                there = ", ".join(self.summary.containers) or "none"
-                raise Missing("missing", f"there is no container {container}: there is {there}", container=container)
-            if not self.summary.containers[container].has_ended:
-                self._stopped_for.setdefault(container, step)
-        self.boxes.stop(container)
-
-    def is_stopped_for_another(self, step: str, container: str) -> bool:
-        """Whether a container was stopped because another step than this one asked for it."""
-        return self._stopped_for.get(container, step) != step
-
-    def spawn(self, runner: StepRunner, spec: ContainerSpec) -> str:
-        """A step starts a container; gives its id. Nobody can stop it before everybody knows whose it is.
-
-        Errors: Interrupted; as ``Containers.spawn``.
-        """
-        person = self.parts.person
-        sitter = person.sitter(runner.id, spec) if person else None
-        boxes = self.boxes  # making them takes a while, in which others may go on
-        with self._changed:
-            runner.go_on()
-            container = boxes.spawn(spec, sitter)
-            self._spawned.append(container)
-            self.hear(ContainerSpawned(container, runner.id, spec.image))
-        return container
-
     def running(self, step: str) -> None:
         """What a step does is under way."""
         with self._changed:
@@ -289,9 +239,9 @@ class Job:
                     runner = self._runners[id] = StepRunner(self, id, self._given[id])
                     threading.Thread(target=self._step, args=(runner,), name=f"step {id}", daemon=True).start()
                 self._tell()
-                if self._schedule.done and not (stay or self._goes_on()):
+                if self._schedule.done and not (stay or (self.holdings.run and not self._errors)):
                     self._is_over = True
-                    self._note_bad_ends()
+                    self._mind_bad_ends()
                     return
                 is_asked = self._asked_to_stop.is_set() or self._hearing.deafness is not None
                 over = is_asked or (until and all(id in self.summary.steps and self.has_ended(id) for id in until))
@@ -302,17 +252,11 @@ class Job:
                 self._drain()
                 return
 
-    def _goes_on(self) -> bool:
-        """Whether all went well, and containers run on that no step waits for (``await: false``)."""
-        return not self._errors and not all(self.summary.containers[one].has_ended for one in self._spawned)
-
-    def _note_bad_ends(self) -> None:
+    def _mind_bad_ends(self) -> None:
         """Of containers that no step waited for, and nobody stopped: their steps have ended well, the job has not."""
-        for id in self._spawned:
-            one = self.summary.containers[id]
-            if one.exit and not {id} & (self._awaited | self._stopped_for.keys()):
-                what = f"container {id}, whose end no step waits for, exited with a nonzero exit code ({one.exit})"
-                self._errors[one.step] = Failed("job-step-failed", what, output=self.last_words(one.step) or None)
+        for one in self.holdings.bad_ends():
+            what = f"container {one.id}, whose end no step waits for, exited with a nonzero exit code ({one.exit})"
+            self._errors[one.step] = Failed("job-step-failed", what, output=self.last_words(one.step) or None)
 
     def _drain(self) -> None:
         """Wait, for a while, until the threads of what was stopped have ended; who still has not is left behind."""
@@ -332,7 +276,7 @@ class Job:
         why = ""
         try:
             runner.go_on()
-            opened = self._open(runner)
+            opened = self.hopes.open(runner, self.parts.author, self.wait)
             if opened.is_container:
                 self.hopes.barren(id)
             else:
@@ -351,28 +295,6 @@ class Job:
             self._schedule.finished(id, state, why)
             self._tell()
         self.hopes.stored()
-
-    def _open(self, runner: StepRunner) -> Work:
-        """What a step does, as soon as what it speaks of is stored, if another step may still store it."""
-        told = is_hopeless = False
-        while True:
-            news = self.hopes.news
-            try:
-                return self.parts.author.open(runner.step, runner)
-            except NotStored as error:
-                if is_hopeless:
-                    raise
-                why = error.message
-
-            def pause(why: str = why) -> None:
-                nonlocal told
-                if not told:
-                    runner.log("info", f"waits for another step: {why}")
-                told = True
-                runner.go_on()
-                self.wait()
-
-            is_hopeless = not self.hopes.wait(runner.id, news, pause)
 
     def _failed(self, id: str, error: WarpforgeError) -> tuple[StepState, str]:
         if self.is_stopping or self._runners[id].is_interrupted:

@@ -50,7 +50,7 @@ class StepRunner:
     def _go_on_with(self, container: str) -> None:
         """Errors: Interrupted, also when another step has stopped this container."""
         self.go_on()
-        if self._job.is_stopped_for_another(self.id, container):
+        if self._job.holdings.is_stopped_for_another(self.id, container):
             raise Interrupted
 
     # containers
@@ -60,7 +60,7 @@ class StepRunner:
         for variable in spec.env:
             if variable.is_secret:
                 self._job.mask.add(variable.value)
-        return self._job.spawn(self, spec)
+        return self._job.holdings.spawn(self, spec)
 
     def await_started(self, container: str) -> None:
         self._job.boxes.await_started(container)
@@ -87,7 +87,7 @@ class StepRunner:
         return status
 
     def stop(self, container: str) -> None:
-        self._job.stop_for(self.id, container)
+        self._job.holdings.stop_for(self.id, container)
 
     def close_service(self, service: str) -> None:
         self._job.boxes.close_service(service)
