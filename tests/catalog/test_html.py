@@ -310,7 +310,7 @@ def test_wares_are_in_files_that_stay_small() -> None:
     letters = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
     for count, digits in ((10, 0), (3000, 1), (20_000, 2)):
         wares = [f"ztar:{letters[at % 58]}{letters[at // 58 % 58]}{at:042}" for at in range(count)]
-        found, files = ware_files({"a.org/x": [("v1", {str(at): ware for at, ware in enumerate(wares)})]})
+        found, _, files = ware_files({"a.org/x": [("v1", {str(at): ware for at, ware in enumerate(wares)})]})
         assert found == digits and len({name.lower() for name in files}) == len(files) <= 58**digits
         said = [json.loads(text[text.index("=", text.index("[")) + 1 : -2]) for text in files.values()]
         assert sorted(ware for one in said for ware in one) == sorted(wares)

@@ -103,9 +103,10 @@ class Known:
             lock = Lock(self._lock, timeout=_PATIENCE)
             lock.acquire()
             try:
-                known = change(self._load(module))
-                self._modules[module] = known
-                _write(self._path(module), _KNOWN, dict(sorted(known.items())))
+                before = self._load(module)
+                known = self._modules[module] = change(before)
+                if known != before:
+                    _write(self._path(module), _KNOWN, dict(sorted(known.items())))
             finally:
                 lock.release()
 

@@ -186,11 +186,11 @@ class Publisher:
         site = self._site
         pages.write(STYLE, look.CSS + _brought("site.css"))
         pages.write(SCRIPT, _brought("site.js"))
-        digits, wares = search.ware_files(names)
-        for page, text in wares.items():
+        wares = search.ware_files(names)
+        for page, text in wares.files.items():
             pages.write(page, text)
         pages.write(NAMES, search.name_rows(shown, names))
-        pages.write(ROWS, search.search_rows(shown, digits))
+        pages.write(ROWS, search.search_rows(shown, wares))
         pages.write(INDEX, index.index_page(site, shown, read_standing(self._catalog.path, site.judges.keys)))
         pages.write(SEARCH, index.search_page(site))
         pages.write(ABSENT, index.absent_page(site))
@@ -198,7 +198,7 @@ class Publisher:
         for page, text in domains.items():
             pages.write(page, text)
         pages.keep_only(DOMAINS, {os.path.basename(page) for page in domains})
-        pages.keep_only(WARES, {os.path.basename(page) for page in wares}, ".js")
+        pages.keep_only(WARES, {os.path.basename(page) for page in wares.files}, ".js")
         present = {one.name for one in shown}
         for module in gone:
             if is_module_name(module) and module not in present:

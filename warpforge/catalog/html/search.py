@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from .site import WARES
 from .survey import Survey
@@ -19,10 +19,18 @@ REFS: Final = 20  # names of one ware that are told
 _FEW: Final = 300  # wares that one file may hold
 
 
-def search_rows(surveys: Iterable[Survey], digits: int) -> str:
-    """A row a module. ``digits``: how many characters of a hash say in which file it is."""
+class Wares(NamedTuple):
+    """Files of wares by their pages. ``digits``: how many characters of a hash say in which file it is."""
+
+    digits: int
+    packtypes: list[str]
+    files: dict[str, str]
+
+
+def search_rows(surveys: Iterable[Survey], wares: Wares) -> str:
+    """A row a module, and how to find a ware."""
     rows = [[one.name, one.latest, one.count, one.about, int(one.hazard)] for one in surveys]
-    return f"var CATALOG={_script(rows)};\nvar DIGITS={digits};\n"
+    return f"var CATALOG={_script(rows)};\nvar DIGITS={wares.digits},PACKTYPES={_script(wares.packtypes)};\n"
 
 
 def name_rows(surveys: Iterable[Survey], names: Mapping[str, Named]) -> str:
@@ -36,8 +44,8 @@ def name_rows(surveys: Iterable[Survey], names: Mapping[str, Named]) -> str:
     return f"var NAMES={_script(rows)};\nvar ITEMS={_script([' '.join(one) for one in sets])};\n"
 
 
-def ware_files(names: Mapping[str, Named]) -> tuple[int, dict[str, str]]:
-    """How many characters of a hash make a file's name, and the files by their pages."""
+def ware_files(names: Mapping[str, Named]) -> Wares:
+    """Each ware with its names, in files that stay small."""
     refs: dict[str, list[str]] = {}
     for module, named in sorted(names.items()):
         for release, items in named:
@@ -48,7 +56,8 @@ def ware_files(names: Mapping[str, Named]) -> tuple[int, dict[str, str]]:
     for ware, found in sorted(refs.items()):
         files.setdefault(_code(ware, digits), {})[ware] = found[:REFS]
     texts = {code: f'(window.WARES=window.WARES||{{}})["{code}"]={_script(found)};\n' for code, found in files.items()}
-    return digits, {f"{WARES}/{code}.js": text for code, text in texts.items()}
+    packtypes = sorted({ware.partition(":")[0] for ware in refs})
+    return Wares(digits, packtypes, {f"{WARES}/{code}.js": text for code, text in texts.items()})
 
 
 def _code(ware: str, digits: int) -> str:

@@ -210,10 +210,9 @@
       list.replaceChildren();
       return;
     }
-    const ware = text.match(/^(?:ware:)?(?:([a-z0-9][a-z0-9+.-]*):)?([A-Za-z0-9]{4,})$/);
-    if (ware && (ware[1] || (ware[2].length >= 8 && /[0-9]/.test(ware[2]))) && await search_wares(text, ware[1], ware[2])) {
-      return;
-    }
+    const ware = text.match(/^(?:ware:)?(?:([a-z0-9][a-z0-9+.-]*):)?([A-Za-z0-9]{2,})$/);
+    const is_hash = ware && (ware[1] ? PACKTYPES.includes(ware[1]) : ware[2].length >= 8 && /[0-9]/.test(ware[2]));
+    if (is_hash && await search_wares(text, ware[1], ware[2])) return;
     if (text !== field.value.trim()) return;
     search_names(text);
     if (!named()) {
