@@ -107,6 +107,16 @@ def test_words_that_do_not_go_together(built: World) -> None:
     assert built.fail("explain", f"{LIB}:v9").code == "catalog-missing-entry"
 
 
+def test_what_is_broken_hides_nothing_else(built: World) -> None:
+    built.run("ware", "unpack", "--path", "again", result(built))
+    built.run("catalog", "-n", "test", "add", "dir", "b.org/broken:v1:item", "again")
+    before = built.run("explain", f"{LIB}:v1").out
+    built.path(".warpforge/catalogs/test/b.org/broken/_releases/v1.json").write_text("{")
+    after = built.run("explain", f"{LIB}:v1")
+    assert after.out == before and "b.org/broken is passed over" in after.err
+    assert built.fail("explain", "b.org/broken:v1:item").code == "serialization"
+
+
 def test_what_nobody_knows(built: World) -> None:
     assert built.fail("explain", "abcdefgh").exit == 3
     for nothing in ("b.org/x:v1:y", "b.org/x"):

@@ -130,11 +130,16 @@ class Catalog:
     def releases(self) -> Iterator[tuple[str, str, Release]]:
         """Every release as module, name and document, by module. Errors: as ``release``, and ``io``."""
         for module in self.modules():
-            known = self.module(module)
-            for name in known.releases if known else ():
-                release = self.release(known, name) if known else None
-                if release is not None:
-                    yield module, name, release
+            for name, release in self.releases_of(module):
+                yield module, name, release
+
+    def releases_of(self, module: str) -> Iterator[tuple[str, Release]]:
+        """Every release of a module as name and document. Errors: as ``release``."""
+        known = self.module(module)
+        for name in known.releases if known else ():
+            release = self.release(known, name) if known else None
+            if release is not None:
+                yield name, release
 
     def _steady(self, module: str, read: Callable[[], T]) -> T:
         """Read; once more when what was read does not fit and the module, or its snapshot, was swapped meanwhile."""

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from warpforge.engine.history import DEPTH
-from warpforge.errors import Invalid, Missing
+from warpforge.errors import Invalid, Missing, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.model.names import is_module_name, without_kind
 from warpforge.plan.refs import refs, wares
@@ -119,14 +119,22 @@ class Provenance:
         self._made: dict[str, list[RunEntry]] = {}
         self._taken: dict[str, list[RunEntry]] = {}
         for catalog in engine.lookup.catalogs():
-            for module, name, release in catalog.releases():
-                for item, ware in release.items.items():
-                    self._names.setdefault(ware, []).append((catalog, CatalogRef(module, name, item), release))
+            for module in catalog.modules():
+                self._note(catalog, module)
         for entry in islice(engine.store.runs.entries(), DEPTH):
             for spelled in {*entry.outputs.values()} if not entry.failed else ():
                 self._made.setdefault(spelled.removeprefix("ware:"), []).append(entry)
             for spelled in {*entry.inputs.values()}:
                 self._taken.setdefault(spelled.removeprefix("ware:"), []).append(entry)
+
+    def _note(self, catalog: Catalog, module: str) -> None:
+        """Note what a module names; what is wrong with one is no reason to explain nothing of the others."""
+        try:
+            for name, release in catalog.releases_of(module):
+                for item, ware in release.items.items():
+                    self._names.setdefault(ware, []).append((catalog, CatalogRef(module, name, item), release))
+        except WarpforgeError as error:
+            self._engine.tell("warning", f"{module} is passed over: {error.message}")
 
     def resolve(self, text: str) -> dict[WareId, str]:
         """What is meant by a WareId, a reference, a release (all its items), or the beginning of a known WareId's hash.
