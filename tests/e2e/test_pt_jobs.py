@@ -151,6 +151,16 @@ def test_a_job_is_seen_fed_and_stopped_from_elsewhere(world: World) -> None:
     assert world.pt("--json", "ps", "-a").one("jobsummary")["state"] == "stopped"
 
 
+def test_a_job_runs_behind_the_terminal(world: World) -> None:
+    begun = world.pt("run", "-d", "linger")
+    assert (begun.exit, begun.out) == (0, "linger\n")
+    assert world.pt("--json", "ps").one("jobsummary")["id"] == "linger"
+    assert world.pt("stop").exit == 0
+    assert world.pt("run", "--detach", "hello").out == "hello\n"
+    refused = world.pt("run", "-d", "circle")
+    assert refused.exit == 2 and "a -> b -> a" in refused.err
+
+
 def test_ctrl_c_stops_in_order_and_a_kill_is_seen(world: World) -> None:
     with running(world, "linger") as process:
         wrong = world.pt("call", "hello{who: [1]}")

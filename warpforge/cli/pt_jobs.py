@@ -22,6 +22,14 @@ def jobs_of(common: Common) -> str:
     return os.path.join(os.path.dirname(found) if found else cwd, INTERNAL, "polytope", "jobs")
 
 
+def jobs_beside(common: Common, file: str | None) -> str:
+    """The directory that holds the jobs of a polytope file, or of the project that one stands in."""
+    if file is None:
+        return jobs_of(common)
+    path = os.path.join(common.settings.cwd, file)
+    return os.path.join(path if os.path.isdir(path) else os.path.dirname(path), INTERNAL, "polytope", "jobs")
+
+
 def running_jobs(common: Common) -> list[Recorded]:
     """The jobs that run now, the newest first."""
     from warpforge.polytope.jobs.journal import list_jobs

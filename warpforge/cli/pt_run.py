@@ -12,6 +12,7 @@ import click
 from warpforge.cli.app import Command, Common, pass_common, refuse_argument
 from warpforge.cli.conduct import conducted
 from warpforge.cli.pt_hermetic import choosing, make_choice, refuse_strangers
+from warpforge.cli.pt_jobs import jobs_beside
 from warpforge.errors import Failed, Missing
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ ROUTE: Final = "Send requests of code that begin with FROM to TO."
 @click.option("--mcp-port", type=click.IntRange(0, 65535), default=31338, show_default=True, help="Where; 0 for any.")
 @click.option("--route", "routes", multiple=True, metavar="FROM=TO", help=ROUTE)
 @click.option("--log-file", metavar="FILE", help="Append all that is told to this file, with times.")
+@click.option("--detach", "-d", is_flag=True, help="Behind the terminal: gives the job's id; see `pt attach`.")
+@click.option("--not-detached", is_flag=True, hidden=True, help="It is behind the terminal now.")
 @choosing
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Formulas at once; default: the cores.")
 @click.option("--local", is_flag=True, hidden=True, help="What is always so here.")
@@ -56,6 +59,8 @@ def run(
     mcp_port: int,
     routes: tuple[str, ...],
     log_file: str | None,
+    detach: bool,
+    not_detached: bool,
     hermetic: bool | None,
     only: tuple[str, ...],
     jobs: int | None,
@@ -74,6 +79,10 @@ def run(
     from warpforge.polytope.modules.web import parse_route
 
     calls = parse_calls(refs)
+    if detach and not not_detached:
+        from warpforge.cli import pt_detach
+
+        return pt_detach.detach(common, jobs_beside(common, file))
     found = dict(map(parse_route, routes))
     with Session(common, file, highest=mcp and not file, routes=found, jobs=jobs) as session:
         session.choice = make_choice(session.library, hermetic=hermetic, only=only)
