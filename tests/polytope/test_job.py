@@ -100,6 +100,29 @@ def test_a_step_waits_for_values_as_long_as_another_may_store_them(make_job: Mak
     }
 
 
+def test_a_value_that_somebody_else_stores_meanwhile_is_seen(make_job: Maker) -> None:
+    begun = threading.Event()
+
+    def linger(runner: Runner) -> Value:
+        begun.set()
+        while runner.get_value("job", "seen") is None:
+            runner.sleep(0.05)
+        return None
+
+    def see(runner: Runner) -> Value:
+        runner.set_value("job", "seen", True)
+        return None
+
+    job, _ = make_job({"linger": linger, "see": see})
+
+    def store() -> None:
+        begun.wait(30)
+        job.parts.project.set_value("port", "1")
+
+    threading.Thread(target=store).start()
+    assert job.run([JobStep(id="see", call="see", args={"needs": "port"}), *steps("linger")]) == "success"
+
+
 def test_a_failure_says_which_step_and_what_it_takes_along(make_job: Maker) -> None:
     job, heard = make_job({"a": fail, "b": nothing, "c": nothing})
     assert job.run(steps("a", "b<a", "c")) == "failed"

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from warpforge.polytope.calls.resolve import NotStored
 from warpforge.polytope.jobs.schedule import Schedule
 from warpforge.polytope.jobs.step import StepRunner
 from warpforge.polytope.jobs.work import Author, Work
+
+PAUSES: Final = 5
 
 
 class Hopes:
@@ -63,7 +66,8 @@ class Hopes:
             is_hopeless = not self._wait(runner.id, news, pause)
 
     def _wait(self, step: str, news: int, pause: Callable[[], None]) -> bool:
-        """Until it is worth while to look again; whether there was anything to wait for.
+        """Until it is worth while to look again, which after some pauses it is: somebody may store it from elsewhere;
+        whether there was anything to wait for.
 
         ``news``: what it was before this step looked. ``pause``: waits for a moment, or until something happens; what
         it raises ends this.
@@ -71,13 +75,14 @@ class Hopes:
         with self._changed:
             self._waiting.add(step)
         try:
-            while True:
+            for _ in range(PAUSES):
                 with self._changed:
                     if self.news != news:
                         return True
                     if not self._schedule.has_others(self._waiting, self._barren):
                         return False
                 pause()
+            return True
         finally:
             with self._changed:
                 self._waiting.discard(step)
