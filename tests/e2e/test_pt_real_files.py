@@ -81,4 +81,5 @@ def test_a_registry_that_lies_is_not_believed(world: World) -> None:
         world.write("polytope.yml", PULL.format(host=host_of(server), name="some/thing:1"))
         ran = world.pt("--json", "run", "pull")
     assert (ran.exit, ran.code) == (1, "ware-mismatch"), str(ran)
+    assert "/some/thing@sha256:" in ran.causes[-1]["message"]  # which image it was
     assert {line["state"] for line in ran.all("container")} >= {"failed"}

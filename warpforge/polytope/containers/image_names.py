@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from warpforge.errors import Missing, Unable, WarpforgeError
+from warpforge.errors import PREFIX, Failed, Invalid, Missing, Unable, WarpforgeError
 from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.polytope.containers.lockfile import LockFile
 
@@ -173,7 +173,11 @@ class ImageNames:
     def _keep(self, name: str) -> WareId:
         from warpforge.engine.images import REGISTRY, Called
 
-        ware, _ = self._engine.images.keep(Called(REGISTRY, name, "", None), unpacked=True)
+        try:
+            ware, _ = self._engine.images.keep(Called(REGISTRY, name, "", None), unpacked=True)
+        except (Invalid, Failed) as error:  # of what its layers hold
+            code, details = error.code.removeprefix(PREFIX), dict[str, Any](error.details)
+            raise type(error)(code, f"image {name}: {error.message}", **details) from error.__cause__
         self._need((ware,))
         return ware
 
