@@ -25,7 +25,7 @@ from warpforge.model.run import RunRecord
 from warpforge.model.serial import load_plot
 from warpforge.plan.plan import Plan, StepPath
 from warpforge.plan.refs import refs
-from warpforge.store.runs import RunEntry
+from warpforge.store.run_entry import RunEntry
 
 WHERE = Where(Path("/w/plot.wf"))
 RECORD = RunRecord("guid", 0, "z", 0, {})

@@ -21,7 +21,7 @@ import warpforge
 from warpforge.cli.schemas import every_line, kinds, schema
 from warpforge.engine.forecast import Forecast, StepForecast, WareForecast
 from warpforge.plan.why import Change, Reason
-from warpforge.store.runs import RunEntry
+from warpforge.store.run_entry import RunEntry
 
 CLI = Path(warpforge.__file__).parent / "cli"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from warpforge.model.atoms import WareId
 from warpforge.store.invocations import KEPT, Invocation
-from warpforge.store.runs import append_line
+from warpforge.store.lines import append_line
 from warpforge.store.store import Store
 
 

@@ -17,7 +17,8 @@ from warpforge.store.store import Store
 from warpforge.workspace.find import find_stack
 
 if TYPE_CHECKING:
-    from warpforge.store.runs import RunEntry, Runs
+    from warpforge.store.run_entry import RunEntry
+    from warpforge.store.runs import Runs
 
 
 class Wanted(NamedTuple):
@@ -33,7 +34,7 @@ class Wanted(NamedTuple):
 
     def has(self, entry: RunEntry) -> bool:
         """Whether it is one of them."""
-        from warpforge.store.runs import is_about
+        from warpforge.store.run_entry import is_about
 
         return (
             (not self.what or is_about(entry, self.what))

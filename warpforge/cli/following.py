@@ -12,7 +12,8 @@ from warpforge.cli.app import Common, to_json
 from warpforge.errors import Missing
 
 if TYPE_CHECKING:
-    from warpforge.store.runs import RunEntry, Runs
+    from warpforge.store.run_entry import RunEntry
+    from warpforge.store.runs import Runs
 
 PAUSE: Final = 0.1  # seconds between two looks
 GRACE: Final = 1.0  # seconds in which the next step may begin

@@ -18,7 +18,7 @@ from warpforge.picture.markup import text as _text
 
 if TYPE_CHECKING:
     from warpforge.engine.account import Account, PlotAccount, StepAccount
-    from warpforge.store.runs import RunEntry
+    from warpforge.store.run_entry import RunEntry
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 GRAPH: Final = 1500  # steps; more would be no picture any more

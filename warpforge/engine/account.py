@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
     from warpforge.plan.plan import StepPath
     from warpforge.plan.why import Reason
-    from warpforge.store.runs import RunEntry
+    from warpforge.store.run_entry import RunEntry
     from warpforge.store.store import Store
 
 LOG_SHOWN: Final = 64 << 10  # bytes of one step's output: its end, if it is longer

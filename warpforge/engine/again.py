@@ -16,7 +16,7 @@ from warpforge.model.ident import formula_id
 if TYPE_CHECKING:
     from warpforge.engine.engine import Engine
     from warpforge.model.formula import Formula
-    from warpforge.store.runs import RunEntry
+    from warpforge.store.run_entry import RunEntry
 
 
 def make_again(engine: Engine, ware: WareId) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from warpforge.engine.job import Where
     from warpforge.plan.plan import StepPath
-    from warpforge.store.runs import RunEntry
+    from warpforge.store.run_entry import RunEntry
 
 DEPTH: Final = 50_000  # executions that are looked at
 RECENT: Final = 5  # of one formula or step that count for how long it takes

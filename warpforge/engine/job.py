@@ -75,7 +75,7 @@ def describe(run: Run, job: Job) -> None:
     from msgspec import Raw
     from msgspec.json import encode
 
-    from warpforge.store.runs import FORMULA_LIMIT
+    from warpforge.store.run_entry import FORMULA_LIMIT
 
     entry = run.entry
     entry.plot = job.where.plot

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from warpforge.catalog.tree import Catalog
     from warpforge.engine.engine import Engine
     from warpforge.model.catalog import Release
-    from warpforge.store.runs import RunEntry
+    from warpforge.store.run_entry import RunEntry
 
 CATALOG: Final = "catalog:"  # how the origin begins that is a reference
 MOST: Final = 10_000  # wares in one explanation

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from warpforge.plan.foresee import Foreseen
     from warpforge.plan.plan import Plan
     from warpforge.store.invocations import Invocation
-    from warpforge.store.runs import RunEntry
+    from warpforge.store.run_entry import RunEntry
     from warpforge.store.store import Store
 
 DEPTH: Final = 64  # consequences of consequences that are followed

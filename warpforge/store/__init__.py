@@ -8,7 +8,8 @@ duals        the ``ztar`` hash of every ware whose own id says less than its tre
 origins      from where a ware came that is made of several parts: history
 images       manifest and config of every ``oci`` ware: the image checks them, and brings them again
 memo         RunRecords by FormulaId, so that a result is computed once: truth
-runs         the run log: one line for every execution, and what it said: history
+runs         the run log: one line for every execution, and what it said: history (runs, run_entry)
+lines        files that only grow, a record a line, written by many at once
 guid         ids of runs and invocations
 invocations  for every command that ran something: its steps, what ran and what the memo knew: history
 built        what each module gave when it was last run to its end: history
@@ -23,6 +24,8 @@ kept         what a person pinned, by name: truth
 trees        every tree on the shelf, listed
 root         a reason to keep a ware; gc deletes what has none (gc)
 finding      something that is not as it should be; told once, never in the way
+doors        who is in a store, and who waits before it, over all threads and processes
+rooms        what a store is composed of, each made when it is first asked for (rooms)
 store        all of these over one directory
 
 Writing goes bytes, name, index, then whoever points at it; deleting goes the other way.

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Final
 
@@ -23,62 +23,16 @@ from warpforge.fsx.locks import locked_open
 from .finding import storing
 from .guid import new_guid
 from .layout import Layout
+from .lines import Growing, append_line, delete_oldest, lines_backwards
+from .run_entry import RunEntry, is_about
 from .staging import Staging
 
-NO_FORMULA: Final = msgspec.Raw()
 LOG_LIMIT: Final = 16 << 20  # bytes of output kept of one execution
-FORMULA_LIMIT: Final = 1 << 16  # bytes of a formula's JSON that a line may hold; a larger one is left out
 LOGS_LIMIT: Final = 1 << 30  # bytes of all kept output together
 LINES_LIMIT: Final = 256 << 20  # bytes of all lines together
 TAIL: Final = 4 << 10  # bytes of the end of an output that are had at once
 TAIL_LINES: Final = 10
 _CUT: Final = b"\n[warpforge: output truncated here]\n"
-_READ: Final = 1 << 20
-
-
-class RunEntry(msgspec.Struct, omit_defaults=True, forbid_unknown_fields=False):
-    """One execution, with its provenance. Times in seconds; ids and inputs as they are spelled in documents.
-
-    ``begun``: only in the line of one that has not ended: the file that its output goes to meanwhile.
-    ``why``: reasons why it was not hermetic or is not memoised. ``error``: the code when it failed.
-    ``log`` is relative to the run log's directory; ``output_bytes`` counts also what was not kept.
-    ``document``: the file that it was run from. ``origins``: by port, what the plot says is there, a pipe with the
-    whole path of its step (``pipe:outer/inner:label``). ``formula``: its representation, empty when it is too large.
-    ``limits``: what was asked for, in seconds, bytes or numbers, and what kept it (``"64 by cgroup v1"``).
-    ``secrets``: names of those that it was given; then there is no formula id, and the outputs are for nobody else.
-    ``phases``: name, begin after ``started`` (what came before it is negative), and how long.
-    """
-
-    begun: str = ""
-    id: str = ""
-    formula_id: str = ""
-    step: list[str] = []
-    started: float = 0.0
-    duration: float = 0.0
-    exit_code: int | None = None
-    error: str = ""
-    sandbox: str = ""
-    limits: dict[str, str] = {}
-    hermetic: bool = True
-    memoised: bool = False
-    why: list[str] = []
-    plot: str = ""
-    inputs: dict[str, str] = {}
-    outputs: dict[str, str] = {}
-    log: str = ""
-    output_bytes: int = 0
-    truncated: bool = False
-    invocation: str = ""
-    document: str = ""
-    origins: dict[str, str] = {}
-    phases: list[tuple[str, float, float]] = []
-    formula: msgspec.Raw = NO_FORMULA
-    secrets: list[str] = []
-
-    @property
-    def failed(self) -> bool:
-        """Whether it ended without results, or has not ended at all."""
-        return bool(self.begun or self.error) or self.exit_code != 0
 
 
 class Run:
@@ -240,8 +194,8 @@ class Runs:
         with storing("cannot shorten the run log"):
             months = [os.path.join(self._directory, name) for name in self._months()]
             old = [path for path in self._logs() if os.lstat(path).st_mtime < before] if before else []
-            freed = _delete_oldest(old, -1) + _delete_oldest(self._logs(), logs)
-            return freed + _delete_oldest(months, lines, at_least=1)
+            freed = delete_oldest(old, -1) + delete_oldest(self._logs(), logs)
+            return freed + delete_oldest(months, lines, at_least=1)
 
     def _logs(self) -> list[str]:
         """Every kept output, oldest first."""
@@ -253,7 +207,7 @@ class Runs:
 
     def _lines(self) -> Iterator[RunEntry]:
         for name in reversed(self._months()):
-            yield from _read_backwards(os.path.join(self._directory, name))
+            yield from _decoded(lines_backwards(os.path.join(self._directory, name)))
 
     def _months(self) -> list[str]:
         with suppress(FileNotFoundError, NotADirectoryError):
@@ -266,34 +220,17 @@ class Tail:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
-        self._rest = b""
-        self._path = ""
-        self._at = 0
-        self._turn()
-        with suppress(OSError):
-            self._at = os.path.getsize(self._path)
+        self._growing = Growing(self._latest(), from_end=True)
 
     def read(self) -> Iterator[RunEntry]:
         """The whole lines that came since the last time."""
-        self._turn()
-        try:
-            with open(self._path, "rb") as file:
-                file.seek(self._at)
-                data = file.read()
-        except OSError:
-            return
-        self._at += len(data)
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        decode = msgspec.json.Decoder(RunEntry).decode
-        for line in lines:
-            with suppress(msgspec.MsgspecError):
-                yield decode(line)
+        path = self._latest()
+        if path != self._growing.path:  # a new month has a file of its own
+            self._growing = Growing(path)
+        return _decoded(self._growing.read())
 
-    def _turn(self) -> None:
-        """A new month has a file of its own."""
-        path = os.path.join(self._directory, f"{month_of(time.time())}.jsonl")
-        if path != self._path:
-            self._path, self._at, self._rest = path, 0, b""
+    def _latest(self) -> str:
+        return os.path.join(self._directory, f"{month_of(time.time())}.jsonl")
 
 
 def month_of(started: float) -> str:
@@ -301,60 +238,8 @@ def month_of(started: float) -> str:
     return time.strftime("%Y-%m", time.gmtime(started))
 
 
-def _delete_oldest(paths: list[str], limit: int, *, at_least: int = 0) -> int:
-    """Delete files, given oldest first, until the others fit; ``at_least`` so many stay. Raises OSError."""
-    sizes = {path: os.lstat(path).st_size for path in paths}
-    left, freed = sum(sizes.values()), 0
-    for path in paths[: len(paths) - at_least]:
-        if left - freed <= limit:
-            break
-        with suppress(FileNotFoundError):
-            os.unlink(path)
-        freed += sizes[path]
-    return freed
-
-
-def append_line(path: str, line: bytes) -> None:
-    """Append one line in one write; when the last one was torn, begin on a new line. Raises OSError."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-    try:
-        size = os.fstat(fd).st_size
-        torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-        write_all(fd, (b"\n" if torn else b"") + line + b"\n")
-    finally:
-        os.close(fd)
-
-
-def is_about(entry: RunEntry, what: str) -> bool:
-    """Whether a person who says ``what`` may mean this execution."""
-    return (
-        what in (entry.id, entry.formula_id, "/".join(entry.step), *entry.step[-1:])
-        or (len(what) >= 6 and entry.id.startswith(what))
-        or any(what in (spelled, spelled.removeprefix("ware:")) for spelled in entry.inputs.values())
-        or any(what in (spelled, spelled.removeprefix("ware:")) for spelled in entry.outputs.values())
-    )
-
-
-def _read_backwards(path: str) -> Iterator[RunEntry]:
+def _decoded(lines: Iterable[bytes]) -> Iterator[RunEntry]:
     decode = msgspec.json.Decoder(RunEntry).decode
-    for line in _lines_backwards(path):
+    for line in lines:
         with suppress(msgspec.MsgspecError):  # torn, or of another version
             yield decode(line)
-
-
-def _lines_backwards(path: str) -> Iterator[bytes]:
-    try:
-        file = open(path, "rb")
-    except FileNotFoundError:
-        return
-    with file:
-        position = file.seek(0, os.SEEK_END)
-        rest = b""
-        while position:
-            step = min(_READ, position)
-            position = file.seek(position - step)
-            lines = (file.read(step) + rest).split(b"\n")
-            rest = lines[0]
-            yield from (line for line in reversed(lines[1:]) if line)
-        if rest:
-            yield rest
