@@ -13,10 +13,12 @@ from zlib import adler32
 from warpforge.fsx.tree import Entry
 
 from . import faults
+from .extra import LONGEST, Extra
 from .headers import BLOCK, PADDING
 from .limits import COMPONENT
 from .names import check_name, fold, parse_path
-from .numbers import parse_decimal, parse_number, parse_records, parse_time
+from .numbers import parse_number
+from .shape import Shape, parse_shape
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,21 +28,7 @@ if TYPE_CHECKING:
     from .limits import Limits
 
 SMALL: Final = 2 << 20  # contents up to this size come as one piece
-_CHAIN: Final = 16  # headers that may stand in front of one member
-_EXTRA: Final = 1 << 20  # bytes that they may hold in all
-_KINDS: Final = {
-    b"0": "f",
-    b"\0": "f",
-    b"7": "f",
-    b"1": "h",
-    b"2": "L",
-    b"3": "c",
-    b"4": "D",
-    b"5": "d",
-    b"6": "p",
-}
 _CACHED: Final = 4096
-_XATTR: Final = b"SCHILY.xattr."
 _ZEROS: Final = bytes(BLOCK)
 
 
@@ -50,33 +38,6 @@ class Member(NamedTuple):
     entry: Entry
     content: bytes | Content | None
     target: bytes | None = None
-
-
-class _Shape(NamedTuple):
-    """What a header says beside its name, size and checksum: many members have it in common."""
-
-    mode: int
-    uid: int
-    gid: int
-    mtime: int
-    kind: str  # an entry's kind, "h" for a hardlink, or the type itself for a header in front of a member
-    link: bytes
-    prefix: bytes
-    device: tuple[int, int]
-    old: bool  # a v7 type: a name that ends in "/" is a directory
-
-
-class _Extra:
-    """What the headers in front of a member say."""
-
-    __slots__ = ("chained", "link", "name", "records", "size")
-
-    def __init__(self) -> None:
-        self.records: dict[bytes, bytes] = {}
-        self.name: bytes | None = None
-        self.link: bytes | None = None
-        self.chained = 0
-        self.size = 0
 
 
 class MemberReader:
@@ -93,7 +54,7 @@ class MemberReader:
         self._layer = layer
         self._held = b""
         self._at = 0
-        self._shapes: dict[bytes, _Shape] = {}
+        self._shapes: dict[bytes, Shape] = {}
         self._plain = min(COMPONENT, limits.path or COMPONENT, limits.depth or COMPONENT)
 
     def __iter__(self) -> Iterator[Member]:
@@ -118,7 +79,7 @@ class MemberReader:
         return self._next(), self._at
 
     def _next(self) -> Member | None:
-        extra: _Extra | None = None
+        extra: Extra | None = None
         while True:
             header = self._header()
             if header is None:
@@ -132,8 +93,10 @@ class MemberReader:
             if shape.kind == "skip":
                 self._extra_data(parse_number(header[124:136]))
                 continue
-            extra = extra or _Extra()
-            self._read_extra(extra, shape.kind, parse_number(header[124:136]))
+            extra = extra or Extra()
+            size = parse_number(header[124:136])
+            extra.announce(size)
+            extra.take(shape.kind, self._extra_data(size))
 
     def _header(self) -> bytes | None:
         """The next header, its checksum verified; None at the end."""
@@ -206,7 +169,7 @@ class MemberReader:
         if padding and self._take(len(padding)) != padding:
             raise faults.corrupt("the padding of a member is not zeros")
 
-    def _member(self, header: bytes, shape: _Shape, extra: _Extra | None) -> Member:
+    def _member(self, header: bytes, shape: Shape, extra: Extra | None) -> Member:
         mode, uid, gid, mtime, kind, link, prefix, device, old = shape
         raw = header[:100].rstrip(b"\0")
         if b"\0" in raw:
@@ -217,21 +180,9 @@ class MemberReader:
         mtime_ns = 0
         xattrs: dict[bytes, bytes] = {}
         if extra is not None:
-            raw = raw if extra.name is None else extra.name
-            link = link if extra.link is None else extra.link
-            records = extra.records
-            if records:
-                raw = records.get(b"path", raw)
-                link = records.get(b"linkpath", link)
-                if b"size" in records:
-                    size = parse_decimal(records[b"size"], raw)
-                if b"uid" in records:
-                    uid = parse_decimal(records[b"uid"], raw)
-                if b"gid" in records:
-                    gid = parse_decimal(records[b"gid"], raw)
-                if b"mtime" in records:
-                    mtime, mtime_ns = parse_time(records[b"mtime"], raw)
-                xattrs = {k.removeprefix(_XATTR): v for k, v in records.items() if k.startswith(_XATTR)}
+            raw, link = extra.names(raw, link)
+            size, uid, gid, mtime, mtime_ns = extra.numbers(raw, size, uid, gid, mtime)
+            xattrs = extra.xattrs()
         if old and raw[-1:] == b"/":
             kind = "d"
         path = self._path(raw, kind)
@@ -295,54 +246,16 @@ class MemberReader:
             raise faults.corrupt("not spelled as in a ztar", raw)
         return path
 
-    def _read_shape(self, fixed: bytes) -> _Shape:
-        """Mode, uid and gid, then mtime, then all from the type on."""
-        tail = fixed[36:]
-        flag = tail[:1]
-        kind = _KINDS.get(flag) or self._in_front(flag)
-        link = tail[1:101].partition(b"\0")[0]
-        prefix = b""
-        if tail[101:107] == b"ustar\0":  # GNU's magic has blanks, v7 has none: neither knows a prefix
-            prefix = tail[189:344].partition(b"\0")[0]
-        device = (parse_number(tail[173:181]), parse_number(tail[181:189])) if kind in ("c", "D") else (0, 0)
-        mode, uid, gid = parse_number(fixed[:8]) & 0o7777, parse_number(fixed[8:16]), parse_number(fixed[16:24])
-        shape = _Shape(mode, uid, gid, parse_number(fixed[24:36]), kind, link, prefix, device, flag == b"\0")
+    def _read_shape(self, fixed: bytes) -> Shape:
+        """Of a header that came for the first time."""
+        shape = parse_shape(fixed, canonical=self._canonical)
         if len(self._shapes) > _CACHED:
             self._shapes.clear()
         self._shapes[fixed] = shape
         return shape
 
-    def _in_front(self, flag: bytes) -> str:
-        """The role of a header that is no member."""
-        role = {b"x": "pax", b"g": "skip", b"L": "name", b"K": "link"}.get(flag)
-        if role is None:
-            raise faults.invalid("type", b"", f"a member of type {flag!r}: only files, directories and links are known")
-        if self._canonical and role != "pax":
-            raise faults.corrupt(f"a header of type {flag!r} has no place in a ztar")
-        return role
-
-    def _read_extra(self, extra: _Extra, role: str, size: int) -> None:
-        extra.chained += 1
-        extra.size += size
-        if extra.chained > _CHAIN or extra.size > _EXTRA:
-            raise faults.over_limit("header", "too much in front of one member")
-        data = self._extra_data(size)
-        if role == "pax":
-            records = parse_records(data)
-            for key in records:
-                if key.startswith(b"GNU.sparse."):
-                    raise faults.invalid("type", records.get(b"path", b""), "sparse files are not read: pack it dense")
-            for key in (b"path", b"linkpath"):
-                if key in records and (not records[key] or b"\0" in records[key]):
-                    raise faults.invalid("name", records[key], f"an impossible {key.decode()}")
-            extra.records.update(records)
-        elif role == "name":
-            extra.name = data.partition(b"\0")[0]
-        else:
-            extra.link = data.partition(b"\0")[0]
-
     def _extra_data(self, size: int) -> bytes:
-        if not 0 <= size <= _EXTRA:
+        if not 0 <= size <= LONGEST:
             raise faults.over_limit("header", f"a header of {size} bytes")
         data = self._take(size)
         self.pad(size)
