@@ -6,6 +6,8 @@ packtype   how a ware is hashed, and what its foreign archives look like: tar, z
 fileset    the nodes of a tree in canonical order, whose hashes make the tree hash (fileset)
 filters    what becomes of ids, times and modes on the way in or out, one row of defaults for each way (filters)
 member     one node as an archive holds it; foreign archives have them in any order (members, collect)
+extra      headers in front of a member, for what its own has no room for (extra)
+shape      what the headers of many members have in common (shape)
 sum        what packing or scanning a tree found: its WareId, its dual identity, counts and sizes (packer)
 dual       the ``ztar`` hash of a tree whose own id does not cover all of it
 commit     what a git ware is the tree of; a submodule in it is the tree of another one (git, git_objects)
