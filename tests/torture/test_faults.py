@@ -14,6 +14,7 @@ import pytest
 from support import ledger
 from support.faults import Ended, Fault, count, inject, needs_strace
 from support.scenes import SCENES, Stage
+from support.world import WARPFORGE, World
 
 ALL = os.environ.get("WARPFORGE_TEST_EVERY") == "1"
 CALLS = (
@@ -109,6 +110,20 @@ def test_c03_c04_calls_that_fail(name: str, tmp_path: Path) -> None:
             raise AssertionError(f"{fault}: {wrong}\n{ended}") from wrong
         stage.drop(world)
     assert failed, "no fault was ever felt"
+
+
+def test_c03_an_error_that_cannot_be_written_at_first_is_told_once(tmp_path: Path) -> None:
+    needs_strace()
+    world = World(tmp_path)
+    world.root_workspace()
+    ended = inject(
+        [WARPFORGE, "--json", "ware", "ls", "ztar:" + "1" * 44],
+        Fault("write", "error=EIO", 1),
+        cwd=world.root,
+        env=world.environment(),
+    )
+    (line,) = ended.stderr.splitlines()
+    assert json.loads(line)["code"] == "warpforge-error-missing", ended
 
 
 def test_c04_a_failed_fsync_condemns_the_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import gc
 # imports make many objects and no garbage: collecting while they run costs a tenth of a memoised run
 gc.set_threshold(100_000, 20, 20)
 
+import io  # noqa: E402
 import os  # noqa: E402
 import signal  # noqa: E402
 import sys  # noqa: E402
@@ -124,6 +125,7 @@ def _report(common: Common, error: WarpforgeError) -> int:
     except (OSError, ImportError):  # perhaps only because nothing can be loaded any more
         with suppress(OSError):
             os.write(2, (_bare_json(error.to_serial()) if common.json else f"error: {error}").encode() + b"\n")
+        sys.stderr = io.StringIO()  # what the other one may still hold would be said a second time
     if os.environ.get("WARPFORGE_DEBUG"):
         import traceback
 
