@@ -13,32 +13,30 @@ They are called as other tools call them:
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from time import time_ns
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
+from warpforge.engine.image_sources import Counting, Moved, Shared
 from warpforge.errors import Failed, Missing, Unable
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
     from warpforge.mirror.oci import OciMirror
     from warpforge.mirror.policy import Access
-    from warpforge.pack.image import Descriptor, Image, Platform, Source
+    from warpforge.pack.image import Image, Platform, Source
     from warpforge.pack.limits import Limits
     from warpforge.pack.packer import Sum
-    from warpforge.store.images import KeptImage
     from warpforge.store.store import Store
 
 REGISTRY = "registry"
 _FILES = ("oci", "oci-archive", "docker-archive")
 _PLATFORM = "?platform="
 _GRAIN = 2_000_000_000  # nanoseconds; a file changed more lately may change again within one tick of its times
-Moved = Callable[[int, int | None], None]
 
 
 class Called(NamedTuple):
@@ -134,7 +132,7 @@ class Images:
             image = find_image(source, called.platform)
             ware = WareId("oci", image.id)
             if called.kind == REGISTRY or unpacked:  # who wants to run it may want to build upon it
-                source = _Shared(source, self._store)
+                source = Shared(source, self._store)
             here = self._store.warehouse.has(ware)
             if here:
                 self._store.images.record(ware, KeptImage(image.manifest, image.config))
@@ -198,31 +196,6 @@ class Images:
         return found if found is not None and self._store.warehouse.has(found) else None
 
 
-def read_kept(kept: KeptImage) -> Image:
-    """The parts of an image that is kept. Errors: ``ware-corrupt``."""
-    from warpforge.pack.image import find_image
-
-    return find_image(_Kept(kept))
-
-
-class _Kept:
-    """A source of what is kept of an image besides its layers."""
-
-    name = "the image"
-
-    def __init__(self, kept: KeptImage) -> None:
-        self._kept = kept
-
-    def root(self) -> bytes:
-        return self._kept.manifest
-
-    def manifest(self, wanted: Descriptor) -> bytes:
-        return self._kept.manifest
-
-    def blob(self, wanted: Descriptor) -> BinaryIO:
-        return io.BytesIO(self._kept.config)
-
-
 def keep_image(
     store: Store, source: Source, image: Image, limits: Limits, moved: Moved, *, unpacked: bool = False
 ) -> WareId:
@@ -237,7 +210,7 @@ def keep_image(
     from warpforge.store.images import KeptImage
 
     ware = WareId("oci", image.id)
-    counted = _Counting(source, sum(layer.size for layer in image.layers), moved)
+    counted = Counting(source, sum(layer.size for layer in image.layers), moved)
 
     def write(sink: BinaryIO, place: Place | None = None) -> Sum:
         seen = write_at_rest(counted, image, SCAN, limits, sink, store.staging.directory(), place)
@@ -261,7 +234,7 @@ def fetch_image(
     source = mirror.image(ware)
     image = find_image(source)
     _check_named(ware, image)
-    keep_image(store, _Shared(source, store), image, limits, moved, unpacked=unpacked)
+    keep_image(store, Shared(source, store), image, limits, moved, unpacked=unpacked)
 
 
 def keep_archive_of_image(store: Store, stream: BinaryIO, name: str, ware: WareId, limits: Limits) -> None:
@@ -286,79 +259,6 @@ def _check_named(ware: WareId, image: Image) -> None:
             actual=f"oci:{image.id}",
             reason="hash",
         )
-
-
-class _Shared:
-    """A source of layers that are brought once, whatever images they belong to."""
-
-    def __init__(self, source: Source, store: Store) -> None:
-        self.name = source.name
-        self.root = source.root
-        self.manifest = source.manifest
-        self._source = source
-        self._store = store
-
-    def blob(self, wanted: Descriptor) -> BinaryIO:
-        opened = self._store.layers.open(wanted.digest, lambda: self._source.blob(wanted))
-        return cast("BinaryIO", _Entered(opened))
-
-
-class _Entered:
-    """A stream that there is while it is entered."""
-
-    def __init__(self, opened: AbstractContextManager[BinaryIO]) -> None:
-        self._opened = opened
-
-    def __enter__(self) -> _Entered:
-        self._stream = self._opened.__enter__()
-        return self
-
-    def read(self, size: int = -1) -> bytes:
-        return self._stream.read(size)
-
-    def __exit__(self, *error: Any) -> bool | None:
-        return self._opened.__exit__(*error)
-
-
-class _Counting:
-    """A source that tells how many bytes of its layers have come."""
-
-    def __init__(self, source: Source, total: int, moved: Moved) -> None:
-        self.name = source.name
-        self.root = source.root
-        self.manifest = source.manifest
-        self._source = source
-        self._total = total
-        self._moved = moved
-        self._done = 0
-
-    def blob(self, wanted: Descriptor) -> BinaryIO:
-        return cast("BinaryIO", _Counted(self._source.blob(wanted), self._add))
-
-    def _add(self, count: int) -> None:
-        self._done += count
-        self._moved(self._done, self._total)
-
-
-class _Counted:
-    """A stream that tells how many bytes were read."""
-
-    def __init__(self, stream: BinaryIO, add: Callable[[int], None]) -> None:
-        self._stream = stream
-        self._add = add
-
-    def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(size)
-        if data:
-            self._add(len(data))
-        return data
-
-    def __enter__(self) -> _Counted:
-        self._stream.__enter__()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._stream.__exit__(*error)  # type: ignore[arg-type]
 
 
 def _noted(called: Called) -> str:

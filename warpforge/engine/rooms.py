@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from warpforge.catalog.lookup import Lookup
     from warpforge.engine.conduct import Conduct
-    from warpforge.engine.images import Images, Moved
+    from warpforge.engine.image_sources import Moved
+    from warpforge.engine.images import Images
     from warpforge.engine.ingest import Ingester
     from warpforge.engine.job import Where
     from warpforge.engine.options import Options

@@ -103,7 +103,7 @@ class Transfer:
 
     def _push_image(self, ware: WareId, upstream: Upstream, *, force: bool) -> str:
         """An image to a registry, as the layers that it came as, or was made of."""
-        from warpforge.engine.images import read_kept
+        from warpforge.engine.image_sources import read_kept
         from warpforge.mirror.oci import OciMirror
 
         assert isinstance(upstream, OciMirror)

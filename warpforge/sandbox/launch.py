@@ -119,13 +119,14 @@ class BwrapLaunch:
         ours.close()
         if not fds:
             return
+        from warpforge.sandbox.notices import Listener
         from warpforge.sandbox.registrar import Registrar, start
 
         order = self._order
         foreign = [at for at, kind, _, _ in order.mounts if kind == "host-rw"]
         has_owners = bool(order.owned or order.owned_mounts) or any(m[1] == "volume" for m in order.mounts)
         person = (max(order.uid, 0), max(order.gid, 0), order.groups)
-        start(Registrar(fds[0], dict(order.calls), person, foreign, has_owners=has_owners))
+        start(Registrar(Listener(fds[0], dict(order.calls)), person, foreign, has_owners=has_owners))
         os.close(fds[0])
 
     def furnish(self) -> None:

@@ -18,34 +18,29 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
 import re
 import resource
-import select
 import stat
 import struct
 import time
 
 from warpforge.fsx.linux import RESOLVE_NO_MAGICLINKS, libc, openat2
+from warpforge.sandbox.creds import NOBODY, Creds, Refused, change_ids, count_ids
 from warpforge.sandbox.kernel import CLONE_NEWNS, PR_SET_PDEATHSIG, prctl, setns
+from warpforge.sandbox.notices import Listener, Notice, Unknown
 from warpforge.sandbox.said import read_owner, write_owner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-_RECV, _SEND, _VALID = 0xC0502100, 0xC0182101, 0x40082102  # linux/seccomp.h
-_NOTICE = struct.Struct("<QIIiIQ6Q")
-_ANSWER = struct.Struct("<QqiI")
-_CONTINUE = 1
 _LOCKS = 10  # RLIMIT_LOCKS
-_NOBODY = 0xFFFFFFFF
 _HERE = -100  # AT_FDCWD
 _NO_FOLLOW, _EMPTY = 0x100, 0x1000  # AT_SYMLINK_NOFOLLOW, AT_EMPTY_PATH
 _SIGKILL = 9
-_LONGEST = 4096
 _GROUPS = 65536
+_MANY = 65536  # that a box may say to be
 _OWN = re.compile(rb"/proc/(?:thread-)?self/(fd/\d+|cwd|root|exe)/?")  # what is a process's own for sure
 _X86 = os.uname().machine == "x86_64"
 _STAT_SIZE, _STAT_UID = (144, 28) if _X86 else (128, 24)
@@ -53,84 +48,21 @@ _STATX_SIZE, _STATX_UID = 256, 20
 _FSTATAT, _STATX = (262, 332) if _X86 else (79, 291)
 
 
-class Creds:
-    """Who a process says to be. Never changed once made."""
-
-    __slots__ = ("gids", "groups", "keeps", "uids")
-
-    def __init__(
-        self,
-        uids: tuple[int, int, int],
-        gids: tuple[int, int, int],
-        groups: tuple[int, ...],
-        keeps: bool,  # noqa: FBT001 (as the others)
-    ) -> None:
-        self.uids = uids  # real, effective, saved
-        self.gids = gids
-        self.groups = groups
-        self.keeps = keeps  # as prctl(2), PR_SET_KEEPCAPS: may change gids when it is root no more
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """What makes it another."""
-        return (self.uids, self.gids, self.groups, self.keeps)
-
-    @property
-    def may_change_gids(self) -> bool:
-        """Whether any."""
-        return self.uids[1] == 0 or self.keeps
-
-
-class Refused(Exception):
-    """The call fails, with this error number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
-
-
-class Unknown(Exception):
-    """The kernel is to answer."""
-
-
-class Notice:
-    """One call: ``pid`` of the thread that makes it, its name and arguments."""
-
-    __slots__ = ("args", "id", "name", "pid")
-
-    def __init__(self, id: int, pid: int, name: str, args: Sequence[int]) -> None:
-        self.id = id
-        self.pid = pid
-        self.name = name
-        self.args = args
-
-    def number(self, index: int) -> int:
-        """An argument of 32 bits."""
-        return self.args[index] & _NOBODY
-
-    def descriptor(self, index: int) -> int:
-        """An argument that is a descriptor."""
-        value = self.number(index)
-        return value - (1 << 32) if value >> 31 else value
-
-
 class Registrar:
-    """``names``: the calls by their numbers. ``person``: uid, gid and further gids that the box's command begins with.
+    """``person``: uid, gid and further gids that the box's command begins with.
     ``foreign``: the paths at which directories of the host lie. ``has_owners``: whether files have owners already."""
 
     def __init__(
         self,
-        listener: int,
-        names: dict[int, str],
+        listener: Listener,
         person: tuple[int, int, tuple[int, ...]],
         foreign: Sequence[bytes],
         *,
         has_owners: bool,
     ) -> None:
         self._listener = listener
-        self._names = names
         uid, gid, groups = person
-        self._first = Creds((uid, uid, uid), (gid, gid, gid), groups, False)  # noqa: FBT003
+        self._first = Creds((uid, uid, uid), (gid, gid, gid), groups, keeps=False)
         self._table: list[Creds] = []
         self._known: dict[tuple[object, ...], int] = {}
         self._foreign = foreign
@@ -141,36 +73,13 @@ class Registrar:
 
     def serve(self) -> None:
         """Until no process is left that could ask."""
-        poll = select.poll()
-        poll.register(self._listener, select.POLLIN)
-        buffer = bytearray(_NOTICE.size)
-        empty = bytes(_NOTICE.size)
-        while True:
-            ((_, event),) = poll.poll()
-            if not event & select.POLLIN:
-                return
-            buffer[:] = empty
+        while (notice := self._listener.hear()) is not None:
             try:
-                fcntl.ioctl(self._listener, _RECV, buffer)
-            except OSError as error:
-                if error.errno in (errno.ENOENT, errno.EINTR):
-                    continue  # it was killed before we could hear it
-                return
-            id, pid, _, number, _, _, *args = _NOTICE.unpack(buffer)
-            answer = self._answer(Notice(id, pid, self._names[number], args))
-            try:
-                fcntl.ioctl(self._listener, _SEND, bytearray(answer))
-            except OSError:
-                pass  # likewise
-
-    def _answer(self, notice: Notice) -> bytes:
-        try:
-            value = _CALLS[notice.name](self, notice)
-        except Refused as error:
-            return _ANSWER.pack(notice.id, 0, -error.number, 0)
-        except (Unknown, OSError):
-            return _ANSWER.pack(notice.id, 0, 0, _CONTINUE)
-        return _ANSWER.pack(notice.id, value, 0, 0)
+                self._listener.answer(notice, _CALLS[notice.name](self, notice))
+            except Refused as error:
+                self._listener.refuse(notice, error.number)
+            except (Unknown, OSError):
+                self._listener.pass_on(notice)
 
     # users
 
@@ -187,6 +96,8 @@ class Registrar:
     def _say(self, notice: Notice, creds: Creds) -> int:
         index = self._known.get(creds.key)
         if index is None:
+            if len(self._table) >= _MANY:
+                raise Refused(errno.EAGAIN)
             index = self._known[creds.key] = len(self._table)
             self._table.append(creds)
         _, hard = resource.prlimit(notice.pid, _LOCKS)
@@ -200,7 +111,7 @@ class Registrar:
         ids = creds.uids if notice.name.endswith("uid") else creds.gids
         if "res" in notice.name:
             for address, one in zip(notice.args, ids, strict=False):
-                self._write(notice, address, struct.pack("<I", one))
+                self._listener.write(notice, address, struct.pack("<I", one))
             return 0
         return ids["e" in notice.name[3]]
 
@@ -212,7 +123,7 @@ class Registrar:
         if room := notice.number(0):
             if room < count:
                 raise Refused(errno.EINVAL)
-            self._write(notice, notice.args[1], struct.pack(f"<{count}I", *creds.groups))
+            self._listener.write(notice, notice.args[1], struct.pack(f"<{count}I", *creds.groups))
         return count
 
     def _set_groups(self, notice: Notice) -> int:
@@ -222,43 +133,18 @@ class Registrar:
             raise Refused(errno.EPERM)
         if count > _GROUPS:
             raise Refused(errno.EINVAL)
-        groups = struct.unpack(f"<{count}I", self._read(notice, notice.args[1], 4 * count))
-        return self._say(notice, Creds(creds.uids, creds.gids, groups, creds.keeps))
+        groups = struct.unpack(f"<{count}I", self._listener.read(notice, notice.args[1], 4 * count))
+        return self._say(notice, Creds(creds.uids, creds.gids, groups, keeps=creds.keeps))
 
     def _set(self, notice: Notice) -> int:
-        """setuid, setreuid, setresuid, and those of gids: as setresuid(2) and its kin say."""
         creds = self._creds(notice)
-        of_users = notice.name.endswith("uid")
-        real, effective, saved = ids = creds.uids if of_users else creds.gids
-        may_all = creds.uids[1] == 0 if of_users else creds.may_change_gids
-        kind = notice.name[3:-3]
-        wanted = [notice.number(index) for index in range({"": 1, "re": 2, "res": 3}[kind])]
-        choices: dict[str, list[tuple[int, ...]]] = {
-            "": [(real, saved)],
-            "re": [(real, effective), ids],
-            "res": [ids] * 3,
-        }
-        allowed = choices[kind]
-        if not may_all and any(one not in (*some, _NOBODY) for one, some in zip(wanted, allowed, strict=True)):
-            raise Refused(errno.EPERM)
-        if kind == "":
-            new = (wanted[0],) * 3 if may_all else (real, wanted[0], saved)
-        else:
-            new_real, new_effective = (
-                old if one == _NOBODY else one for one, old in zip(wanted[:2], ids, strict=False)
-            )
-            if kind == "res":
-                new = (new_real, new_effective, saved if wanted[2] == _NOBODY else wanted[2])
-            else:
-                changes = wanted[0] != _NOBODY or (wanted[1] != _NOBODY and new_effective != real)
-                new = (new_real, new_effective, new_effective if changes else saved)
-        uids, gids = (new, creds.gids) if of_users else (creds.uids, new)
-        return self._say(notice, Creds(uids, gids, creds.groups, creds.keeps))
+        wanted = [notice.number(index) for index in range(count_ids(notice.name))]
+        return self._say(notice, change_ids(creds, notice.name, wanted))
 
     def _keep(self, notice: Notice) -> int:
         creds = self._creds(notice)
         keeps = bool(notice.number(1)) and 0 in creds.uids
-        self._say(notice, Creds(creds.uids, creds.gids, creds.groups, keeps))
+        self._say(notice, Creds(creds.uids, creds.gids, creds.groups, keeps=keeps))
         raise Unknown
 
     def _set_fs(self, notice: Notice) -> int:
@@ -283,7 +169,7 @@ class Registrar:
         except OSError as error:
             if error.errno in (errno.ENOTDIR, errno.EBADF):
                 raise Refused(error.errno) from None
-            if error.errno == errno.ENOENT and not self._text(notice, path).startswith((b"/proc/", b"/dev/")):
+            if error.errno == errno.ENOENT and not self._listener.text(notice, path).startswith((b"/proc/", b"/dev/")):
                 raise Refused(error.errno) from None
             return 0  # such as /dev/stdout, which leads to what is only its own
         try:
@@ -295,7 +181,7 @@ class Registrar:
     def _give(self, notice: Notice, opened: int, uid: int, gid: int) -> None:
         creds, place = self._creds(notice), b"self/fd/%d" % opened
         old = self._find_owner(opened, creds) or (0, 0)
-        new = (old[0] if uid == _NOBODY else uid, old[1] if gid == _NOBODY else gid)
+        new = (old[0] if uid == NOBODY else uid, old[1] if gid == NOBODY else gid)
         if creds.uids[1] and (old[0] != creds.uids[1] or new[0] != old[0]):
             raise Refused(errno.EPERM)
         where = os.readlink(place)
@@ -339,7 +225,7 @@ class Registrar:
             os.close(opened)
         data = bytearray(buffer.raw)
         struct.pack_into("<2I", data, at, *owner)
-        self._write(notice, address, bytes(data))
+        self._listener.write(notice, address, bytes(data))
         return 0
 
     def _find_owner(self, opened: int, said: Creds | None) -> tuple[int, int] | None:
@@ -356,7 +242,7 @@ class Registrar:
     def _open(self, notice: Notice, fd: int, address: int, *, follows: bool) -> int:
         """What a call means, as a descriptor that only names it. Raises OSError, Unknown."""
         self._enter(notice)
-        text = self._text(notice, address) if address else b""
+        text = self._listener.text(notice, address) if address else b""
         own = _OWN.fullmatch(text)
         base = b"%d/" % notice.pid
         if own:
@@ -373,7 +259,7 @@ class Registrar:
                 opened = openat2(around, text, flags, resolve=RESOLVE_NO_MAGICLINKS)
             finally:
                 os.close(around)
-        self._check(notice)
+        self._listener.check(notice)
         return opened
 
     def _enter(self, notice: Notice) -> None:
@@ -390,48 +276,6 @@ class Registrar:
             os.close(namespace)
         os.fchdir(self._proc)
         self._inside = True
-
-    # memory of the box's processes
-
-    def _check(self, notice: Notice) -> None:
-        """That the call still waits: else its pid may be another's by now."""
-        try:
-            fcntl.ioctl(self._listener, _VALID, struct.pack("<Q", notice.id))
-        except OSError:
-            raise Unknown from None
-
-    def _text(self, notice: Notice, address: int) -> bytes:
-        data = self._read(notice, address, _LONGEST, whole=False)
-        end = data.find(b"\0")
-        if end < 0:
-            raise Unknown
-        return data[:end]
-
-    def _read(self, notice: Notice, address: int, size: int, *, whole: bool = True) -> bytes:
-        if not size:
-            return b""
-        buffer = ctypes.create_string_buffer(size)
-        count = _move(libc.process_vm_readv, notice.pid, buffer, address, size)
-        if count < 0 or (whole and count < size):
-            raise Refused(errno.EFAULT)
-        self._check(notice)
-        return buffer.raw[:count]
-
-    def _write(self, notice: Notice, address: int, data: bytes) -> None:
-        self._check(notice)
-        buffer = ctypes.create_string_buffer(data, len(data))
-        if data and _move(libc.process_vm_writev, notice.pid, buffer, address, len(data)) != len(data):
-            raise Refused(errno.EFAULT)
-
-
-class _Vector(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_void_p), ("size", ctypes.c_size_t))
-
-
-def _move(call: Callable[..., int], pid: int, buffer: ctypes.Array[ctypes.c_char], address: int, size: int) -> int:
-    ours, theirs = _Vector(ctypes.addressof(buffer), size), _Vector(address, size)
-    one, none = ctypes.c_ulong(1), ctypes.c_ulong(0)
-    return call(ctypes.c_int(pid), ctypes.byref(ours), one, ctypes.byref(theirs), one, none)
 
 
 _CALLS = {

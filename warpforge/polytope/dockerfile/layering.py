@@ -43,7 +43,7 @@ class Base(NamedTuple):
 
 def read_image(engine: Engine, ware: WareId) -> Image | None:
     """The parts of an image that is here. Errors: ``store``."""
-    from warpforge.engine.images import read_kept
+    from warpforge.engine.image_sources import read_kept
 
     kept = engine.store.images.find(ware)
     return None if kept is None else read_kept(kept)
