@@ -22,7 +22,7 @@ from support.trees import list_entries, open_dir, write_tree
 
 from warpforge.errors import WarpforgeError
 from warpforge.fsx.remove import remove_tree
-from warpforge.fsx.tree import walk
+from warpforge.fsx.tree import Entry, walk
 from warpforge.pack.filters import OUTPUT, SCAN
 from warpforge.pack.limits import UNLIMITED
 from warpforge.pack.packer import pack, scan, unpack
@@ -212,6 +212,18 @@ def test_frames_can_be_read_alone() -> None:
     assert big[FRAME : 2 * FRAME] in frames
     assert [frame for frame in frames if frame.startswith(big[2 * FRAME :])]
     assert frames[0].startswith(b"./\0")
+
+
+def test_what_has_no_measure_has_room() -> None:
+    """Links that no disk could hold, at the begin of a frame and at its very end."""
+    link = b"x" * 200_000
+    entries = [Entry(b"", "d", 0o755), Entry(b"a", "L", 0o777, link=link)]
+    entries += [Entry(b"b", "f", 0o644, size=FRAME - (250 << 10)), Entry(b"c", "L", 0o777, link=link)]
+    contents = {b"b": bytes(FRAME - (250 << 10))}
+    sink = io.BytesIO()
+    packed = pack(((e, io.BytesIO(contents[e.path]) if e.kind == "f" else None) for e in entries), "ztar", sink=sink)
+    sink.seek(0)
+    assert scan(sink, "ztar", limits=UNLIMITED).ware == packed.ware
 
 
 def test_packing_is_deterministic() -> None:

@@ -76,14 +76,14 @@ class FrameWriter:
     def __exit__(self, *_: object) -> None:
         self._stop()
 
-    def page(self) -> memoryview:
-        """One to fill."""
-        return self._pages.pop() if self._pages else make_page()
-
     def turn(self, page: memoryview, size: int) -> memoryview:
         """One frame with the first bytes of a page; gives the next page to fill."""
+        self.hand(page, size)
+        return self._pages.pop() if self._pages else make_page()
+
+    def hand(self, page: memoryview, size: int) -> None:
+        """As ``turn``, when there is nothing more to fill."""
         self._put(_Job(page[:size], page))
-        return self.page()
 
     def frame(self, content: bytes) -> None:
         """One frame with this content; waits when too many are on their way."""

@@ -9,7 +9,7 @@ from warpforge.model.atoms import WareId
 
 from . import faults
 from .fileset import NO_DIGESTS, Fileset, Look, make_look
-from .frames import make_page
+from .frames import PAGE, make_page
 from .headers import BLOCK, END, PADDING, Template, make_header, make_template
 from .packer import Sum
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LARGE: Final = 4 << 20  # contents from this size on are packed in frames of their own, and this is the size of those
 _KEPT: Final = 4096  # templates
+_FIRST: Final = 16 << 10  # bytes of the page that we begin with: many outputs of steps need no more
 
 
 class _Plain:
@@ -32,12 +33,12 @@ class _Plain:
     def __init__(self, write: Callable[[bytes], object]) -> None:
         self.frame = write
 
-    def page(self) -> memoryview:
-        return make_page()
-
     def turn(self, page: memoryview, size: int) -> memoryview:
-        self.frame(bytes(page[:size]))
+        self.hand(page, size)
         return page
+
+    def hand(self, page: memoryview, size: int) -> None:
+        self.frame(bytes(page[:size]))
 
 
 def write_tree(
@@ -98,7 +99,7 @@ class Writing:
         unpacked = held = 0
         add, digest, filtered = self._fileset.add, self._fileset.digest, self._filters.attributes
         shapes, turn = self._shapes, self._writer.turn
-        page = self._writer.page()
+        page = memoryview(bytearray(_FIRST))
         for entry, content in entries:
             kind = entry.kind
             if kind in "Dcs" and self._filters.drops(entry):
@@ -137,7 +138,7 @@ class Writing:
             add(entry, look, digest(data))
         page = _widened(page, held, held + len(END)) if held + len(END) > len(page) else page
         page[held : held + len(END)] = END
-        turn(page, held + len(END))
+        self._writer.hand(page, held + len(END))
         return unpacked
 
     def _shape(self, entry: Entry, attributes: Attributes) -> tuple[Look, Template]:
@@ -167,8 +168,8 @@ class Writing:
 
 
 def _widened(page: memoryview, held: int, size: int) -> memoryview:
-    """A page of its own for headers without measure: with what another holds, and room for ``size`` bytes."""
-    wider = make_page(size)
+    """With what another page holds, and room for ``size`` bytes; headers without measure have one of their own."""
+    wider = make_page(max(size, PAGE))
     wider[:held] = page[:held]
     return wider
 
