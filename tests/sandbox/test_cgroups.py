@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -64,8 +66,12 @@ def test_groups_are_made_removed_and_swept_here() -> None:
     group.remove()
     assert not any(os.path.exists(directory) for directory in group.directories)
     left = Group()
+    space = os.stat("/proc/self/ns/pid").st_ino
     for place in places.values():
-        gone, mine = f"{PREFIX}4194303-1-aabbcc", f"{PREFIX}{os.getpid()}-{find_start_time(os.getpid())}-aabbcc"
+        gone, mine = (
+            f"{PREFIX}{pid}-{since}-{space}-aabbcc"
+            for pid, since in ((4194303, 1), (os.getpid(), find_start_time(os.getpid())))
+        )
         for name in (gone, mine):
             os.makedirs(f"{place.directory}/{name}", exist_ok=True)
         left.directories.append(f"{place.directory}/{mine}")
@@ -73,3 +79,21 @@ def test_groups_are_made_removed_and_swept_here() -> None:
         assert not os.path.exists(f"{place.directory}/{gone}"), "its engine is no more"
         assert os.path.isdir(f"{place.directory}/{mine}"), "its engine runs"
     left.remove()
+
+
+def test_an_engine_of_another_container_leaves_ours_alone() -> None:
+    """Containers that see the same groups, but not each other's processes."""
+    places = find_places()
+    if not places or os.geteuid() != 0:
+        pytest.skip("no group can be made here by this user, or no PID namespace")
+    group = make_group(places, {"pids": 30})
+    program = "from warpforge.sandbox.cgroup import *; places = find_places(); sweep(places); print(len(places))"
+    argv = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", program]
+    swept = subprocess.run(argv, capture_output=True, text=True)
+    assert swept.stdout == f"{len(places)}\n", swept.stderr
+    assert all(os.path.isdir(directory) for directory in group.directories)
+    long_ago = 0
+    for directory in group.directories:
+        os.utime(directory, (long_ago, long_ago))
+    subprocess.run(argv, check=True, capture_output=True)
+    assert not any(os.path.exists(directory) for directory in group.directories)

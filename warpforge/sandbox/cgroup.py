@@ -1,8 +1,8 @@
 """Control groups: the kernel's own count of what a box uses, where this user may make groups.
 
     place    a directory in which groups may be made, and what it counts there: memory, pids or both
-    group    one run's directory, ``warpforge-<pid>-<start time>-<random>``, made by the engine, joined by the watcher,
-             removed by the zygote, or by the next start when a whole machine went down between
+    group    one run's directory, ``warpforge-<pid>-<start time>-<pid namespace>-<random>``, made by the engine, joined
+             by the watcher, removed by the zygote, or by a later start when engine and zygote ended before it
 
 Both versions: in the old one every counter has a tree of its own, and a group is made below our own; in the unified
 one below the nearest group above our own that hands its counters down (systemd's slices and delegated units do), for
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 COUNTERS = ("memory", "pids")
 PREFIX = "warpforge-"
+_STRANGE = 3600.0  # seconds after which a group without processes is nobody's, when who made it cannot be seen from here
 # file of the limit, by version and counter; the old memory counter has a second one for swap, where that is counted
 _LIMIT_FILES = {
     (1, "memory"): ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
@@ -184,25 +185,44 @@ def remove_groups(directories: list[str] | list[bytes]) -> None:
 
 
 def sweep(places: dict[str, Place]) -> None:
-    """Remove the groups of engines that are gone: the machine, or their zygote with them, ended too early."""
-    from warpforge.sandbox.work import is_running
-
+    """Remove the groups of engines that are gone, with their zygotes: those that were killed too early to do it."""
+    own = _own_namespace()
     for place in places.values():
         try:
             names = os.listdir(place.directory)
         except OSError:
             continue
         for name in names:
-            words = name.removeprefix(PREFIX).split("-")
-            if name.startswith(PREFIX) and len(words) == 3 and not is_running(words[0], words[1]):
+            if name.startswith(PREFIX) and _is_left(f"{place.directory}/{name}", name, own):
                 remove_groups([f"{place.directory}/{name}"])
+
+
+def _is_left(directory: str, name: str, own: str) -> bool:
+    """Whether nobody is about to join a group. Control groups are shared by containers whose processes are not: a
+    group that an engine in another one has just made looks as if its engine were gone."""
+    import time
+
+    from warpforge.sandbox.work import is_running
+
+    words = name.removeprefix(PREFIX).split("-")
+    if len(words) == 4 and words[2] == own:
+        return not is_running(words[0], words[1])
+    try:
+        return os.stat(directory).st_mtime < time.time() - _STRANGE
+    except OSError:
+        return False
+
+
+def _own_namespace() -> str:
+    """The number of this process's PID namespace: what a pid means."""
+    return str(os.stat("/proc/self/ns/pid").st_ino)
 
 
 def _new_name() -> str:
     from warpforge.sandbox.work import find_start_time
 
     pid = os.getpid()
-    return f"{PREFIX}{pid}-{find_start_time(pid)}-{os.urandom(6).hex()}"
+    return f"{PREFIX}{pid}-{find_start_time(pid)}-{_own_namespace()}-{os.urandom(6).hex()}"
 
 
 def _read(path: str) -> bytes:
