@@ -38,7 +38,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
         yield server.stdout.readline().removeprefix("Serving at ").strip(), path / "_html"
     finally:
         server.send_signal(signal.SIGINT)
-        _, err = server.communicate(timeout=30)
+        _, err = server.communicate(timeout=100)
         assert server.returncode == 0 and "Traceback" not in err
 
 
@@ -97,7 +97,7 @@ def test_what_is_not_there_and_what_is_outside(served: tuple[str, Path]) -> None
     address, directory = served
 
     def status(path: str, host: str = "localhost") -> tuple[int, str]:
-        connection = HTTPConnection(address.removeprefix("http://").replace("localhost", "127.0.0.1"), timeout=30)
+        connection = HTTPConnection(address.removeprefix("http://").replace("localhost", "127.0.0.1"), timeout=100)
         connection.putrequest("GET", path, skip_host=True)
         connection.putheader("Host", host)
         connection.endheaders()

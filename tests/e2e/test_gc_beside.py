@@ -65,7 +65,7 @@ def building(world: World) -> Iterator[Build]:
                 break
         yield Build(running.pid, made.removeprefix("ware:"))
         (gate / "open").touch()
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=100)
         assert running.returncode == 0, err
         (found,) = (json.loads(line)["plotresults"] for line in out.splitlines() if "plotresults" in line)
         world.run("ware", "unpack", "--path", "result", found["r"].removeprefix("ware:"))
@@ -111,7 +111,7 @@ def test_who_waits_for_the_same_formula_does_not_keep_the_collector_out(box_worl
         two = [start(box_world, "run", "sleep.wf") for _ in range(2)]
         box_world.run("store", "gc", "--wait", "20s")
         for each in two:
-            _, err = each.communicate(timeout=60)
+            _, err = each.communicate(timeout=100)
             assert each.returncode == 0, err
 
 
@@ -150,7 +150,7 @@ def test_thirty_two_processes_run_one_formula_and_it_runs_once(box_world: World)
     """X02."""
     box_world.write("plot.wf", plot({"a": script("sleep 0.5; date > /o", outputs={"o": "/o"})}, {"r": "pipe:a:o"}))
     running = [start(box_world, "--quiet", "run", "plot.wf") for _ in range(32)]
-    said = [each.communicate(timeout=90) for each in running]
+    said = [each.communicate(timeout=100) for each in running]
     assert [each.returncode for each in running] == [0] * 32, said
     assert len({line for out, _ in said for line in out.splitlines() if "plotresults" in line}) == 1
     assert len(box_world.run("--json", "log").all("run")) == 1
@@ -169,7 +169,7 @@ def test_collectors_and_a_repair_at_once(box_world: World) -> None:
     commands = (("store", "gc"), ("store", "repair"), ("store", "gc", "--keep-for", "1d"))
     running = [start(box_world, *command, "--wait", "60s") for command in commands]
     for each in running:
-        _, err = each.communicate(timeout=90)
+        _, err = each.communicate(timeout=100)
         assert each.returncode in (0, 1), err  # 1: the damaged ware can be had from nowhere
     assert box_world.call("ware", "ls", trash).exit == 3
     assert [path.name for path in box_world.path(".warpforge/quarantine").iterdir()] != []
@@ -240,7 +240,7 @@ def test_a_collection_passes_while_a_pull_takes_its_time(world: World) -> None:
         done = world.run("--json", "store", "gc", "--wait", "20s")
         assert [row["name"] for row in done.all("garbage")] == [trash]
         go_on.set()
-        said = [pull.communicate(timeout=60) for pull in pulls]
+        said = [pull.communicate(timeout=100) for pull in pulls]
         assert [pull.returncode for pull in pulls] == [0, 0], said
         assert sorted(json.loads(out.splitlines()[-1])["moved"]["outcome"] for out, _ in said) == ["fetched", "here"]
     check_sound(world, wares=1)

@@ -38,7 +38,7 @@ def test_four_services_and_two_dependent_steps(project: Project) -> None:
         with psycopg.connect(where) as connection:
             assert connection.execute("insert into t default values returning n").fetchone() == (2,)
         assert "Hello from a box" in read_page(f"http://127.0.0.1:{project.ports['web']}/hello.html")
-        with urllib.request.urlopen(f"http://localhost:{project.ports['js']}/", timeout=30) as answer:
+        with urllib.request.urlopen(f"http://localhost:{project.ports['js']}/", timeout=100) as answer:
             assert answer.read() == b"from node"
         assert job.interrupt() == 130
         begun = [line["spawned"]["container"] for line in job.told if "spawned" in line]

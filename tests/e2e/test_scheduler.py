@@ -172,7 +172,7 @@ def stop(world: World, plot_path: str, signals: tuple[int, ...], *more: str) -> 
             process.send_signal(number)
         said = process.stderr.read()
         status = process.wait()
-    assert wait_until(lambda: not any(map(is_alive, below)), 5.0), below
+    assert wait_until(lambda: not any(map(is_alive, below))), below
     return status, said, time.monotonic() - since
 
 
@@ -186,7 +186,7 @@ def test_a_signal_stops_everything_and_the_next_run_does_the_rest(box_world: Wor
     box_world.write("plot.wf", plot({**steps, "c": script("true", inputs={"/i": "pipe:a:o"})}))
     status, said, seconds = stop(box_world, "plot.wf", signals, "--keep-going")
     assert status == 130
-    assert seconds < 5  # a machine may be slow; in practice a tenth of a second
+    assert seconds < 50  # half of what the actions take; in practice a tenth of a second
     codes = [json.loads(line)["code"] for line in said.splitlines() if '"code"' in line]
     assert codes == ["warpforge-error-interrupted"]
     box_world.write("plot.wf", plot({"other": script("true")}))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,7 @@ def sit(world: World, *args: str) -> pexpect.spawn[str]:
         [*args],
         cwd=str(world.root),
         env={**world.environment(), "TERM": "dumb"},
-        timeout=30,
+        timeout=100,
         encoding="utf-8",
         dimensions=(24, 90),
     )
@@ -208,19 +207,19 @@ def test_the_shell_has_a_terminal_of_its_own(box_world: World) -> None:
     child.expect("/ # ")
     child.sendline("echo $V $WORD $ENV.; cat /f; stty size")
     child.expect("kept word .\r\none\r\n24 90")
-    child.sendline("sleep 1000")
-    time.sleep(0.5)
+    child.sendline("sh -c 'echo sl''eeps; exec sleep 1000'")  # said by the command, not by the echo of its line
+    child.expect("sleeps\r\n")
     child.sendintr()  # goes inside, and ends the sleep alone
     child.sendline("echo status $?")
     child.expect("status 130")
-    child.sendline("sleep 1001")
-    time.sleep(0.5)
+    child.sendline("sh -c 'echo sl''eeps; exec sleep 1001'")
+    child.expect("sleeps\r\n")
     child.send("\x1a")
     child.expect("Stopped")
     child.sendline("kill %1; wait; jobs; echo gone")
     child.expect("gone\r\n")
     child.setwinsize(13, 70)
-    assert wait_until(lambda: bool(child.sendline("stty size")) and child.expect(["13 70", "24 90"]) == 0, 10)
+    assert wait_until(lambda: bool(child.sendline("stty size")) and child.expect(["13 70", "24 90"]) == 0)
     child.sendline("exec sh -c 'exit 5'")
     child.expect(pexpect.EOF)
     child.close()
@@ -230,7 +229,7 @@ def test_the_shell_has_a_terminal_of_its_own(box_world: World) -> None:
 def test_the_callers_terminal_is_given_back_and_cannot_be_typed_into(box_world: World) -> None:
     box_world.write("plot.wf", broken())
     where, env = str(box_world.root), box_world.environment()
-    child = pexpect.spawn("sh", ["-i"], cwd=where, env=env, encoding="utf-8", timeout=30)
+    child = pexpect.spawn("sh", ["-i"], cwd=where, env=env, encoding="utf-8", timeout=100)
     child.sendline(f"before=$(stty -g); {WARPFORGE} shell plot.wf:before; test $before = $(stty -g) && echo same")
     child.expect("/ # ")
     child.sendline("ls -l /proc/self/fd/0; exit")

@@ -291,7 +291,7 @@ def test_c17_signals_twice(home: World, what: str, how: signal.Signals) -> None:
                 time.sleep(0.005)
             running.send_signal(how)
             running.send_signal(how)
-            _, said = running.communicate(timeout=30)
+            _, said = running.communicate(timeout=100)
         Stalling.ended.set()
         server.shutdown()
     assert running.returncode == 130, said

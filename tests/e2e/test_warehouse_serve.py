@@ -47,11 +47,11 @@ def tar(maker: World) -> WareId:
 
 def connect(address: str) -> socket.socket:
     host, _, port = address.removeprefix("ca+http://").rpartition(":")
-    return socket.create_connection((host, int(port)), timeout=20)
+    return socket.create_connection((host, int(port)), timeout=100)
 
 
 def read(address: str, ware: WareId) -> bytes:
-    with urllib.request.urlopen(f"{address.removeprefix('ca+')}/{ca_path(ware)}", timeout=20) as answer:
+    with urllib.request.urlopen(f"{address.removeprefix('ca+')}/{ca_path(ware)}", timeout=100) as answer:
         return bytes(answer.read())
 
 
@@ -103,11 +103,11 @@ def test_many_ask_for_one_gzip_form_and_get_the_same(maker: World, tar: WareId) 
 def test_a_question_does_not_make_a_gzip_form(maker: World, tar: WareId) -> None:
     with serving(maker, "--gzip") as address:
         url = f"{address.removeprefix('ca+')}/{ca_path(tar)}"
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=100) as answer:
             assert answer.status == 200 and answer.headers["Content-Length"] is None
         assert os.listdir(maker.path(".warpforge/tmp")) == []
         size = len(read(address, tar))
-        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=100) as answer:
             assert answer.headers["Content-Length"] == str(size)
 
 
@@ -153,7 +153,7 @@ def test_one_machine_feeds_another(maker: World, large: WareId, tar: WareId, tmp
     with two_machines() as (one, two, host), serving(maker, "--gzip", listen=f"{host}:0", prefix=one) as address:
         wares = [str(large), str(tar)]
         argv = [*two, str(WARPFORGE), "mirror", "pull", "--from", address, *wares]
-        done = subprocess.run(argv, cwd=other.root, env=other.environment(), capture_output=True, text=True, timeout=60)
+        done = subprocess.run(argv, cwd=other.root, env=other.environment(), capture_output=True, text=True, timeout=99)
         assert done.returncode == 0, done.stderr
         assert sorted(line.split()[0] for line in done.stdout.splitlines()) == sorted(wares)
         with pytest.raises(OSError):

@@ -226,7 +226,7 @@ def test_a_tree_that_changes_while_it_is_read_is_not_noted(source: Source) -> No
         for _ in range(10):
             while wrote.acquire(blocking=False):  # what was written until now; then a busy machine may take its time
                 pass
-            assert wrote.acquire(timeout=60)
+            assert wrote.acquire(timeout=100)
             time.sleep(0.02)  # past the tick of the kernel by which files are stamped
             try:
                 cached += source.take()[1]

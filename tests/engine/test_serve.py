@@ -45,7 +45,7 @@ def keep(store: Store, packtype: str, content: bytes) -> WareId:
 
 
 def ask(server: WarehouseServer, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes, dict[str, str]]:
-    line = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=10)
+    line = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=100)
     try:
         line.request(method, path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         answer = line.getresponse()

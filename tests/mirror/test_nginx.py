@@ -104,7 +104,7 @@ def test_a_password(base: Path, tmp_path: Path) -> None:
 def test_refusals(base: Path, tmp_path: Path, does: str, reason: str) -> None:
     """N06 N07 N04."""
     with nginx_server(base, tmp_path, does) as url:
-        slow = QUICK._replace(stall=0.5, slowest=10_000, tries=2)
+        slow = QUICK._replace(stall=0.5, slowest=10_000) if "limit_rate" in does else QUICK
         with (
             pytest.raises(WarpforgeError) as caught,
             HttpMirror(WarehouseAddr(f"ca+{url}"), Access(slow)).open(WARE) as s,

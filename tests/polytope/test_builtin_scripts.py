@@ -26,7 +26,7 @@ def run(evaluator: Evaluator, directory: Path, module: str, args: dict[str, Any]
     """The command of a container, with the programs of ``directory`` before all others."""
     command = give(f"polytope/{module}", args, evaluator)["container"]["cmd"]
     env = {"PATH": f"{directory}:/usr/bin:/bin", "HERE": str(directory)}
-    return subprocess.run(command, env=env, cwd=directory, capture_output=True, text=True, timeout=30)
+    return subprocess.run(command, env=env, cwd=directory, capture_output=True, text=True, timeout=100)
 
 
 def program(directory: Path, name: str, text: str) -> None:

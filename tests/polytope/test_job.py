@@ -52,7 +52,7 @@ def texts(job: Job, step: str) -> list[str]:
 
 
 def test_steps_run_side_by_side(make_job: Maker) -> None:
-    meeting = threading.Barrier(2, timeout=30)
+    meeting = threading.Barrier(2, timeout=100)
 
     def meet(_: Runner) -> Value:
         meeting.wait()

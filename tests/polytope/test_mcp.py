@@ -36,7 +36,7 @@ class Client:
         data = message if isinstance(message, bytes) else json.dumps(message).encode()
         request = urllib.request.Request(self.url, data, {"Content-Type": "application/json", **headers})
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=100) as answer:
                 said = answer.read()
                 return answer.status, json.loads(said) if said else None
         except urllib.error.HTTPError as error:
@@ -157,7 +157,7 @@ def test_other_places_and_ports(client: Client) -> None:
     client_elsewhere = Client(client.url + "/else", client.job)
     assert client_elsewhere.post({})[0] == 404
     with pytest.raises(urllib.error.HTTPError) as caught:
-        urllib.request.urlopen(client.url, timeout=30)
+        urllib.request.urlopen(client.url, timeout=100)
     assert caught.value.code == 405
     caught.value.close()
     with pytest.raises(Unable, match="--mcp-port"):

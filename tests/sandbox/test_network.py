@@ -189,5 +189,5 @@ def test_boxes_reach_what_this_machine_reaches_but_not_its_loopback() -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     script = 'ip link set lo up; ip addr add 10.77.0.1/32 dev lo; exec "$0" -c "$1"'
     argv = ["unshare", "--net", "sh", "-c", script, sys.executable, REACH_OUT]
-    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=100)
     assert done.stdout.splitlines() == ["", "outside", "not our loopback"], done.stderr

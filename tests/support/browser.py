@@ -114,7 +114,7 @@ def _chromium(url: str, base: str) -> str:
     nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     argv = ["chromium", *flags, *quiet, nowhere, "--virtual-time-budget=10000", "--dump-dom", url]
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=90)
+        done = subprocess.run(argv, capture_output=True, timeout=100)
     except FileNotFoundError:
         pytest.fail("chromium is not installed: `make setup` installs it")
     return done.stdout.decode()

@@ -163,7 +163,7 @@ def free_port() -> int:
 
 def wait_for(port: int, running: subprocess.Popen[bytes]) -> None:
     """Until somebody listens."""
-    for _ in range(600):
+    for _ in range(2000):
         assert running.poll() is None, "the server has ended"
         try:
             socket.create_connection(("127.0.0.1", port)).close()

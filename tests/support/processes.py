@@ -54,7 +54,7 @@ def find_by_command(marker: str) -> list[int]:
     return found
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> bool:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> bool:
     """Poll; whether it came true in time."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
