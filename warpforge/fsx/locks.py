@@ -157,7 +157,8 @@ def _sign(fd: int) -> None:
 def holders(path: str) -> list[int]:
     """The pids that hold a lock: as the kernel lists them, else as the last exclusive holder signed.
 
-    The kernel lists who took it. When that one is dead the lock lives on in a child that inherited the descriptor.
+    The kernel lists who took it. When that one is dead the lock lives on in a child that inherited the descriptor; in
+    a container the kernel does not list the dead one's lock at all.
     """
     try:
         status = os.stat(path)
@@ -166,12 +167,12 @@ def holders(path: str) -> list[int]:
             # 1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF    ("->" marks one that waits)
             rows = [line.split() for line in lines if "->" not in line]
         pids = {int(row[4]) for row in rows if row[1] == "FLOCK" and row[5] == wanted}
+        if not pids:
+            with open(path, encoding="ascii") as signed:
+                pids = {int(signed.read(32))}
         if any(not os.path.exists(f"/proc/{pid}") for pid in pids):
             pids = _having_open(status) or pids
-        if pids:
-            return sorted(pids)
-        with open(path, encoding="ascii") as signed:
-            return [int(signed.read(32))]
+        return sorted(pids)
     except (OSError, ValueError, IndexError):
         return []
 

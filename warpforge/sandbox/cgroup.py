@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 COUNTERS = ("memory", "pids")
 PREFIX = "warpforge-"
-_STRANGE = 3600.0  # seconds after which a group without processes is nobody's, when who made it cannot be seen from here
+_STRANGE = 3600.0  # seconds; older groups without processes are nobody's, though who made them cannot be seen
 # file of the limit, by version and counter; the old memory counter has a second one for swap, where that is counted
 _LIMIT_FILES = {
     (1, "memory"): ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
