@@ -4,6 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 umask 022 # an ordinary user must be able to read the .venv that root made
+PATH=$PATH:/usr/sbin:/sbin # mkfs.ext4 lies there, where an ordinary user does not look
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 stop() {
