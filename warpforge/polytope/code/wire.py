@@ -6,7 +6,7 @@ import json
 import os
 import select
 import struct
-import time
+from collections.abc import Callable
 from typing import Any, Final
 
 MESSAGE_LIMIT: Final = 64 << 20
@@ -35,23 +35,32 @@ def send(fd: int, message: Any) -> None:
             raise Ended from error
 
 
-def receive(fd: int, deadline: float | None = None) -> Any:
-    """One message. Errors: Ended; TooLong; TimeoutError once the monotonic clock has passed ``deadline``."""
-    (length,) = _LENGTH.unpack(_read(fd, _LENGTH.size, deadline))
+def receive(fd: int, left: Callable[[], float] | None = None) -> Any:
+    """One message. ``left``: so many seconds are left, at the least; asked again once they have gone by.
+
+    Errors: Ended; TooLong; TimeoutError when none are left.
+    """
+    (length,) = _LENGTH.unpack(_read(fd, _LENGTH.size, left))
     if length > MESSAGE_LIMIT:
         raise TooLong
-    return json.loads(_read(fd, length, deadline))
+    return json.loads(_read(fd, length, left))
 
 
-def _read(fd: int, length: int, deadline: float | None) -> bytes:
+def _read(fd: int, length: int, left: Callable[[], float] | None) -> bytes:
     parts = bytearray()
     while len(parts) < length:
-        if deadline is not None:
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([fd], [], [], left)[0]:
-                raise TimeoutError
+        if left is not None:
+            _await(fd, left)
         part = os.read(fd, min(length - len(parts), 1 << 20))
         if not part:
             raise Ended
         parts += part
     return bytes(parts)
+
+
+def _await(fd: int, left: Callable[[], float]) -> None:
+    """Until there is something to read."""
+    while (seconds := left()) > 0:
+        if select.select([fd], [], [], seconds)[0]:
+            return
+    raise TimeoutError
