@@ -12,11 +12,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import HealthCheck, settings
 from rootfs import make_rootfs
 from support import ledger
 from support.world import World
 
 from warpforge.fsx.remove import remove_tree
+
+# before any test is read: no test is timed, and nothing is kept beside the sources
+settings.register_profile("steady", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-
-# no test is timed, and nothing is kept beside the sources
-settings.register_profile("steady", deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("steady")
 
 Documents = st.SearchStrategy[dict[str, Any]]
 
