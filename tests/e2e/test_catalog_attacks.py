@@ -88,7 +88,7 @@ def test_K01_a_person_signs_and_another_verifies(world: World) -> None:
     world.run("catalog", "-n", "test", "trust", "remove", ids[1][:12], "--threshold", "1")
     assert len(world.run("--json", "catalog", "trust", "list").one("trust")["keys"]) == 1
     world.run("catalog", "-n", "test", "trust", "remove", "--all")
-    assert world.run("--json", "catalog", "trust", "list").lines == []
+    assert world.run("--json", "catalog", "trust", "list").all("trust") == []
 
 
 def test_K05_equals_that_disagree_are_an_error_and_a_nearer_one_shadows(world: World, site: Site) -> None:
