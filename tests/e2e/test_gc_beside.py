@@ -235,7 +235,7 @@ def test_a_collection_passes_while_a_pull_takes_its_time(world: World) -> None:
         server.on("/" + ca_path(WareId.parse(ware)), slow)
         pulls = [start(world, "mirror", "pull", "--from", f"ca+{server.url}", ware) for _ in range(2)]
         assert wait_until(
-            lambda: any(path.stat().st_size == 2 << 20 for path in world.path(".warpforge").glob("partial/*"))
+            lambda: any(path.stat().st_size == 2 << 20 for path in world.path(".warpforge").glob("partial/[!.]*"))
         )
         done = world.run("--json", "store", "gc", "--wait", "20s")
         assert [row["name"] for row in done.all("garbage")] == [trash]

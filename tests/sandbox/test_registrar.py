@@ -5,11 +5,19 @@ from __future__ import annotations
 import ctypes
 import os
 import random
+import shutil
 import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
 
 import pytest
+from support.boxes import Yard
 
+import warpforge
 from warpforge.sandbox.creds import Creds, Refused, change_ids
+from warpforge.sandbox.launch import MEETING_POINT
 from warpforge.sandbox.registrar import CALLS
 from warpforge.sandbox.seccomp import make_noticing, make_pretending, name_calls
 
@@ -100,3 +108,30 @@ def run(program: bytes, machine: str, number: int, argument: int) -> int:
         else:
             assert code == 0x06
             return int(value)
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from warpforge.sandbox.bwrap import Bwrap
+from warpforge.sandbox.spec import make_mount, make_spec
+script = "touch /new; chown 5:6 /new; ls -ln /new"
+mounts = [make_mount("/", "overlay", sys.argv[3])]
+spec = make_spec(mounts=mounts, argv=["/bin/sh", "-c", script], uid=0, gid=0, pretending=True)
+Bwrap().run(spec, sys.argv[2], on_output=lambda _, data: print(data.decode()))
+"""
+
+
+def run_program(*args: str) -> str:
+    done = subprocess.run([sys.executable, "-c", PROGRAM, *args], capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+def test_it_begins_wherever_the_engine_is_installed(yard: Yard) -> None:
+    """Also below the directory that the watcher lays its mounts over."""
+    package = Path(warpforge.__file__).parent
+    with tempfile.TemporaryDirectory(dir=os.fsdecode(MEETING_POINT)) as place:
+        os.chmod(place, 0o755)
+        shutil.copytree(package, f"{place}/warpforge", ignore=shutil.ignore_patterns("__pycache__", "polytope"))
+        said = yard.person.call(run_program, place, str(yard.tmp), str(yard.root))
+    assert said.split()[2:4] == ["5", "6"], said

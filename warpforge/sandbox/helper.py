@@ -99,6 +99,8 @@ class Helper:
         self._berth = [self._rest.pop(-2), self._rest.pop()] if order.berth else []
         self._in = self._rest[0] if self._rest else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         last = b""
+        if order.noticing:  # later we are somebody else, and mounts may lie over the directory that it is imported from
+            import warpforge.sandbox.registrar  # noqa: F401
         try:
             self._run(order)
             overlay = self._root is not None and self._root.overlay

@@ -119,7 +119,7 @@ class BwrapLaunch:
         ours.close()
         if not fds:
             return
-        from warpforge.sandbox.notices import Listener
+        from warpforge.sandbox.notices import Listener  # both were imported by the helper, as long as it could
         from warpforge.sandbox.registrar import Registrar, start
 
         order = self._order
