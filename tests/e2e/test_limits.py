@@ -50,7 +50,7 @@ def test_a_limit_inside_which_a_run_stays_changes_nothing_but_the_record(box_wor
         ("time=300s", "exit 0", ""),
         ("time=0.3s", ENDLESS, "time"),
         ("pids=20", "b() { b | b & }; b; sleep 60", "pids"),
-        ("memory=60M", "x=$(head -c 99000000 /dev/zero | tr '\\0' x); sleep 60", "memory"),
+        ("memory=60M", "x=$(head -c 99000000 /dev/zero | tr '\\0' x); sleep 60; :", "memory"),
         ("disk=2M", "dd if=/dev/zero of=/x bs=1M count=9; rm /x; dd if=/dev/zero of=/y bs=1M count=9", "disk"),
         ("output=5k", "while :; do echo much; done", "output"),
         ("gather=1M", "dd if=/dev/zero of=/o bs=1M count=2", "disk"),
