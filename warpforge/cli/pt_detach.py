@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -14,7 +15,12 @@ from warpforge.cli.app import Common, to_json
 from warpforge.polytope.jobs.journal import list_jobs
 
 PAUSE: Final = 0.05  # seconds between two looks whether it has begun
-HERE: Final = "--not-detached"
+_MARK: Final = "WARPFORGE_DETACHED"  # in the environment: an argument would have to find its place among theirs
+
+
+def is_detached() -> bool:
+    """Whether this process is behind the terminal already. Asked once: what it begins is not."""
+    return os.environ.pop(_MARK, "") != ""
 
 
 def detach(common: Common, jobs: str) -> int:
@@ -22,12 +28,16 @@ def detach(common: Common, jobs: str) -> int:
 
     ``jobs``: where its directory will be.
     """
-    at = sys.argv.index("run") + 1
-    argv = [sys.executable, sys.argv[0], *sys.argv[1:at], HERE, *sys.argv[at:]]
+    environment = os.environ | {_MARK: "1"}
     since = time.time()
     with TemporaryFile() as said:
         process = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
+            [sys.executable, *sys.argv],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
         )
         while True:
             ended = process.poll()

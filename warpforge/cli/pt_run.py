@@ -40,7 +40,6 @@ ROUTE: Final = "Send requests of code that begin with FROM to TO."
 @click.option("--route", "routes", multiple=True, metavar="FROM=TO", help=ROUTE)
 @click.option("--log-file", metavar="FILE", help="Append all that is told to this file, with times.")
 @click.option("--detach", "-d", is_flag=True, help="Behind the terminal: gives the job's id; see `pt attach`.")
-@click.option("--not-detached", is_flag=True, hidden=True, help="It is behind the terminal now.")
 @choosing
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Formulas at once; default: the cores.")
 @click.option("--local", is_flag=True, hidden=True, help="What is always so here.")
@@ -60,7 +59,6 @@ def run(
     routes: tuple[str, ...],
     log_file: str | None,
     detach: bool,
-    not_detached: bool,
     hermetic: bool | None,
     only: tuple[str, ...],
     jobs: int | None,
@@ -79,10 +77,11 @@ def run(
     from warpforge.polytope.modules.web import parse_route
 
     calls = parse_calls(refs)
-    if detach and not not_detached:
+    if detach:
         from warpforge.cli import pt_detach
 
-        return pt_detach.detach(common, jobs_beside(common, file))
+        if not pt_detach.is_detached():
+            return pt_detach.detach(common, jobs_beside(common, file))
     found = dict(map(parse_route, routes))
     with Session(common, file, highest=mcp and not file, routes=found, jobs=jobs) as session:
         session.choice = make_choice(session.library, hermetic=hermetic, only=only)

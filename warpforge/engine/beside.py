@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from warpforge.sandbox.protocol import Cancel
 
 
-class Room:
+class Places:
     """For so many boxes at once."""
 
     def __init__(self, count: int) -> None:
@@ -73,7 +73,7 @@ class Beside:
         self._engine = engine
         self._options = options
         self._chronicle = chronicle
-        self._room = Room(options.jobs)
+        self._places = Places(options.jobs)
         self._naming = threading.Lock()
 
     def run(self, plot: Plot, where: Where, reporter: Reporter, stop: Stop) -> PlotResults:
@@ -81,7 +81,7 @@ class Beside:
         engine = self._engine
         chronicle = Chronicle(self._options.invocation, self._options.jobs)
         reporter = Several(reporter, chronicle) if self._options.invocation else reporter
-        executor = _Executor(engine, self._conduct, reporter, self._options, self._room, stop)
+        executor = _Executor(engine, self._conduct, reporter, self._options, self._places, stop)
         try:
             with engine.store.use(), chronicle.plot(where) as told:
                 running = PlotRun(executor, engine.repack, reporter, stop.set, jobs=self._options.jobs)
@@ -107,7 +107,7 @@ class Beside:
 
 
 class _Executor(Executor):
-    """Waits for room before it runs a formula."""
+    """Waits for a place before it runs a formula."""
 
     def __init__(
         self,
@@ -115,15 +115,15 @@ class _Executor(Executor):
         conduct: Callable[[], Conduct],
         reporter: Reporter,
         options: Options,
-        room: Room,
+        places: Places,
         stop: Stop,
     ) -> None:
         super().__init__(engine.store, engine.supply, conduct, reporter, lambda: stop.cancel, options)
-        self._room = room
+        self._places = places
         self._stop = stop
 
     def execute(self, job: Job, turn: Turn | None = None) -> RunRecord:
-        with self._room.place(lambda: not self._stop.is_set):
+        with self._places.place(lambda: not self._stop.is_set):
             if self._stop.is_set:
                 raise Failed("interrupted", "stopped before it began")
             return super().execute(job, turn)

@@ -21,6 +21,8 @@
     resident   a box that runs in a berth: it takes signals, and **visitors**: processes that enter it by its pidfd
     carry      to hand on connections from a socket of the host, or of the network, to one of several boxes in turn
     registrar  who remembers owners and users of a box with one uid, and is asked for them
+    notice     a call of a process in the box that waits until the registrar has answered it
+    creds      whom a process says to be: its users, its groups, and whether it keeps what it may
     ids        the uids behind a box's: one, or as many as images know
     outcome    how it ended, what was gathered, and which protections really were in force
 
