@@ -6,6 +6,7 @@ Numbers are those of x86_64 and aarch64, from the kernel's unistd tables.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 TYPE_CHECKING = False  # the helper of a box imports this: typing and platform cost milliseconds
@@ -33,6 +34,7 @@ _NUMBERS: Final = {
     "pidfd_open": (434, 434),
     "pidfd_send_signal": (424, 424),
 }
+_TRIES: Final = 1000  # of openat2: one in eight fails beside a process that does nothing but rename
 _COLUMN: Final = 1 if os.uname().machine in ("aarch64", "arm64") else 0
 
 libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -62,9 +64,19 @@ def check(result: int, path: str | bytes | None = None) -> int:
 
 
 def openat2(dir_fd: int, path: bytes | str, flags: int, mode: int = 0, resolve: int = 0) -> int:
-    """Open relative to ``dir_fd`` under the given RESOLVE_ rules; the descriptor is close-on-exec."""
+    """Open relative to ``dir_fd`` under the given RESOLVE_ rules; the descriptor is close-on-exec.
+
+    Beneath a root the kernel follows ``..`` only while nobody renames or mounts anything, anywhere, and otherwise
+    answers EAGAIN, which openat2(2) says to try again.
+    """
     how = _OpenHow(flags | os.O_CLOEXEC, mode, resolve)
-    return syscall("openat2", dir_fd, os.fsencode(path), how, ctypes.sizeof(how))
+    for _ in range(_TRIES):
+        try:
+            return syscall("openat2", dir_fd, os.fsencode(path), how, ctypes.sizeof(how))
+        except OSError as error:
+            if error.errno != errno.EAGAIN or not resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH):
+                raise
+    raise OSError(errno.EAGAIN, "the way was changed again and again while it was followed", path)
 
 
 def renameat2(
