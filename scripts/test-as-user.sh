@@ -62,6 +62,7 @@ inside() {
 	exec setpriv --reuid "$TESTER" --regid "$TESTER" --clear-groups -- \
 		env -i HOME="$scratch/home" TMPDIR="$scratch/home/tmp" PATH=/usr/local/bin:/usr/bin:/bin LANG=C.UTF-8 \
 		PYTHONDONTWRITEBYTECODE=1 HYPOTHESIS_STORAGE_DIRECTORY="$scratch/home/hypothesis" ${CI:+CI="$CI"} \
+		WARPFORGE_TEST_FAILED="$scratch/home/failed" \
 		.venv/bin/python -m pytest -n "$WORKERS" -m both "$@"
 }
 
@@ -83,4 +84,9 @@ chmod -R a+rX "$scratch/checkout"
 mkdir "$scratch/checkout/.venv"
 chown -R "$TESTER:$TESTER" "$scratch/home"
 echo "the tests marked both, as uid $TESTER:"
-unshare --mount --propagation private "$CHECKOUT/scripts/test-as-user.sh" --inside "$scratch" "$@"
+status=0
+unshare --mount --propagation private "$CHECKOUT/scripts/test-as-user.sh" --inside "$scratch" "$@" || status=$?
+if [ -n "${WARPFORGE_TEST_FAILED:-}" ] && [ -e "$scratch/home/failed" ]; then
+	cat "$scratch/home/failed" >>"$WARPFORGE_TEST_FAILED"
+fi
+exit "$status"

@@ -39,9 +39,27 @@ if [ "$(id -u)" = 0 ] && is_closed; then
 	exit
 fi
 
+# Runs a command that runs pytest. UNSTEADY, 0 unless given: so many tests may fail beside others, when each then passes
+# three times alone; they are named at the end, and are defects. What was lost in a kill or a power cut stays lost.
+steadily() {
+	export WARPFORGE_TEST_FAILED=$scratch/failed
+	local failed code _
+	rm -f "$WARPFORGE_TEST_FAILED"
+	"$@" && return
+	code=$?
+	mapfile -t failed < <(sort -u "$WARPFORGE_TEST_FAILED")
+	if [ "$code" -ne 1 ] || [ "${#failed[@]}" -eq 0 ] || [ "${#failed[@]}" -gt "${UNSTEADY:-0}" ]; then return 1; fi
+	if printf '%s\n' "${failed[@]}" | grep -qE '/torture/|_kill|power'; then return 1; fi
+	for _ in 1 2 3; do
+		"$@" -n 0 "${failed[@]}" || return 1
+	done
+	printf 'UNSTEADY (failed beside others, passed three times alone): %s\n' "${failed[@]}" | tee -a "$scratch/unsteady"
+}
+
 status=0
-.venv/bin/python -m pytest -n "$WORKERS" --basetemp "$scratch/pytest" "$@" || status=1
+steadily .venv/bin/python -m pytest -n "$WORKERS" --basetemp "$scratch/pytest" "$@" || status=1
 if [ "$(id -u)" = 0 ]; then
-	scripts/test-as-user.sh "$@" || status=1
+	steadily scripts/test-as-user.sh "$@" || status=1
 fi
+[ ! -e "$scratch/unsteady" ] || cat "$scratch/unsteady"
 exit "$status"

@@ -41,6 +41,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{number:>8}  {what}")
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note down what failed, where the caller asks for it: see scripts/test.sh."""
+    wanted = os.environ.get("WARPFORGE_TEST_FAILED")
+    if wanted and report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        with open(wanted, "a", encoding="utf-8") as file:
+            file.write(report.nodeid + "\n")
+
+
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # started in the background of a shell: what tests start must hear Ctrl-C all the same
     with suppress(ValueError):
