@@ -28,12 +28,15 @@ from support.signed import ALICE, BOB, MALLORY, ONE, TWO, Site, X, Y, command
 
 from warpforge.catalog.edit import add_item, edit
 from warpforge.catalog.envelope import Envelope, Signature
+from warpforge.catalog.examine import examine
 from warpforge.catalog.history import history
 from warpforge.catalog.keys import PrivateKey
 from warpforge.catalog.sign import check_tree, read_head
 from warpforge.catalog.snapshot import PAYLOAD_TYPE, Snapshots
 from warpforge.catalog.tree import Catalog
 from warpforge.catalog.trust import Trust, load_seen
+from warpforge.catalog.view import PastView
+from warpforge.engine.catalogs import open_catalog
 from warpforge.errors import Invalid, Missing, WarpforgeError
 from warpforge.model.atoms import CatalogRef
 from warpforge.model.serial import dump
@@ -518,3 +521,27 @@ def test_the_form_of_what_is_remembered(site: Site) -> None:
     assert seen["version"] == 1 and seen["signers"] == [str(ALICE.public)]
     (site.internal / "seen" / "test.json").write_text("torn")
     assert refused(site) == ("catalog-invalid", "form")
+
+
+def test_the_past_is_checked_and_keeps_its_order(site: Site) -> None:
+    site.publish("v0.5", TWO)
+    at = Snapshots(site.catalog.path).logged(2).root
+    site.publish("v1", TWO, force=True)
+    site.publish("v3", TWO)
+
+    def then() -> Catalog:
+        return open_catalog(find_stack(site.root, None), site.catalog.path, at=[at])
+
+    def faults() -> list[tuple[str, str]]:
+        view = then().view
+        assert isinstance(view, PastView)
+        found = examine(then(), [*view.modules()], 1)
+        return [(fault.path, fault.reason) for one in found for fault in one.faults]
+
+    past = then().module(X.module)
+    assert past is not None and [*past.releases] == ["v1", "v0.5"] and faults() == []
+    (replay,) = (site.catalog.path / "a.org/x/_replays").iterdir()
+    replay.unlink()
+    assert faults() == [(f"a.org/x/_replays/{replay.name}", "missing")]
+    shutil.rmtree(site.catalog.path / "a.org/y")
+    assert ("a.org/y/_releases/v1.json", "kept") in faults()

@@ -84,7 +84,14 @@ def test_K01_a_person_signs_and_another_verifies(world: World) -> None:
     assert log[0]["previous"] == log[1]["id"]
     for argv in (("run", "plot.wf"), ("explain", Y), ("ware", "ls", Y), ("catalog", "show", Y), ("replay", Y.module)):
         assert world.fail(*map(str, argv), "--catalog-at", first["root"]).code == "catalog-missing-entry"
-    assert world.run("catalog", "ls", X.module, "--catalog-at", first["root"][:12]).out == f"{X}\n"
+    then = ("--catalog-at", first["root"][:12])
+    assert world.run("catalog", "ls", X.module, *then).out == f"{X}\n"
+    assert world.run("--json", "catalog", "check", *then).one("catalogcheck")["modules"] == 1
+    assert world.run("--json", "catalog", "bump", *then).one("bump")["refs"] == [
+        {"ref": str(Y), "ware": "", "places": ["/plot.v1/inputs/i1"]}
+    ]
+    for argv in (("release", "v1"), ("check", "--rewrite")):
+        assert world.fail("catalog", *argv, *then).code == "invalid-argument"
     world.run("catalog", "-n", "test", "trust", "remove", ids[1][:12], "--threshold", "1")
     assert len(world.run("--json", "catalog", "trust", "list").one("trust")["keys"]) == 1
     world.run("catalog", "-n", "test", "trust", "remove", "--all")

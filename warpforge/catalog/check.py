@@ -119,6 +119,26 @@ def strays(catalog: Catalog) -> Iterator[Fault]:
             yield Fault(WARNING, f"{below}/{name}", "stray", "no file of a catalog is called so")
 
 
+def faults_of(error: WarpforgeError, module: str, name: str) -> Iterator[Fault]:
+    """What is wrong with a file of a module, told by who could not read it."""
+    path = f"{module}/{name}"
+    findings = getattr(error, "findings", ())
+    for finding in findings:
+        yield Fault(ERROR, path, finding.reason, finding.message, finding.path)
+    if isinstance(error.__cause__, OSError):
+        yield Fault(ERROR, path, "io", f"it cannot be read: {error.__cause__.strerror}")
+    elif not findings:
+        yield Fault(ERROR, path, error.reason, error.message.removeprefix(f"{name}, ").removeprefix(f"{name}: "))
+
+
+def mirrored(mirrors: Mirrors | None, module: str) -> tuple[frozenset[WareId], frozenset[str]]:
+    """The wares that a module's mirrors have, and the packtypes of which they have all of its wares."""
+    by_ware = {} if mirrors is None or mirrors.by_ware is UNSET else mirrors.by_ware
+    by_module = {} if mirrors is None or mirrors.by_module is UNSET else mirrors.by_module
+    mine = by_module.get(module, {})
+    return frozenset(w for w, found in by_ware.items() if found), frozenset(p for p, found in mine.items() if found)
+
+
 class _Look:
     """One module being looked at."""
 
@@ -191,16 +211,11 @@ class _Look:
 
     def _mirrors(self, known: CatalogModule | None) -> tuple[frozenset[WareId], frozenset[str]]:
         mirrors: Mirrors | None = self._read(MIRRORS_FILE, load_mirrors)
-        if mirrors is None:
-            return frozenset(), frozenset()
-        by_ware = {} if mirrors.by_ware is UNSET else mirrors.by_ware
-        by_module = {} if mirrors.by_module is UNSET else mirrors.by_module
-        for module in by_module:
+        for module in {} if mirrors is None or mirrors.by_module is UNSET else mirrors.by_module:
             if known is not None and module != self._module:
                 pointer = f"/catalogmirrors.v1/byModule/{module.replace('/', '~1')}"
                 self._add(WARNING, MIRRORS_FILE, "mirror", f"mirrors of another module, {module}", pointer)
-        mine = by_module.get(self._module, {})
-        return frozenset(w for w, found in by_ware.items() if found), frozenset(p for p, found in mine.items() if found)
+        return mirrored(mirrors, self._module)
 
     def _verdicts(self, releases: dict[str, str]) -> None:
         """What is kept of replays: readers pass over what is not right, so here it is told of."""
@@ -239,13 +254,7 @@ class _Look:
                 return None
             noun = load(data, name).noun
         except WarpforgeError as error:
-            findings = getattr(error, "findings", ())
-            for finding in findings:
-                self._add(ERROR, name, finding.reason, finding.message, finding.path)
-            if isinstance(error.__cause__, OSError):
-                self._add(ERROR, name, "io", f"it cannot be read: {error.__cause__.strerror}")
-            elif not findings:
-                self._add(ERROR, name, error.reason, error.message.removeprefix(f"{name}, ").removeprefix(f"{name}: "))
+            self._faults += faults_of(error, self._module, name)
             return None
         if (formed := dump(noun)) != data:
             self._form(path, name, formed)

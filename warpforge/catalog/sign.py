@@ -153,7 +153,7 @@ def tree_of(
         nodes[entries[module]] = entry
         if known.get(module) != entries[module]:
             changed.append(module)
-    examined = examine(catalog.path, changed, jobs)
+    examined = examine(Catalog(catalog.path), changed, jobs)
     faults = [str(fault) for one in examined for fault in one.faults if fault.level == ERROR]
     if faults:
         raise Invalid(

@@ -7,6 +7,7 @@ now and what was kept. Both say which id a release has; the reader verifies that
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -143,8 +144,14 @@ class PastView:
         entry = self._snapshots.entry(self._root, module)
         if entry is None:
             return None
-        releases = sorted(trie.every(entry["releases"], self._snapshots.node))
-        return CatalogModule(module, dict(releases), entry["metadata"])
+        signed = dict(sorted(trie.every(entry["releases"], self._snapshots.node)))
+        # a trie has no order: what is listed still keeps its place, so that later ones are later; the rest were before
+        listed = {name: signed.pop(name) for name in (found.releases if found else ()) if name in signed}
+        return CatalogModule(module, {**signed, **listed}, entry["metadata"])
+
+    def modules(self) -> Iterator[str]:
+        """The names of all modules, also of those that are gone, sorted. Errors: as ``Snapshots.node``."""
+        yield from sorted(name for name, _ in trie.every(self._snapshots.node(self._root), self._snapshots.node))
 
     def mirrors(self, module: str, found: Mirrors | None) -> Mirrors | None:
         return found  # where wares may be had is no part of what they are

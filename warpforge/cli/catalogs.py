@@ -41,6 +41,19 @@ def seen(common: Common, stack: Stack, *, without: Path | None = None) -> Lookup
     return open_lookup(stack, common.note, at=common.catalog_at, without=without)
 
 
+def seen_catalogs(common: Common, context: click.Context, stack: Stack, name: str | None) -> list[Catalog]:
+    """The catalog that -n names, else every one that is seen from here, as of --catalog-at.
+
+    Errors: as ``open_lookup``, ``chosen_catalog``.
+    """
+    if not is_named(context, name):
+        return [*seen(common, stack).catalogs()]
+    from warpforge.engine.catalogs import open_catalog
+
+    path = chosen_catalog(context, stack, name, make=False).path
+    return [open_catalog(stack, path, common.note, at=common.catalog_at)]
+
+
 def is_forced(context: click.Context, *, force: bool) -> bool:
     """Whether -f was given, before the command or after."""
     return force or bool(context.meta.get(_FORCE))

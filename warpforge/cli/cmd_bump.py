@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.conduct import CATALOG_AT
 from warpforge.cli.files import rewrite
 from warpforge.errors import Failed, Missing
 from warpforge.model.units import counted
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 @click.command(cls=Command, name="bump")
 @click.argument("targets", nargs=-1, metavar="[DIR|DIR/...|FILE|MODULE[:RELEASE]]...")
 @click.option("--write", "-w", is_flag=True, help="Write the plots, in their canonical form.")
+@CATALOG_AT
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; fail when there is something newer.")
 @pass_common
 def bump(common: Common, targets: tuple[str, ...], *, write: bool, only_check: bool) -> None:
@@ -28,7 +30,8 @@ def bump(common: Common, targets: tuple[str, ...], *, write: bool, only_check: b
 
     A release is newer that its module lists later. MODULE limits that to one module that the plots take, and
     MODULE:RELEASE says which release of it is wanted, an older or a hazardous one, too. Otherwise releases that are
-    marked as hazardous, and those without the item, are passed over. Nothing is written without --write.
+    marked as hazardous, and those without the item, are passed over. Nothing is written without --write. With
+    --catalog-at nothing is proposed that the catalog did not have then.
     """
     from warpforge.model.serial import dump
 

@@ -10,9 +10,8 @@ from msgspec import UNSET
 
 from warpforge.catalog.tree import Catalog
 from warpforge.cli.app import Common, Group, pass_common, printable, refuse_argument, to_json
-from warpforge.cli.catalogs import FORCE, NAME, chosen_catalog, here, is_named, remember, seen
+from warpforge.cli.catalogs import FORCE, NAME, here, remember, seen_catalogs
 from warpforge.cli.conduct import CATALOG_AT
-from warpforge.engine.catalogs import open_catalog
 from warpforge.errors import Missing
 from warpforge.model.atoms import CatalogRef
 from warpforge.model.catalog import HAZARD
@@ -20,7 +19,6 @@ from warpforge.model.names import without_kind
 
 if TYPE_CHECKING:
     from warpforge.model.catalog import Mirrors, Release
-    from warpforge.workspace.find import Stack
 
 LAZY = {
     "bundle": ("warpforge.cli.cmd_bundle:bundle", "Copy what a workspace's plots name into its own catalog."),
@@ -90,7 +88,7 @@ def ls(common: Common, context: click.Context, module: str | None, *, refs: bool
             common.result(printable(path.name))
         return
     known = 0
-    for found in _seen(common, context, stack, None):
+    for found in seen_catalogs(common, context, stack, None):
         rows = list(_references(found, module))
         known += len(rows)
         if common.json:
@@ -119,7 +117,7 @@ def show(common: Common, context: click.Context, ref: str, name: str | None) -> 
     release, _, item = rest.partition(":")
     stack = here(common)
     shown = 0
-    for found in _seen(common, context, stack, name):
+    for found in seen_catalogs(common, context, stack, name):
         known = found.module(module)
         nouns = [found.release(known, one) for one in known.releases if release in ("", one)] if known else []
         releases = [noun for noun in nouns if noun is not None and (not item or item in noun.items)]
@@ -132,14 +130,6 @@ def show(common: Common, context: click.Context, ref: str, name: str | None) -> 
         shown += len(releases)
     if not shown:
         raise Missing("catalog-missing-entry", f"no catalog here has {ref}", catalogRef=ref)
-
-
-def _seen(common: Common, context: click.Context, stack: Stack, name: str | None) -> list[Catalog]:
-    """The catalog that -n names, else every one that is seen from here."""
-    if is_named(context, name):
-        path = chosen_catalog(context, stack, name, make=False).path
-        return [open_catalog(stack, path, common.note, at=common.catalog_at)]
-    return [*seen(common, stack).catalogs()]
 
 
 def _show_tree(common: Common, found: Catalog, module: str, releases: Sequence[Release]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -13,8 +13,11 @@ from warpforge.catalog.check import ERROR, Examined, Fault, check_among, strays
 from warpforge.catalog.edit import writing
 from warpforge.catalog.examine import examine
 from warpforge.catalog.tree import Catalog
-from warpforge.cli.app import Command, Common, pass_common, printable, to_json
-from warpforge.cli.catalogs import NAME, chosen_catalog, here, is_named
+from warpforge.catalog.view import PastView
+from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
+from warpforge.cli.catalogs import NAME, chosen_catalog, here, is_named, seen_catalogs
+from warpforge.cli.conduct import CATALOG_AT
+from warpforge.cli.progress import bar
 from warpforge.errors import Invalid
 from warpforge.model.units import counted
 
@@ -22,23 +25,26 @@ if TYPE_CHECKING:
     from warpforge.model.atoms import CatalogRef
     from warpforge.workspace.find import Stack
 
+CHECKING: Final = "checking modules"
+
 
 @click.command(cls=Command, name="check")
 @NAME
 @click.option("--rewrite", is_flag=True, help="Give every document its canonical form; no id changes.")
+@CATALOG_AT
 @click.option("--jobs", "-j", type=click.IntRange(min=1), metavar="N", help="Processes; default: the cores.")
 @click.pass_context
 @pass_common
 def check(common: Common, context: click.Context, name: str | None, *, rewrite: bool, jobs: int | None) -> None:
     """Check a catalog (default: all that are seen from here): ids, names, orphans, wares and mirrors, form.
 
-    Errors fail; warnings (orphans, wares that are nowhere, form, names that look alike) do not.
+    Errors fail; warnings (orphans, wares that are nowhere, form, names that look alike) do not. With --catalog-at, only
+    the catalogs that had that root: whether all that it names can still be had, and is what it names.
     """
+    if rewrite and common.catalog_at:
+        refuse_argument("the past is not written again: leave out --rewrite, or --catalog-at")
     stack = here(common)
-    if is_named(context, name):
-        catalogs = [chosen_catalog(context, stack, name, make=False)]
-    else:
-        catalogs = [Catalog(path) for layer in stack.catalog_layers() for path in layer]
+    catalogs = _catalogs(common, context, stack, name)
     if not catalogs:
         common.note("there is no catalog here: make one with `warpforge catalog init NAME`")
     errors = 0
@@ -49,16 +55,32 @@ def check(common: Common, context: click.Context, name: str | None, *, rewrite: 
         raise Invalid("catalog-invalid", what, reason="check", errors=errors)
 
 
+def _catalogs(common: Common, context: click.Context, stack: Stack, name: str | None) -> list[Catalog]:
+    """Those to check. Without --catalog-at as they lie there, believed or not."""
+    if common.catalog_at:
+        found = seen_catalogs(common, context, stack, name)
+        return [catalog for catalog in found if isinstance(catalog.view, PastView)]
+    if is_named(context, name):
+        return [chosen_catalog(context, stack, name, make=False)]
+    return [Catalog(path) for layer in stack.catalog_layers() for path in layer]
+
+
 def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, jobs: int) -> int:
-    modules = [*catalog.modules()]
+    modules = [*(catalog.view.modules() if isinstance(catalog.view, PastView) else catalog.modules())]
     faults: list[Fault] = []
+    examined: list[Examined] = []
     with ExitStack() as held:
         if rewrite:
             held.enter_context(writing(catalog))
-        examined = [*examine(catalog.path, modules, jobs, rewrite=rewrite)]
-    for one in examined:
-        faults += one.faults
-    faults += [*strays(catalog), *_among(common, stack, catalog, examined)]
+        progress = held.enter_context(bar(common))
+        progress(CHECKING, 0, len(modules))
+        for one in examine(catalog, modules, jobs, rewrite=rewrite):
+            examined.append(one)
+            faults += one.faults
+            progress(CHECKING, len(examined), len(modules))
+    faults += _among(common, stack, catalog, examined)
+    if not isinstance(catalog.view, PastView):
+        faults += [*strays(catalog), *_beside(stack, catalog, examined)]
     for fault in sorted(faults, key=lambda fault: (fault.path, fault.pointer)):
         _show(common, catalog, fault)
     rewritten = sum(one.rewritten for one in examined)
@@ -77,12 +99,12 @@ def _check(common: Common, stack: Stack, catalog: Catalog, *, rewrite: bool, job
 
 
 def _among(common: Common, stack: Stack, catalog: Catalog, examined: list[Examined]) -> Iterator[Fault]:
-    from warpforge.catalog.rivals import conflicts, look_alikes
+    """What is named and not there, in whatever catalog it should be."""
     from warpforge.engine.catalogs import open_lookup
     from warpforge.errors import WarpforgeError
     from warpforge.store.store import Store
 
-    lookup = open_lookup(stack)
+    lookup = open_lookup(stack, at=common.catalog_at)
 
     def known(ref: CatalogRef) -> bool:
         try:
@@ -90,12 +112,18 @@ def _among(common: Common, stack: Stack, catalog: Catalog, examined: list[Examin
         except WarpforgeError:
             return True  # what is wrong there is told of there
 
+    with Store(stack.root.internal, warehouse=common.settings.warehouse) as store:
+        yield from check_among(examined, known, store.has)
+
+
+def _beside(stack: Stack, catalog: Catalog, examined: list[Examined]) -> Iterator[Fault]:
+    """What does not go together with the catalogs of the same layer."""
+    from warpforge.catalog.rivals import conflicts, look_alikes
+
     beside = [Catalog(path) for layer in stack.catalog_layers() if catalog.path in layer for path in layer]
     equals = [other for other in beside if other.path != catalog.path]
     yield from look_alikes((one.module for one in examined), (name for other in equals for name in other.modules()))
     yield from conflicts(examined, equals)
-    with Store(stack.root.internal, warehouse=common.settings.warehouse) as store:
-        yield from check_among(examined, known, store.has)
 
 
 def _show(common: Common, catalog: Catalog, fault: Fault) -> None:

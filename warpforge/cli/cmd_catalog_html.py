@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -18,6 +17,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, refuse_argument, to_json
 from warpforge.cli.catalogs import NAME, chosen_catalog, here
+from warpforge.cli.progress import bar
 from warpforge.errors import Invalid, Unable
 from warpforge.model.units import counted
 
@@ -176,7 +176,7 @@ def _publish(common: Common, stack: Stack, catalog: Catalog, asked: _Asked) -> t
     def several(function: Callable[[Any], Any], chunks: Any) -> Iterator[Any]:
         return spread(function, chunks, jobs=count, least=MANY)
 
-    with _bar(common) as progress:
+    with bar(common) as progress:
         published = publisher.publish(several, progress)
     if common.json:
         counts = {key: value for key, value in published._asdict().items() if key != "faults"}
@@ -207,31 +207,6 @@ def _raise_faults(published: Published) -> None:
             f"`warpforge catalog check` says more:{lines}{more}",
             reason="pages",
         )
-
-
-@contextmanager
-def _bar(common: Common) -> Iterator[Callable[[str, int, int], None]]:
-    """On a terminal, a bar; hears what is being done, and for how many modules of how many."""
-    if common.quiet or common.json or not sys.stderr.isatty():
-        yield lambda what, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True, highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("looking at modules", total=None)
-        told = ""
-
-        def progress(what: str, done: int, total: int) -> None:
-            nonlocal told
-            if what != told:  # another pass has another speed
-                told = what
-                bar.reset(task, description=what, total=total)
-            bar.update(task, completed=done)
-
-        yield progress
 
 
 def _say(common: Common, line: str) -> None:

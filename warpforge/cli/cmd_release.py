@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from warpforge.engine.release import Released
 
 
+def _refuse_past(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        refuse_argument(
+            "--catalog-at is not for releases: what a release was made of is told by references, which mean to "
+            "everybody what the catalog says when it is published; `run --catalog-at` tells what the past would give, "
+            "and `catalog bump --catalog-at --write` takes the releases of then"
+        )
+
+
 @click.command(cls=Command, name="release")
 @click.argument("release_name", metavar="RELEASE")
 @click.argument("module", metavar="[DIR]", default=".")
@@ -23,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--duals", is_flag=True, help="Also say which tree a ware has whose id does not cover all of it.")
 @click.option("--sizes", is_flag=True, help="Also say how large the packed wares are, for who is offline.")
 @click.option("--extended", is_flag=True, help="Also write what readers of the original's schema refuse.")
+@click.option("--catalog-at", hidden=True, expose_value=False, callback=_refuse_past)
 @click.option("--metadata", "-m", multiple=True, metavar="K=V", help="More to say of the release; may be repeated.")
 @click.pass_context
 @pass_common

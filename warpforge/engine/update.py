@@ -184,7 +184,7 @@ class Updater:
         modules = sorted(module for module in fresh.modules if (fresh.path / module).is_dir())
         faults = [
             Finding(f"{fault.path}{fault.pointer}", fault.message, fault.reason)
-            for one in examine(fresh.path, modules, self._jobs)
+            for one in examine(Catalog(fresh.path), modules, self._jobs)
             for fault in one.faults
             if fault.level == ERROR
         ]
