@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ from warpforge.polytope.spec import (
     StringSource,
     VolumeSource,
 )
+from warpforge.sandbox.visit import Visit
 
 pytestmark = pytest.mark.both
 SERVE = "exec httpd -f -p 8080 -h /srv"
@@ -216,6 +218,33 @@ def test_company_and_files_of_a_running_one(job: YardJob) -> None:
     job.boxes.stop(container)
     with pytest.raises(Failed):
         job.boxes.exec(container, ["true"], {})
+
+
+def test_company_is_whom_it_was_asked_to_be_where_it_was_asked_to_be(job: YardJob) -> None:
+    container = job.boxes.spawn(job.spec("exec sleep 60"))
+    job.boxes.await_started(container)
+
+    def enter(user: str = "", workdir: str = "") -> str:
+        with tempfile.TemporaryFile() as out:
+            say = ["sh", "-c", "echo $(id -u) $(id -G) $HOME $PWD"]
+            visit = Visit(say, user=user, workdir=workdir, stdio=[out.fileno()] * 3)
+            assert job.boxes.enter(container, visit).wait() == 0
+            out.seek(0)
+            return out.read().decode().strip()
+
+    assert enter(workdir="/tmp") == enter(user="root", workdir="/tmp") == "0 0 /root /tmp"
+    for asked in ({"user": "nobody-here"}, {"user": "web:none"}, {"workdir": "/none"}):
+        with pytest.raises(Missing) as none:
+            enter(**asked)
+        assert none.value.reason in asked
+    try:
+        assert enter(user="web") == "101 102 200 /srv /srv" and enter(user="7:8", workdir="..") == "7 8 / /"
+    except Unable as one:  # who has but one uid
+        assert one.reason == "one-uid"
+    with pytest.raises(Failed) as denied:
+        job.boxes.exec(container, ["/etc/passwd"], {})
+    assert denied.value.reason == "command"
+    job.boxes.stop(container)
 
 
 def test_one_that_has_not_begun_can_be_stopped(yard: Yard) -> None:

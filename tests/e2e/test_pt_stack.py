@@ -120,4 +120,5 @@ def test_a_person_runs_a_command_in_a_container(project: Project) -> None:
         terminal.until(lambda: terminal.lines.count("echoed") == 2)  # by its terminal, and by the command
         terminal.keys(b"\x03")
         assert terminal.end() == 130
-        assert project.world.pt("exec", "waits", "no-such-command").exit == 3
+        assert project.world.pt("exec", "waits", "no-such-command", "-e", "its-own").exit == 127
+        assert project.world.pt("exec", "-u", "nobody-here", "waits", "id").exit == 126

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from warpforge.cli.app import CONTEXT, Command, Common, pass_common, refuse_argument
+from warpforge.cli.app import CONTEXT, Command, Common, pass_common, refuse_argument, show_error
 from warpforge.cli.pt_jobs import find_job_with, get_running
-from warpforge.errors import Missing
+from warpforge.errors import PREFIX, Missing, WarpforgeError
 
 if TYPE_CHECKING:
     from warpforge.polytope.jobs.control import Asking
@@ -22,25 +22,47 @@ if TYPE_CHECKING:
 
 HANDED_ON: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _CHUNK: Final = 1 << 16
-_SETTINGS: Final = {**CONTEXT, "ignore_unknown_options": True}
+_SETTINGS: Final = {**CONTEXT, "allow_interspersed_args": False}  # what comes behind the container is the command's
+# why a command did not even begin, and the exit status then, as shells have it
+_NOT_BEGUN: Final = ("command", "user", "workdir", "one-uid")
+_CANNOT_BEGIN: Final = 126
+_NO_COMMAND: Final = 127
 
 
 @click.command(cls=Command, name="exec", context_settings=_SETTINGS)
 @click.argument("container")
 @click.argument("argv", nargs=-1, required=True, metavar="[--] COMMAND [ARGUMENT]...", type=click.UNPROCESSED)
 @click.option("--tty", "-t", is_flag=True, help="It has this terminal.")
+@click.option("--interactive", "-i", is_flag=True, help="Nothing more: its standard input is always this one's.")
 @click.option("--env", "-e", multiple=True, metavar="NAME=VALUE", help="A variable, besides those of the container.")
 @click.option("--workdir", "-w", default="", metavar="DIR", help="Where it begins; else where the container does.")
+@click.option("--user", "-u", default="", metavar="USER[:GROUP]", help="Whom it is; else the container's user.")
 @click.option("--job", "job_id", default="", metavar="JOB", help="In this job; else in the newest that has it.")
 @pass_common
 def execute(
-    common: Common, container: str, argv: tuple[str, ...], *, tty: bool, env: tuple[str, ...], workdir: str, job_id: str
+    common: Common,
+    container: str,
+    argv: tuple[str, ...],
+    *,
+    tty: bool,
+    interactive: bool,
+    env: tuple[str, ...],
+    workdir: str,
+    user: str,
+    job_id: str,
 ) -> int:
     """Run a command in a running container, which a container's, a step's or a service's id names.
 
     It is the container's user, has its environment, and its standard input from here. The exit status is its own,
-    128 + n when signal n ended it. Signals, Ctrl-C above all, are handed on to it; it ends with this command.
+    128 + n when signal n ended it; 127 when there is no such command, 126 when it cannot begin. Signals, Ctrl-C
+    above all, are handed on to it; it ends with this command. Options stand before the container.
     """
+    if argv[0] == "--":
+        argv = argv[1:]
+    elif argv[0].startswith("-"):
+        refuse_argument(f"{argv[0]}: options stand before {container}, the command behind it")
+    if not argv:
+        refuse_argument("no command to run")
     if tty and not (sys.stdin.isatty() and sys.stdout.isatty()):
         refuse_argument("--tty: that needs a terminal")
     job = get_running(common, job_id) if job_id else _find(common, container)
@@ -49,9 +71,17 @@ def execute(
         "argv": list(argv),
         "env": dict(map(_variable, env)),
         "workdir": workdir,
+        "user": user,
         "terminal": tty,
     }
-    return _at_terminal(job.path, question) if tty else _at_pipes(job.path, question)
+    try:
+        return _at_terminal(job.path, question) if tty else _at_pipes(job.path, question)
+    except WarpforgeError as error:
+        if error.reason not in _NOT_BEGUN:
+            raise
+        show_error(common, error)
+        is_missing = error.reason == "command" and error.code == f"{PREFIX}missing"
+        return _NO_COMMAND if is_missing else _CANNOT_BEGIN
 
 
 def _variable(text: str) -> tuple[str, str]:

@@ -19,6 +19,7 @@
     link       a box's place in a network: a network namespace of its own with one address
     berth      what a box is given to run in a network: its link, and who hears that it runs
     resident   a box that runs in a berth: it takes signals, and **visitors**: processes that enter it by its pidfd
+    visit      another command for a resident: its words, environment, directory, user, and whose descriptors it has
     carry      to hand on connections from a socket of the host, or of the network, to one of several boxes in turn
     registrar  who remembers owners and users of a box with one uid, and is asked for them
     notice     a call of a process in the box that waits until the registrar has answered it

@@ -30,11 +30,12 @@ class Resident:
 
 class About(NamedTuple):
     """What a visitor needs to know of a box. ``owner``: the build uid and gid under root; ``person``: uid, gid and
-    further gids of its command, in the box."""
+    further gids of its command, in the box; ``home``: what the box's files say of theirs, if ``env`` does not."""
 
     owner: tuple[int, int] | None
     has_many: bool
     person: tuple[int, int, tuple[int, ...]]
+    home: bytes
     env: tuple[tuple[bytes, bytes], ...]
     cwd: bytes
     capabilities: tuple[str, ...]

@@ -41,9 +41,9 @@ class Person:
 
 def find_person(root_fd: int, order: Order) -> Person:
     """The person of an order. Without a uid the name decides, without either it is uid 0. Raises Impossible."""
-    users = _read_users(root_fd)
     if order.user:
-        return _find_named(root_fd, order.user, users, order.home)
+        return find_named(root_fd, order.user, order.home)
+    users = _read_users(root_fd)
     uid, name = order.uid, order.username
     if uid < 0 and name:
         found = next((user for user in users if user[0] == name), None)
@@ -59,9 +59,10 @@ def find_person(root_fd: int, order: Order) -> Person:
     return Person(uid, max(order.gid, 0), order.home or b"/", name)
 
 
-def _find_named(root_fd: int, text: bytes, users: list[list[bytes]], home: bytes) -> Person:
-    """A person as images name one: NAME or UID, perhaps with :GROUP or :GID behind."""
+def find_named(root_fd: int, text: bytes, home: bytes = b"") -> Person:
+    """A person as images name one: NAME or UID, perhaps with :GROUP or :GID behind. Raises Impossible."""
     name, _, group = text.partition(b":")
+    users = _read_users(root_fd)
     found = next((user for user in users if user[0] == name), None)
     if found is None and name.isdigit():
         found = next((user for user in users if user[2] == name), [b"", b"", name, b"0", b"", b""])

@@ -227,10 +227,9 @@ class Session:
         spec = self._spec
         (uid, gid, *groups), *env = [word.split(b" ") for word in payload.split(b"\0")]
         person = int(uid), int(gid), tuple(map(int, groups))
-        home = [(b"HOME", words[0]) for words in env if b"HOME" not in dict(spec.env)]
-        variables = (*spec.env, *home)
+        home = b" ".join(env[0]) if env and b"HOME" not in dict(spec.env) else b""
         about = About(
-            self._owner, spec.ids is not None, person, variables, spec.cwd, spec.capabilities, spec.unfiltered
+            self._owner, spec.ids is not None, person, home, spec.env, spec.cwd, spec.capabilities, spec.unfiltered
         )
         self._resident = Resident(self._pidfd, self._signal, self._berth, about)
         self._pidfd = -1

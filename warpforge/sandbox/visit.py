@@ -1,8 +1,9 @@
-"""Visits: giving company to the command of a running box, or looking at its files."""
+"""Visits: another command in a running box, or a look at its files."""
 
 from __future__ import annotations
 
 import _socket
+import errno
 import marshal
 import os
 import stat
@@ -10,7 +11,8 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
 from warpforge.sandbox.backend import ask_zygote
@@ -20,54 +22,53 @@ from warpforge.sandbox.seccomp import make_filter
 from warpforge.sandbox.wire import VISIT
 
 _CHUNK: Final = 1 << 16
-_NOT_THERE: Final = (2, 20)
+_NOT_THERE: Final = (errno.ENOENT, errno.ENOTDIR)
 
 
-def execute(
-    resident: Resident, argv: Sequence[str], env: Mapping[str, str], on_output: Callable[[str, bytes], None]
-) -> int:
-    """Run another command in a box, as its user; the exit status, 128 + n for signal n.
+class Visit(NamedTuple):
+    """Another command for a box. ``env``: besides the box's; ``workdir``, ``user`` (NAME or UID, perhaps with :GROUP):
+    else the box's. ``stdio``: descriptors of somebody for stdin, stdout and stderr, which are copied, if it is not its
+    output that is wanted; ``is_terminal``: they are one terminal, which becomes its controlling one."""
 
-    Errors: ``missing`` (no such command), ``sandbox-unavailable`` (the box has ended).
+    argv: Sequence[str]
+    env: Mapping[str, str] = MappingProxyType({})
+    workdir: str = ""
+    user: str = ""
+    stdio: Sequence[int] = ()
+    is_terminal: bool = False
+
+
+def execute(resident: Resident, visit: Visit, on_output: Callable[[str, bytes], None]) -> int:
+    """Run another command in a box; the exit status, 128 + n for signal n.
+
+    Errors: ``missing`` (reason ``command``, ``user``, ``workdir``), ``io`` (reason ``command``: it cannot be executed),
+    ``sandbox-unavailable`` (reason ``ended``; ``one-uid``: the box has no such user).
     """
-    return _status(_visit(resident, _make_order(resident, argv, env), on_output=on_output), argv[0])
+    return _status(_visit(resident, _make_order(resident, visit), on_output=on_output), visit)
 
 
-def _make_order(
-    resident: Resident, argv: Sequence[str], env: Mapping[str, str], *, workdir: str = "", is_terminal: bool = False
-) -> dict[str, Any]:
+def _make_order(resident: Resident, visit: Visit) -> dict[str, Any]:
     about = resident.about
     return {
         "do": "execute",
-        "argv": [os.fsencode(word) for word in argv],
-        "env": {**dict(about.env), **{os.fsencode(name): os.fsencode(value) for name, value in env.items()}},
-        "cwd": os.fsencode(workdir) or about.cwd,
-        "terminal": is_terminal,
+        "argv": [os.fsencode(word) for word in visit.argv],
+        "env": {**dict(about.env), **{os.fsencode(name): os.fsencode(value) for name, value in visit.env.items()}},
+        "home": about.home,
+        "cwd": about.cwd,
+        "workdir": os.fsencode(visit.workdir),
+        "user": os.fsencode(visit.user),
+        "terminal": visit.is_terminal,
         "filter": make_filter(os.uname().machine, about.unfiltered, pretending=not about.has_many),
         "capabilities": make_mask(about.capabilities),
     }
 
 
 class Company:
-    """Another command in a box, with descriptors of somebody else for stdin, stdout and stderr: they are copied.
+    """Another command in a box, at somebody's own descriptors. Errors: ``sandbox-unavailable`` (the box has ended)."""
 
-    ``is_terminal``: they are one terminal, which becomes its controlling one.
-    Errors: ``sandbox-unavailable`` (the box has ended).
-    """
-
-    def __init__(
-        self,
-        resident: Resident,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        stdio: Sequence[int],
-        *,
-        workdir: str = "",
-        is_terminal: bool = False,
-    ) -> None:
-        self._name = argv[0]
-        order = _make_order(resident, argv, env, workdir=workdir, is_terminal=is_terminal)
-        self._channel = _begin(resident, order, stdio)
+    def __init__(self, resident: Resident, visit: Visit) -> None:
+        self._visit = visit
+        self._channel = _begin(resident, _make_order(resident, visit), visit.stdio)
         self._lock = threading.Lock()
         self._has_ended = False
 
@@ -91,12 +92,34 @@ class Company:
             with self._lock:
                 self._has_ended = True
                 self._channel.close()
-        return _status(answer, self._name)
+        return _status(answer, self._visit)
 
 
-def _status(answer: bytes, what: str) -> int:
-    status = _read_answer(answer, what)
+def _status(answer: bytes, visit: Visit) -> int:
+    kind, _, rest = answer.decode(errors="surrogateescape").partition(" ")
+    number, _, text = rest.partition(" ")
+    if kind == "error":
+        raise _not_executed(int(number), text, visit.argv[0])
+    if kind == "impossible":
+        raise _impossible(number, text, visit)
+    status = _read_answer(answer, visit.argv[0])
     return status if status >= 0 else 128 - status
+
+
+def _not_executed(number: int, text: str, name: str) -> WarpforgeError:
+    if number in _NOT_THERE:
+        why = ", or not what it is to be run by" if "/" in name else ""
+        return Missing("missing", f"{name}: there is no such command in the container{why}", reason="command")
+    if number == errno.ESRCH:
+        return _ended(name)
+    return Failed("io", f"{name} cannot be executed: {text}", reason="command")
+
+
+def _impossible(why: str, text: str, visit: Visit) -> WarpforgeError:
+    if why == "one-uid":
+        what = f"user {visit.user}: {text}; `pt debug doctor` tells how containers get many"
+        return Unable("sandbox-unavailable", what, reason=why)
+    return Missing("missing", text, reason="workdir" if why == "cwd" else "user")
 
 
 def _begin(resident: Resident, order: dict[str, Any], stdio: Sequence[int]) -> _socket.socket:
@@ -213,12 +236,16 @@ def _read_answer(answer: bytes, what: str) -> int:
     if kind == "error":
         number, _, text = rest.partition(" ")
         raise _refused(int(number), text, what)
-    raise Unable("sandbox-unavailable", f"{what}: the box has ended", reason="ended")
+    raise _ended(what)
+
+
+def _ended(what: str) -> WarpforgeError:
+    return Unable("sandbox-unavailable", f"{what}: the box has ended", reason="ended")
 
 
 def _refused(number: int, text: str, what: str) -> WarpforgeError:
     if number in _NOT_THERE:
         return Missing("missing", f"{what}: there is no such file in the container", path=what)
-    if number == 3:
-        return Unable("sandbox-unavailable", f"{what}: the box has ended", reason="ended")
+    if number == errno.ESRCH:
+        return _ended(what)
     return Failed("io", f"{what}: {text}", path=what)

@@ -32,6 +32,7 @@ from warpforge.sandbox.kernel import (
     setns,
 )
 from warpforge.sandbox.outside import receive_rights
+from warpforge.sandbox.people import Impossible, find_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ def _visit(descriptors: list[int], guards: tuple[int, int]) -> None:
         answer = _DEEDS[order["do"]](order, (stdin, out, err), (channel_fd, *guards))
     except OSError as error:
         answer = b"error %d %s" % (error.errno or 0, (error.strerror or str(error)).encode())
+    except Impossible as error:
+        answer = f"impossible {error.what} {error}".encode(errors="surrogateescape")
     try:
         channel.send(answer)
     except OSError:
@@ -80,6 +83,9 @@ def _visit(descriptors: list[int], guards: tuple[int, int]) -> None:
 
 def _execute(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tuple[int, ...]) -> bytes:
     """``lifelines``: the channel, on which numbers of signals may come, and what we end with."""
+    if order["user"]:
+        _choose_person(order)
+    _check_directory(order)
     trouble, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -97,6 +103,27 @@ def _execute(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tupl
         return b"error %d %s" % (int(number), os.strerror(int(number)).encode())
     _guard(pid, lifelines)
     return b"exit %d" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def _choose_person(order: dict[str, Any]) -> None:
+    """Somebody else than who the box's command began as, by what its files say now. Raises Impossible."""
+    root = os.open("/", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    found = find_named(root, order["user"])
+    os.close(root)
+    uid, gid, _ = order["person"]
+    if not order["many"] and (found.uid, found.gid) != (uid, gid):
+        raise Impossible("one-uid", f"the box has one uid, which is {uid} with the group {gid}, not {found.uid}")
+    order["person"] = found.uid, found.gid, found.groups
+    if order["home"]:
+        order["home"] = found.home
+
+
+def _check_directory(order: dict[str, Any]) -> None:
+    """One that was asked for is there; the box's own may have gone. Raises Impossible."""
+    if order["workdir"]:
+        order["cwd"] = os.path.join(order["cwd"], order["workdir"])
+        if not os.path.isdir(order["cwd"]):
+            raise Impossible("cwd", f"the box has no directory {os.fsdecode(order['cwd'])}")
 
 
 def _guard(pid: int, lifelines: tuple[int, ...]) -> None:
@@ -140,7 +167,7 @@ def _become_command(order: dict[str, Any], stdio: tuple[int, int, int], tell: in
         drop_capabilities(0, bounding=0)
     reset_signals()
     install_filter(order["filter"])
-    _search(order["argv"], order["env"])
+    _search(order["argv"], {b"HOME": order["home"], **order["env"]})
 
 
 def _search(argv: list[bytes], env: dict[bytes, bytes]) -> None:

@@ -36,7 +36,7 @@ from warpforge.polytope.events import ContainerSaid, Hear
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Interrupted
 from warpforge.polytope.spec import ContainerSpec, Service
-from warpforge.sandbox import visit
+from warpforge.sandbox import visit as visits
 from warpforge.sandbox.berth import Resident
 from warpforge.sandbox.ids import explain_one, find_ids
 from warpforge.sandbox.network import Network
@@ -169,35 +169,25 @@ class JobBoxes:
         running = self._get(container)
         lines = self._make_lines(running.spec)
         try:
-            return visit.execute(_resident(running), argv, env, lines.feed)
+            return visits.execute(_resident(running), visits.Visit(argv, env), lines.feed)
         finally:
             lines.end()
 
-    def enter(
-        self,
-        container: str,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        stdio: Sequence[int],
-        *,
-        workdir: str = "",
-        is_terminal: bool = False,
-    ) -> visit.Company:
-        """A person's command in a running container, at their own descriptors. Errors: ``missing``, as ``Company``."""
-        resident = _resident(self._get(container))
-        return visit.Company(resident, argv, env, stdio, workdir=workdir, is_terminal=is_terminal)
+    def enter(self, container: str, visit: visits.Visit) -> visits.Company:
+        """A person's command in a running container. Errors: ``missing``, as ``Company``."""
+        return visits.Company(_resident(self._get(container)), visit)
 
     def stop(self, container: str) -> None:
         self._get(container).stop()
 
     def list_files(self, container: str, path: str) -> list[dict[str, Value]]:
-        return visit.list_files(_resident(self._get(container)), path)
+        return visits.list_files(_resident(self._get(container)), path)
 
     def read_file(self, container: str, path: str) -> bytes:
-        return visit.read_file(_resident(self._get(container)), path)
+        return visits.read_file(_resident(self._get(container)), path)
 
     def write_file(self, container: str, path: str, data: bytes) -> None:
-        visit.write_file(_resident(self._get(container)), path, data)
+        visits.write_file(_resident(self._get(container)), path, data)
 
     def store_dataset(self, container: str, path: str, dataset: str) -> int:
         ware = self._get(container).kept.get(path.rstrip("/") or "/")

@@ -86,14 +86,11 @@ class Answers:
     def _exec(self, question: Mapping[str, Any], asker: Asker) -> int:
         """A command in a container, at the descriptors of whoever asks, who may say ``{"signal": N}``: its exit status.
         Should they hang up, it is killed."""
-        company = self._job.boxes.enter(
-            question["container"],
-            question["argv"],
-            question["env"],
-            asker.fds,
-            workdir=question["workdir"],
-            is_terminal=question["terminal"],
-        )
+        from warpforge.sandbox.visit import Visit
+
+        asked = {key: question[key] for key in ("argv", "env", "workdir", "user")}
+        visit = Visit(**asked, stdio=asker.fds, is_terminal=question["terminal"])
+        company = self._job.boxes.enter(question["container"], visit)
 
         def listen() -> None:
             for said in asker.more():

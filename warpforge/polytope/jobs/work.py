@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from warpforge.polytope.calls.expand import Call
 from warpforge.polytope.calls.steps import JobStep
@@ -19,6 +19,9 @@ from warpforge.polytope.jobs.journal import Journal
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Containers, Runner
 from warpforge.polytope.spec import ContainerSpec, Source
+
+if TYPE_CHECKING:
+    from warpforge.sandbox.visit import Visit
 
 
 class Work(NamedTuple):
@@ -103,17 +106,8 @@ class Boxes(Containers, Protocol):
     def spawn(self, spec: ContainerSpec, sitter: Sitter | None = None) -> str:
         """As ``Containers.spawn``; ``sitter``: who sits at its terminal."""
 
-    def enter(
-        self,
-        container: str,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        stdio: Sequence[int],
-        *,
-        workdir: str = "",
-        is_terminal: bool = False,
-    ) -> Company:
-        """A person's command in a running container, at their own descriptors. Errors: ``missing``."""
+    def enter(self, container: str, visit: Visit) -> Company:
+        """A person's command in a running container. Errors: ``missing``."""
 
     def close(self) -> None:
         """End what still runs, and take the network and the job's volumes down."""
