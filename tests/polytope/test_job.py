@@ -13,7 +13,7 @@ from warpforge.errors import Failed, Invalid, Missing
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import ContainerSpawned, JobChanged, StepSaid
 from warpforge.polytope.jobs.control import Control, ask
-from warpforge.polytope.jobs.job import LEFT, Job
+from warpforge.polytope.jobs.job import CLASH, LEFT, Job
 from warpforge.polytope.jobs.journal import KEPT, Journal, get_job, list_jobs, load_job, log_name, read_log
 from warpforge.polytope.nouns import After, Value
 from warpforge.polytope.runner import Runner
@@ -221,6 +221,31 @@ def test_a_job_until_a_step_has_ended(make_job: Maker) -> None:
     job, _ = make_job({"server": serve, "check": nothing})
     assert job.run(steps("server", "check"), until=["check"]) == "success"
     assert job.summary.steps["server"].state == "stopped"
+
+
+def test_services_that_clash_end_the_job_that_was_written_so(make_job: Maker) -> None:
+    def clash(_: Runner) -> Value:
+        raise Invalid("invalid", "services x and y are both to be reached at port 80", reason="port-clash")
+
+    plays: dict[str, Play | list[JobStep]] = {
+        "clash": clash,
+        "server": lambda runner: runner.sleep(3600),
+        "outer": lambda runner: runner.call_module("inner", {}),
+        "inner": [JobStep(id="inside", call="clash")],
+    }
+    job, heard = make_job(plays)
+    assert job.run(steps("server", "outer")) == "failed"
+    assert job.summary.steps["server"].state == "stopped" and "x and y" in job.summary.why
+    assert CLASH in [event.why for event in heard if isinstance(event, JobChanged)]
+
+    def ask_for_one_more(runner: Runner) -> Value:
+        added.wait_for(added.add(steps("clash")))
+        runner.sleep(0.3)
+        return None
+
+    added, _ = make_job({"clash": clash, "a": ask_for_one_more})
+    assert added.run(steps("a")) == "failed"
+    assert [step.state for step in added.summary.steps.values()] == ["success", "failed"]
 
 
 def test_the_directory_of_a_job_tells_what_it_is_and_whether_it_runs(make_job: Maker, tmp_path: Path) -> None:

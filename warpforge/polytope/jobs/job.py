@@ -33,7 +33,10 @@ PATIENCE: Final = 5.0  # seconds for threads that are told to stop
 # why a job stops before all of its steps have ended
 ASKED: Final = "it was asked to"
 DONE: Final = "what it was to do is done"
+CLASH: Final = "its services clash"
 LEFT: Final = "it did not end in time"
+
+_CLASHES: Final = ("service-clash", "port-clash")  # reasons
 
 
 class Job:
@@ -56,6 +59,8 @@ class Job:
         self._serving: set[str] = set()
         self._stopping = threading.Event()
         self._asked_to_stop = threading.Event()
+        self._own: list[str] = []  # the steps that it began with
+        self._has_clash = False  # of services of its own: it was written so, and is of no use
         self._is_over = False  # no step is begun any more
 
     @property
@@ -84,7 +89,7 @@ class Job:
         why = ""
         try:
             with self._changed:
-                self._add(steps)
+                self._own = self._add(steps)
             self._loop(until, stay=stay)
             if self._hearing.deafness is not None:
                 raise self._hearing.deafness
@@ -243,14 +248,22 @@ class Job:
                     self._is_over = True
                     self._mind_bad_ends()
                     return
-                is_asked = self._asked_to_stop.is_set() or self._hearing.deafness is not None
-                over = is_asked or (until and all(id in self.summary.steps and self.has_ended(id) for id in until))
-                if not over:
+                why = self._find_end(until, stay=stay)
+                if not why:
                     self._changed.wait(GRACE)  # with a bound: a signal is seen only between two waits
-            if over:
-                self.stop(ASKED if is_asked else DONE)
+            if why:
+                self.stop(why)
                 self._drain()
                 return
+
+    def _find_end(self, until: Sequence[str], *, stay: bool) -> str:
+        """Why it is to stop before all of its steps have ended; "" when it is not."""
+        if self._asked_to_stop.is_set() or self._hearing.deafness is not None:
+            return ASKED
+        if self._has_clash and not stay:
+            return CLASH
+        is_done = until and all(id in self.summary.steps and self.has_ended(id) for id in until)
+        return DONE if is_done else ""
 
     def _mind_bad_ends(self) -> None:
         """Of containers that no step waited for, and nobody stopped: their steps have ended well, the job has not."""
@@ -300,6 +313,8 @@ class Job:
         if self.is_stopping or self._runners[id].is_interrupted:
             return "stopped", ""
         self._errors.setdefault(id, self.mask.error(error))
+        with self._changed:
+            self._has_clash = self._has_clash or (error.reason in _CLASHES and self._schedule.origin(id) in self._own)
         return "failed", error.message
 
     def _tell(self) -> None:

@@ -78,6 +78,12 @@ class Schedule:
         """The step that added it; "" when none did."""
         return self._steps[step].parent
 
+    def origin(self, step: str) -> str:
+        """The step without whose being added it would not be."""
+        while parent := self._steps[step].parent:
+            step = parent
+        return step
+
     def outcome(self) -> StepState:
         """What the job is, as its steps are: failed as soon as one has failed."""
         states = {step.state for step in self._steps.values()}
