@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import io
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
@@ -230,6 +233,29 @@ def show_error(common: Common, error: WarpforgeError) -> None:
             click.echo(f"  [{link.code}] {printable(details)}", err=True)
     else:
         click.echo(f"  [{error.chain()[-1].code}]", err=True)
+
+
+def say_error(common: Common, error: WarpforgeError) -> None:
+    """As ``show_error``, whatever the state of this process: nothing is raised."""
+    try:
+        show_error(common, error)
+        sys.stderr.flush()
+    except (
+        OSError,
+        ImportError,
+        RuntimeError,
+    ):  # nothing can be loaded any more, or a signal came while it was written
+        with suppress(OSError):
+            os.write(2, (_bare_json(error.to_serial()) if common.json else f"error: {error}").encode() + b"\n")
+        sys.stderr = io.StringIO()  # what the other one may still hold would be said a second time
+
+
+def _bare_json(value: object) -> str:
+    """An error as JSON without loading anything."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_bare_json(key)}:{_bare_json(inner)}" for key, inner in value.items()) + "}"
+    text = str(value).encode("utf-8", "replace").decode()
+    return '"' + "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in text) + '"'
 
 
 def refuse_argument(message: str) -> NoReturn:

@@ -7,9 +7,7 @@ import gc
 # imports make many objects and no garbage: collecting while they run costs a tenth of a memoised run
 gc.set_threshold(100_000, 20, 20)
 
-import io  # noqa: E402
 import os  # noqa: E402
-import signal  # noqa: E402
 import sys  # noqa: E402
 from contextlib import suppress  # noqa: E402
 from typing import NoReturn  # noqa: E402
@@ -17,7 +15,8 @@ from typing import NoReturn  # noqa: E402
 import click  # noqa: E402
 
 from warpforge import __version__  # noqa: E402
-from warpforge.cli.app import Common, Group, show_error  # noqa: E402
+from warpforge.cli.app import Common, Group, say_error  # noqa: E402
+from warpforge.cli.signals import Signals  # noqa: E402
 from warpforge.errors import EXIT_INTERRUPTED, Failed, Internal, Invalid, Unable, WarpforgeError  # noqa: E402
 
 LAZY = {
@@ -77,55 +76,70 @@ def call(argv: list[str], program: click.Group = app, name: str = "warpforge") -
     """Run one command line of a program; gives the exit status."""
     common = Common()
     _open_missing_streams()
-    _mind_signals(common, argv)
+    signals = Signals(common, argv)
     try:
-        if f"_{name.upper()}_COMPLETE" in os.environ:  # a shell asks how a word may go on
-            program.main(argv, standalone_mode=False, prog_name=name)
-        # not program.main: that one makes its own of an interrupt and of a reader who left
-        with program.make_context(name, argv, obj=common) as context:
-            status = program.invoke(context)
-        sys.stdout.flush()
-        return status if isinstance(status, int) else 0
+        try:
+            signals.mind()
+            return _call(argv, common, program, name)
+        finally:
+            signals.are_heard = False  # what is to be told is told whole
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.exceptions.NoArgsIsHelpError as wrong:
-        click.echo(wrong.format_message(), err=True)
+    except BaseException as error:
+        if signals.asked:  # whatever came of it: what was taken apart halfway may complain of anything
+            common.json = common.json or "--json" in argv
+            return _report(common, Failed("interrupted", "interrupted: everything that ran was stopped"))
+        return _fail(error, argv, common)
+
+
+def _call(argv: list[str], common: Common, program: click.Group, name: str) -> int:
+    if f"_{name.upper()}_COMPLETE" in os.environ:  # a shell asks how a word may go on
+        program.main(argv, standalone_mode=False, prog_name=name)
+    # not program.main: that one makes its own of an interrupt and of a reader who left
+    with program.make_context(name, argv, obj=common) as context:
+        status = program.invoke(context)
+    sys.stdout.flush()
+    return status if isinstance(status, int) else 0
+
+
+def _fail(error: BaseException, argv: list[str], common: Common) -> int:
+    """Say what went wrong; gives the exit status."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
         return 2
-    except click.UsageError as wrong:
-        message = wrong.format_message().rstrip(".")
-        if wrong.ctx:
-            message += f"{'' if message.endswith('?') else ';'} see {wrong.ctx.command_path} --help"
-        common.json = common.json or "--json" in argv
-        return _report(common, Invalid("invalid-argument", message))
-    except click.ClickException as wrong:
-        return _report(common, Invalid("invalid-argument", wrong.format_message()))
-    except (KeyboardInterrupt, click.Abort):
-        return _report(common, Failed("interrupted", "interrupted: everything that ran was stopped"))
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         return EXIT_INTERRUPTED  # whoever read our output has gone
-    except WarpforgeError as error:
-        return _report(common, error)
-    except OSError as error:
-        return _report(common, Unable("syscall", f"{error.filename or 'output'}: {error.strerror}", cause=error))
-    except ImportError as error:  # what is installed can be loaded, unless the system refuses
-        return _report(common, Unable("syscall", f"a part of the program cannot be loaded: {error}", cause=error))
-    except Exception as error:
-        if os.environ.get("WARPFORGE_DEBUG"):
-            raise
-        where = _where(error)
-        return _report(
-            common,
-            Internal("internal", f"our bug, please report it: {type(error).__name__}: {error} ({where})", where=where),
-        )
+    if isinstance(error, click.UsageError):
+        common.json = common.json or "--json" in argv
+    told = _explain(error)
+    if isinstance(told, Internal) and os.environ.get("WARPFORGE_DEBUG"):
+        raise error
+    return _report(common, told)
+
+
+def _explain(error: BaseException) -> WarpforgeError:
+    """Any error as one of ours."""
+    if isinstance(error, WarpforgeError):
+        return error
+    if isinstance(error, click.UsageError):
+        message = error.format_message().rstrip(".")
+        if error.ctx:
+            message += f"{'' if message.endswith('?') else ';'} see {error.ctx.command_path} --help"
+        return Invalid("invalid-argument", message)
+    if isinstance(error, click.ClickException):
+        return Invalid("invalid-argument", error.format_message())
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        return Failed("interrupted", "interrupted: everything that ran was stopped")
+    if isinstance(error, OSError):
+        return Unable("syscall", f"{error.filename or 'output'}: {error.strerror}", cause=error)
+    if isinstance(error, ImportError):  # what is installed can be loaded, unless the system refuses
+        return Unable("syscall", f"a part of the program cannot be loaded: {error}", cause=error)
+    where = _where(error)
+    return Internal("internal", f"our bug, please report it: {type(error).__name__}: {error} ({where})", where=where)
 
 
 def _report(common: Common, error: WarpforgeError) -> int:
-    try:
-        show_error(common, error)
-    except (OSError, ImportError):  # perhaps only because nothing can be loaded any more
-        with suppress(OSError):
-            os.write(2, (_bare_json(error.to_serial()) if common.json else f"error: {error}").encode() + b"\n")
-        sys.stderr = io.StringIO()  # what the other one may still hold would be said a second time
+    say_error(common, error)
     if os.environ.get("WARPFORGE_DEBUG"):
         import traceback
 
@@ -140,43 +154,8 @@ def _open_missing_streams() -> None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
 
 
-def _bare_json(value: object) -> str:
-    """An error as JSON without loading anything."""
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{_bare_json(key)}:{_bare_json(inner)}" for key, inner in value.items()) + "}"
-    text = str(value).encode("utf-8", "replace").decode()
-    return '"' + "".join(c if c >= " " and c not in '"\\\x7f' else f"\\u{ord(c):04x}" for c in text) + '"'
-
-
 def _where(error: BaseException) -> str:
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next
     return f"{os.path.basename(trace.tb_frame.f_code.co_filename)}:{trace.tb_lineno}" if trace else "?"
-
-
-def _mind_signals(common: Common, argv: list[str]) -> None:
-    """The first signal stops everything in order, the second at once; what a caller had us ignore stays ignored.
-
-    Boxes die with this process whatever its end (their helpers watch it), and what was staged is swept at the next
-    start, so ending at once leaves nothing behind either.
-    """
-    asked: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        asked.append(number)
-        if len(asked) == 1:
-            raise KeyboardInterrupt
-        error = Failed("interrupted", "interrupted twice: stopped at once")
-        with suppress(OSError, RuntimeError):
-            common.give_back()
-            if sys.stderr.isatty():
-                sys.stderr.write("\033[?25h\r")  # the cursor, which a live picture had hidden
-            common.json = common.json or "--json" in argv
-            show_error(common, error)
-            sys.stderr.flush()
-        os._exit(EXIT_INTERRUPTED)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, stop)

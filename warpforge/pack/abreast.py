@@ -159,8 +159,9 @@ class _Attempt:
                     partners.append(Partner(*arguments))
                 except OSError:
                     break  # then fewer do it
-                threads.append(threading.Thread(target=board.work, args=(partners[-1],), daemon=True))
-                threads[-1].start()
+                thread = threading.Thread(target=board.work, args=(partners[-1],), daemon=True)
+                thread.start()
+                threads.append(thread)  # once it runs: an interrupt may come in between, and only that can be joined
             taker = Taker(*arguments)
             try:
                 board.work(taker)

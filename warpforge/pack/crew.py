@@ -76,12 +76,13 @@ class Crew:
         self._batch = _Batch()
         self._queue: SimpleQueue[_Batch | None] = SimpleQueue()
         self._order: deque[_Batch] = deque()
-        count = min(_THREADS, max(1, len(os.sched_getaffinity(0)) - 1))
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(count)]
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        for thread in self._threads:
+        for _ in range(min(_THREADS, max(1, len(os.sched_getaffinity(0)) - 1))):
+            thread = threading.Thread(target=self._run, daemon=True)
             thread.start()
+            self._threads.append(thread)  # once it runs: an interrupt may come in between, and only that can be joined
 
     def stop(self) -> None:
         for _ in self._threads:

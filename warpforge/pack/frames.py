@@ -119,19 +119,20 @@ class FrameWriter:
     def _begin(self) -> None:
         mind_threads()
         tasks = [self._compress] * self._count + [self._write_in_order]
-        self._threads = [threading.Thread(target=task, daemon=True) for task in tasks]
-        for thread in self._threads:
+        for task in tasks:
+            thread = threading.Thread(target=task, daemon=True)
             thread.start()
+            self._threads.append(thread)  # once it runs: an interrupt may come in between, and only that can be joined
 
     def _hand_over(self, job: _Job) -> None:
+        self._jobs.put(job)  # first: what is in order is waited for, whatever comes in between
         self._order.put(job)
-        self._jobs.put(job)
 
     def _stop(self) -> None:
         threads, self._threads = self._threads, []
         if not threads:
             return
-        for _ in range(self._count):
+        for _ in threads:
             self._jobs.put(None)
         self._order.put(None)
         for thread in threads:
