@@ -271,7 +271,7 @@ def test_without_its_network_a_job_still_ends(yard: Yard) -> None:
 
 def test_it_is_asked_to_end_before_it_is_killed(yard: Yard, job: YardJob) -> None:
     kind = job.boxes.spawn(job.spec("trap 'echo bye; exit 3' TERM; echo up; while :; do sleep 0.05; done"))
-    until(lambda: job.said(kind))
+    until(lambda: job.said(kind), pause=0.001)  # often before anybody is told that it runs
     job.boxes.stop(kind)
     assert (job.boxes.await_exited(kind), job.said(kind)) == (3, ["up", "bye"])
     other = yard.open(grace=0.3)

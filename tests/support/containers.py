@@ -118,9 +118,9 @@ def web(name: str, expose_as: int, port: int = 8080) -> Service:
     return Service(name, (Ports(port=port, protocol="http", expose_as=expose_as),))
 
 
-def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for what must come."""
+def until(condition: Callable[[], object], seconds: float = 60.0, *, pause: float = 0.02) -> None:
+    """Wait for what must come; ``pause``: seconds between two looks."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come"
-        time.sleep(0.02)
+        time.sleep(pause)

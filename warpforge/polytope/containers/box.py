@@ -111,13 +111,14 @@ class Box:
         return not self._thread.is_alive()
 
     def stop(self) -> None:
-        """SIGTERM, after a while SIGKILL; returns when it has ended, and never starts again."""
-        self._stopping.set()
+        """SIGTERM, after a while SIGKILL; returns when it has ended, and never starts again.
+
+        A command that we have not heard of yet may run all the same: it gets the signal as soon as we do.
+        """
         with self._lock:
+            self._stopping.set()
             if self._resident is not None:
                 self._resident.signal(self.signal)
-            else:
-                self._cancel.cancel()
         if self._thread.ident is None:
             return  # it could not begin
         self._thread.join(self._ground.grace)
@@ -163,6 +164,9 @@ class Box:
     def _run(self) -> Outcome:
         spec = self._spec
         berth = Berth(self._ground.network, self.link, self._begin_residence)
+        with self._lock:
+            if self._stopping.is_set():
+                self._cancel.cancel()  # it need not begin
         try:
             with taken_seat(tty=spec.tty, has_stdin=spec.has_stdin, sitter=self._sitter) as seat:
                 try:
