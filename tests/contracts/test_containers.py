@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,7 @@ from warpforge.polytope.spec import (
     StringSource,
     VolumeSource,
 )
-from warpforge.sandbox.visit import Visit
+from warpforge.sandbox.visit import Company, Visit
 
 pytestmark = pytest.mark.both
 SERVE = "exec httpd -f -p 8080 -h /srv"
@@ -202,6 +203,11 @@ def test_replicas_stand_behind_one_name_in_turn(job: YardJob) -> None:
     job.boxes.stop(container)
 
 
+def tell_until_it_has_ended(company: Company) -> None:
+    while not company._has_ended:
+        company.signal(0)
+
+
 def test_company_and_files_of_a_running_one(job: YardJob) -> None:
     container = job.boxes.spawn(job.spec("exec sleep 60", env=(EnvVar("A", "1"),)))
     job.boxes.await_started(container)
@@ -209,6 +215,13 @@ def test_company_and_files_of_a_running_one(job: YardJob) -> None:
     assert job.said(container)[0] == "1 2"
     job.boxes.write_file(container, "/srv/new", b"new")
     assert job.boxes.read_file(container, "/srv/new") == b"new"
+    null = os.open(os.devnull, os.O_RDWR)
+    company = job.boxes.enter(container, Visit(["sh", "-c", "sleep 0.1; exit 7"], stdio=[null] * 3))
+    teller = threading.Thread(target=tell_until_it_has_ended, args=(company,))
+    teller.start()
+    assert company.wait() == 7  # though it ended without having heard all that it was told
+    teller.join()
+    os.close(null)
     names = {entry["name"]: entry["type"] for entry in job.boxes.list_files(container, "/srv")}
     assert names == {"index.html": "file", "new": "file"}
     with pytest.raises(Missing):

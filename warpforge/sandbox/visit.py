@@ -87,12 +87,22 @@ class Company:
     def wait(self) -> int:
         """Its exit status, 128 + n for signal n. Once. Errors: as ``execute``."""
         try:
-            answer: bytes = self._channel.recv(4096)
+            answer = _hear(self._channel)
         finally:
             with self._lock:
                 self._has_ended = True
                 self._channel.close()
         return _status(answer, self._visit)
+
+
+def _hear(channel: _socket.socket) -> bytes:
+    """What a visitor says in the end; nothing when it ended without a word."""
+    for _ in range(2):
+        try:
+            return channel.recv(4096)
+        except ConnectionResetError:
+            pass  # told first, when it ended without having read all: what it said is still there
+    return b""
 
 
 def _status(answer: bytes, visit: Visit) -> int:
@@ -193,6 +203,10 @@ def _visit(
     err, err_write = os.pipe()
     try:
         ours = _begin(resident, order, (stdin, out_write, err_write))
+    except BaseException:
+        for fd in (give, out, err):
+            os.close(fd)
+        raise
     finally:
         for fd in (stdin, out_write, err_write):
             os.close(fd)
@@ -204,7 +218,7 @@ def _visit(
         for thread in threads:
             thread.start()
         _give(give, given)
-        answer: bytes = ours.recv(4096)
+        answer = _hear(ours)
         for thread in threads:
             thread.join()
         return answer
