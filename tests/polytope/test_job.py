@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from support.jobs import Maker, Play
 
 from warpforge.errors import Failed, Invalid, Missing
+from warpforge.fsx.atomic import write_atomic
+from warpforge.fsx.locks import Lock
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import ContainerSpawned, JobChanged, StepSaid
 from warpforge.polytope.jobs.control import Control, ask
 from warpforge.polytope.jobs.job import CLASH, LEFT, Job
-from warpforge.polytope.jobs.journal import KEPT, Journal, get_job, list_jobs, load_job, log_name, read_log
+from warpforge.polytope.jobs.journal import KEPT, Journal, Recorded, get_job, list_jobs, load_job, log_name, read_log
+from warpforge.polytope.jobs.summary import JobSummary
 from warpforge.polytope.nouns import After, Value
 from warpforge.polytope.runner import Runner
 
@@ -262,6 +267,22 @@ def test_the_directory_of_a_job_tells_what_it_is_and_whether_it_runs(make_job: M
     assert get_job(jobs, "stack-2").was_killed
     with pytest.raises(Missing, match="there is stack"):
         get_job(jobs, "none")
+
+
+def test_a_job_that_ends_while_somebody_looks_was_not_killed(tmp_path: Path) -> None:
+    held = Lock(tmp_path / "lock")
+    held.acquire()
+    os.mkfifo(tmp_path / "job.json")
+    found: list[Recorded | None] = []
+    looking = threading.Thread(target=lambda: found.append(load_job(str(tmp_path))))
+    looking.start()
+    summary = JobSummary(id="j", uid="u", state="running")
+    with open(tmp_path / "job.json", "wb") as said:  # it is read to the end of this block
+        said.write(msgspec.json.encode(summary))
+        write_atomic(tmp_path / "job.json", msgspec.json.encode(msgspec.structs.replace(summary, state="success")))
+        held.release()
+    looking.join()
+    assert found[0] is not None and not found[0].was_killed and found[0].summary.state == "success"
 
 
 def test_only_the_newest_jobs_are_kept(make_job: Maker, tmp_path: Path) -> None:

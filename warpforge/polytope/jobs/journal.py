@@ -162,12 +162,21 @@ def list_jobs(jobs: str) -> list[Recorded]:
 
 def load_job(path: str) -> Recorded | None:
     """One job, if there is one."""
+    summary = _load_summary(path)
+    if summary is None:
+        return None
+    is_running = _is_held(f"{path}/lock")
+    if not is_running and not summary.has_ended:
+        summary = _load_summary(path) or summary  # it may have ended between the two looks
+    return Recorded(path, summary, is_running)
+
+
+def _load_summary(path: str) -> JobSummary | None:
     try:
         with open(f"{path}/job.json", "rb") as file:
-            summary = msgspec.json.decode(file.read(), type=JobSummary)
+            return msgspec.json.decode(file.read(), type=JobSummary)
     except (OSError, msgspec.MsgspecError):
         return None
-    return Recorded(path, summary, _is_held(f"{path}/lock"))
 
 
 def _is_held(path: str) -> bool:
