@@ -52,14 +52,13 @@ class _Handler(Connection):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        path = found or os.path.join(self.server.directory, ABSENT)
-        try:
-            with open(path, "rb") as file:
-                data = file.read()
-        except OSError:
-            data = b"not found\n"
-        kind = KINDS.get(os.path.splitext(path)[1], "application/octet-stream")
-        self._send(200 if found else 404, data, kind, body=body)
+        data = _read(found) if found else None  # it may just have been removed
+        if found and data is not None:
+            kind = KINDS.get(os.path.splitext(found)[1], "application/octet-stream")
+            self._send(200, data, kind, body=body)
+            return
+        absent = _read(os.path.join(self.server.directory, ABSENT))
+        self._send(404, absent or b"not found\n", KINDS[".html"], body=body)
 
     def _is_directory(self) -> bool:
         path = urlsplit(self.path).path
@@ -75,3 +74,11 @@ class _Handler(Connection):
         self.end_headers()
         if body:
             self.wfile.write(data)
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
