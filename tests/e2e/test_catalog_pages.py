@@ -35,7 +35,9 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path
     try:
         assert server.stdout is not None
         assert server.stdout.readline() == f'published HTML for catalog "test" to {path}/_html\n'
-        yield server.stdout.readline().removeprefix("Serving at ").strip(), path / "_html"
+        address = server.stdout.readline().removeprefix("Serving at ").strip()
+        server.send_signal(signal.SIGHUP)  # at once; it is no reason to end
+        yield address, path / "_html"
     finally:
         server.send_signal(signal.SIGINT)
         _, err = server.communicate(timeout=100)

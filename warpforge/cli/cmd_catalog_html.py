@@ -82,10 +82,10 @@ def serve(common: Common, context: click.Context, /, name: str | None, port: int
     _tell_faults(common, published)
     with PageServer("127.0.0.1", port, directory, lambda line: _say(common, line)) as server:
         address = f"http://localhost:{server.server_port}"
-        common.result(to_json({"serving": {"address": address}}) if common.json else f"Serving at {address}")
-        sys.stdout.flush()
         watch.start(lambda: _again(common, stack, catalog, _Asked(**asked)))
-        try:
+        try:  # whoever reads the address may send a signal at once
+            common.result(to_json({"serving": {"address": address}}) if common.json else f"Serving at {address}")
+            sys.stdout.flush()
             server.serve_forever()
         except KeyboardInterrupt:
             pass  # that is how it ends

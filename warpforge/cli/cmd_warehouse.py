@@ -33,11 +33,11 @@ def serve(common: Common, listen: str, *, gzip: bool) -> None:
     with Store(find_stack(settings.cwd, settings.home).root.internal, warehouse=settings.warehouse) as store:
         shop = Shop(store, gzip=gzip)
         with WarehouseServer(host, port, shop, lambda line: _say(common, line)) as server:
-            if common.json:
-                common.result(to_json({"serving": {"address": server.address}}))
-            else:
-                click.echo(f"serving {store.warehouse.directories[0]} at {server.address}", err=True)
-            try:
+            try:  # whoever reads the address may interrupt us at once
+                if common.json:
+                    common.result(to_json({"serving": {"address": server.address}}))
+                else:
+                    click.echo(f"serving {store.warehouse.directories[0]} at {server.address}", err=True)
                 server.serve_forever()
             except KeyboardInterrupt:
                 pass  # that is how it ends
