@@ -3,6 +3,7 @@
     .warpforge/volumes/ID/data        a project's: stays until it is removed
     .warpforge/volumes/ID/lock        held by whoever makes or removes it
     .warpforge/volumes/ID/used        held, together, by the jobs that use it
+    .warpforge/volumes/.gone-*        what is being removed
 
 They lie beside the polytope file. A job's volumes lie in the staging directory of its process, and go with it. Under
 root everything in a volume belongs to the uids behind the boxes, and the directories around it are root's alone.
@@ -12,19 +13,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from warpforge.errors import Failed, Invalid, Missing, Unable
-from warpforge.fsx.atomic import make_dirs
+from warpforge.fsx.atomic import make_dirs, random_name
 from warpforge.fsx.locks import Busy, Lock
 from warpforge.polytope.spec import VolumeSource
 from warpforge.workspace.find import INTERNAL
 
 _ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _DATA: Final = "data"
+_GONE: Final = ".gone-"  # what is being removed has another name already
 Fill = Callable[[Path], None]  # gives a new volume's directory, which is empty, its first content
 
 
@@ -73,8 +75,7 @@ class Volumes:
         number = 1
         while True:
             found = directory / (name if number == 1 else f"{name}-{number}")
-            found.mkdir(mode=0o700, exist_ok=True)
-            with Lock(found / "lock"):
+            with _made(found):
                 data = found / _DATA
                 if not data.is_dir():
                     self._make(data, fill)
@@ -90,24 +91,31 @@ class Volumes:
         """The project's, by id."""
         with suppress(FileNotFoundError):
             names = sorted(os.listdir(self._scopes["project"]))
-            found = [(name, self._scopes["project"] / name / _DATA) for name in names]
+            found = [(name, self._scopes["project"] / name / _DATA) for name in names if _ID.match(name)]
             return [Volume(name, path, _measure(path)) for name, path in found if path.is_dir()]
         return []
 
     def remove(self, name: str) -> None:
         """Remove one of the project's. Errors: ``missing``, ``store`` (busy: a job uses it)."""
-        found = self._scopes["project"] / name
+        project = self._scopes["project"]
+        found, gone = project / name, project / random_name(_GONE)
         if not _ID.match(name) or not (found / _DATA).is_dir():
-            there = ", ".join(volume.id for volume in self.list())
-            raise Missing("missing", f"there is no volume {name}: there is {there or 'none'}", volume=name)
-        with Lock(found / "lock"):
-            try:
-                with Lock(found / "used", timeout=0):
-                    self._discard(found)
-            except Busy as busy:
-                pids = ", ".join(map(str, busy.pids)) or "unknown"
-                what = f"volume {name} is used by a job that runs (pid {pids}): `pt stop` ends it"
-                raise Unable("store", what, cause=busy, reason="busy", volume=name, pid=pids) from busy
+            raise self._missing(name)
+        try:
+            with Lock(found / "lock"), Lock(found / "used", timeout=0):
+                found.rename(gone)  # at once: whoever wants one of this name from now on makes it anew
+        except Busy as busy:
+            pids = ", ".join(map(str, busy.pids)) or "unknown"
+            what = f"volume {name} is used by a job that runs (pid {pids}): `pt stop` ends it"
+            raise Unable("store", what, cause=busy, reason="busy", volume=name, pid=pids) from busy
+        except FileNotFoundError:
+            raise self._missing(name) from None  # somebody else was first
+        for left in project.glob(f"{_GONE}*"):  # also by those who were killed
+            self._discard(left)
+
+    def _missing(self, name: str) -> Missing:
+        there = ", ".join(volume.id for volume in self.list())
+        return Missing("missing", f"there is no volume {name}: there is {there or 'none'}", volume=name)
 
     def _make(self, data: Path, fill: Fill) -> None:
         new = data.with_name("new")
@@ -120,6 +128,21 @@ class Volumes:
             self._discard(new)
             raise
         new.rename(data)
+
+
+@contextmanager
+def _made(directory: Path) -> Iterator[None]:
+    """Make a volume's directory, unless it is there, and hold its lock."""
+    lock = Lock(directory / "lock")
+    while not lock.held:
+        with suppress(FileExistsError):
+            os.mkdir(directory, 0o700)
+        with suppress(FileNotFoundError):  # it was removed meanwhile
+            lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _measure(path: Path) -> int:
