@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from warpforge.fsx.atomic import write_atomic
 from warpforge.fsx.locks import Lock
 from warpforge.polytope.calls.steps import JobStep
 from warpforge.polytope.events import ContainerSpawned, JobChanged, StepSaid
-from warpforge.polytope.jobs.control import Control, ask
+from warpforge.polytope.jobs.control import Asker, Control, ask
 from warpforge.polytope.jobs.job import CLASH, LEFT, Job
 from warpforge.polytope.jobs.journal import KEPT, Journal, Recorded, get_job, list_jobs, load_job, log_name, read_log
 from warpforge.polytope.jobs.summary import JobSummary
@@ -216,6 +217,19 @@ def test_a_job_that_is_told_to_stop_does(make_job: Maker) -> None:
     control.close()
     assert [step.state for step in job.summary.steps.values()] == ["stopped", "canceled"]
     assert [event.why for event in heard if isinstance(event, JobChanged)] == ["", "it was asked to", ""]
+
+
+def test_a_question_takes_what_is_its_own() -> None:
+    ours, theirs = socket.socketpair()
+    asker = Asker(theirs)
+    socket.send_fds(ours, [b'{"do": "exec"}\n{"signal": 2}\n{"sig'], [ours.fileno()])
+    assert asker.question() == b'{"do": "exec"}'
+    assert not os.get_inheritable(asker.fds[0])  # by what another thread happens to start
+    asker.close()
+    ours.sendall(b'nal": 15}\n')
+    ours.close()
+    assert [*asker.more()] == [{"signal": 2}, {"signal": 15}]
+    theirs.close()
 
 
 def test_a_job_until_a_step_has_ended(make_job: Maker) -> None:

@@ -34,23 +34,30 @@ class Asker:
     def __init__(self, connection: socket.socket) -> None:
         self.fds: list[int] = []
         self._connection = connection
+        self._ahead = b""  # what came with the question and is none of it
 
     def question(self) -> bytes:
         """One line."""
+        from warpforge.sandbox.outside import receive_rights  # whoever asks does without
+
         data = b""
-        while not data.endswith(b"\n") and len(data) < LONGEST:
-            more, fds, _, _ = socket.recv_fds(self._connection, 1 << 16, MOST)
+        while b"\n" not in data and len(data) < LONGEST:
+            more, fds = receive_rights(self._connection, 1 << 16, MOST)
             self.fds += fds
             if not more:
                 break
             data += more
-        return data
+        line, _, self._ahead = data.partition(b"\n")
+        return line
 
     def more(self) -> Iterator[Any]:
         """What is said before the answer, until whoever asked hangs up, or has been answered."""
         with suppress(OSError, ValueError), self._connection.makefile("rb") as lines:
+            *whole, begun = self._ahead.split(b"\n")
+            yield from map(json.loads, whole)
             for line in lines:
-                yield json.loads(line)
+                yield json.loads(begun + line)
+                begun = b""
 
     def close(self) -> None:
         """It is answered."""
