@@ -64,8 +64,11 @@ class Journal:
             raise store_error(error, f"job {self.id}") from error
 
     def say(self, kind: str, id: str, line: str, now: float) -> None:
-        """A line of the log of one of the ``steps`` or ``containers``. A full disk loses lines, not the job."""
+        """A line of the log of one of the ``steps`` or ``containers``. A full disk loses lines, not the job; so does
+        the end of the job, after which the directory may be removed, and its name be another's."""
         with self._mutex, suppress(OSError):
+            if not self._lock.held:
+                return
             path = f"{self.path}/{kind}/{log_name(id)}"
             if path not in self._logs:
                 self._logs[path] = _Log(path)
@@ -77,14 +80,16 @@ class Journal:
         return "\n".join(line.text for line in deque(lines, TAIL))
 
     def close(self) -> None:
-        """The job is over."""
+        """The job is over. May be called again."""
         with self._mutex:
+            if not self._lock.held:
+                return
             for log in self._logs.values():
                 log.close()
             self._logs.clear()
-        with suppress(OSError):
-            os.unlink(f"{self.path}/socket")
-        self._lock.release()
+            with suppress(OSError):
+                os.unlink(f"{self.path}/socket")
+            self._lock.release()
 
 
 class _Log:
