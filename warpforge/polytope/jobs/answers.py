@@ -78,7 +78,8 @@ class Answers:
     def _said(self, step: str) -> list[str]:
         """What a step, its containers and those that it began have said, each in its order."""
         summary, path = self._job.summary, self._job.parts.journal.path
-        logs = [("steps", step), *(("containers", one.id) for one in summary.containers.values() if one.step == step)]
+        containers = [one.id for one in [*summary.containers.values()] if one.step == step]  # others may begin
+        logs = [("steps", step), *(("containers", id) for id in containers)]
         lines = [line.text for kind, id in logs for line in read_log(f"{path}/{kind}/{log_name(id)}", id)]
         inner = [line for one in [*summary.steps.values()] if one.parent == step for line in self._said(one.id)]
         return [*lines, *inner]

@@ -31,11 +31,10 @@ class McpHttp:
             mcp = server
 
         try:
-            self._http = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+            self._http = _Http(("127.0.0.1", port), Handler)
         except OSError as error:
             what = f"port {port} for MCP: {error.strerror}: --mcp-port chooses another"
             raise Unable("connection", what, cause=error, port=port) from error
-        self._http.daemon_threads = True
         self.url: Final = f"http://localhost:{self._http.server_port}{PATH}"
         poll = {"poll_interval": 0.05}
         threading.Thread(target=self._http.serve_forever, kwargs=poll, name="mcp", daemon=True).start()
@@ -44,6 +43,13 @@ class McpHttp:
         """No more questions."""
         self._http.shutdown()
         self._http.server_close()
+
+
+class _Http(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that has gone is no error of ours."""
 
 
 class _Handler(BaseHTTPRequestHandler):
