@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
+from support.attested import read_spdx, read_statement
 from support.signed import ALICE, ONE, TWO, Site, X
 from support.world import World
 
@@ -61,7 +63,19 @@ def test_rebuilders_are_counted_by_name_and_not_with_the_publisher(world: World,
     pages = world.path("html")
     world.run("catalog", "generate-html", "-n", "test", "-o", pages)
     assert "2 rebuilders" in (pages / X.module / "_releases" / "v1.html").read_text()
+    told = world.run("--json", "explain", str(X)).all("provenance")[0]["replays"][0]
+    assert (told["same"], "other" in told) == (["carol", "dave"], False)
     say(site.catalog.path, DIFFERS, CAROL)
+    assert "  1 rebuilder made the same: dave\n" in (told := world.run("explain", str(X)).out) and "carol says" in told
+    statement = json.loads(world.run("attest", str(X)).out)
+    read_statement(statement)
+    said = [one["annotations"] for one in statement["predicate"]["runDetails"]["byproducts"]]
+    assert [(one["rebuilder"], one["verdict"]) for one in said] == [("carol", DIFFERS), ("dave", SAME)]
+    assert said[0]["signedBy"] == [CAROL.public.id]
+    bill = json.loads(world.run("attest", "--as", "spdx", str(X)).out)
+    read_spdx(bill)
+    annotators = [one["annotator"] for one in bill["packages"][0]["annotations"]]
+    assert annotators == ["Organization: carol", "Organization: dave"]
     failed = world.fail("replay", "--verify", str(X))
     assert failed.one("rebuilt")["other"] == {"carol": DIFFERS} and failed.exit == 1
     world.run("catalog", "generate-html", "-n", "test", "-o", pages)

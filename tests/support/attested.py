@@ -112,5 +112,10 @@ def _package(value: Any) -> None:
         assert ref.keys() == {"referenceCategory", "referenceType", "referenceLocator"}
         assert ref["referenceCategory"] in ("SECURITY", "PACKAGE-MANAGER", "PERSISTENT-ID", "OTHER")
         assert " " not in ref["referenceType"] + ref["referenceLocator"]
+    for note in value.get("annotations", []):
+        assert note.keys() == {"annotationDate", "annotationType", "annotator", "comment"}
+        assert note["annotationType"] in ("REVIEW", "OTHER") and note["comment"]
+        assert re.match(r"(Tool|Person|Organization): \S", note["annotator"])
+        _moment(note["annotationDate"])
     for sum_ in value.get("checksums", []):
         assert sum_["algorithm"] == "SHA256" and re.fullmatch("[0-9a-f]{64}", sum_["checksumValue"])

@@ -87,12 +87,18 @@ def has_words(places: Iterable[Path], module: str) -> bool:
 
 def agreement(words: Iterable[Word]) -> Agreement:
     """What the rebuilders say of an item, each by the last word; of words that are newest first."""
-    last: dict[str, str] = {}
+    last = last_words(words)
+    same = tuple(name for name, word in last.items() if word.verdict.verdict == SAME)
+    return Agreement(same, tuple(name for name in last if name not in same))
+
+
+def last_words(words: Iterable[Word]) -> dict[str, Word]:
+    """The last word of each rebuilder, by name, sorted; of words that are newest first."""
+    last: dict[str, Word] = {}
     for word in words:
         for name in word.by:
-            last.setdefault(name, word.verdict.verdict)
-    same = tuple(sorted(name for name, verdict in last.items() if verdict == SAME))
-    return Agreement(same, tuple(sorted({*last} - {*same})))
+            last.setdefault(name, word)
+    return dict(sorted(last.items()))
 
 
 def telling(words: Sequence[Word]) -> Word | None:

@@ -96,11 +96,16 @@ def _tree(known: Sequence[Known], tops: Sequence[WareId]) -> Iterator[str]:
 def _facts(one: Known) -> Iterator[str]:
     from time import gmtime, strftime
 
+    from warpforge.model.units import counted
+
     yield from (f"also {name}" for name in one.names[1:])
     for replay in one.replays:
         yield f"replay {replay.replay} of {replay.ref}"
         if replay.verdict:
             yield f"  {replay.verdict} when it was built again at {strftime('%Y-%m-%d %H:%M', gmtime(replay.judged))}"
+        if replay.same:
+            yield f"  {counted(len(replay.same), 'rebuilder')} made the same: {', '.join(replay.same)}"
+        yield from (f"  {who} says {verdict}" for who, verdict in replay.other)
     for execution in one.executions:
         when = strftime("%Y-%m-%d %H:%M", gmtime(execution.started))
         yield f"made by {execution.step} of {execution.module}, run {execution.run[:8]} at {when}"

@@ -124,17 +124,15 @@ def _with_keys(judges: Judges, believed: Believed) -> Judges:
 def _standings(
     engine: Engine, judges: Judges, catalog: Catalog, module: str, release: Release, item: str
 ) -> Iterator[Standing]:
-    from warpforge.catalog.words import agreement, read_words
-    from warpforge.engine.verdicts import PLACE
-    from warpforge.model.ident import release_id
+    from warpforge.catalog.words import agreement, last_words
+    from warpforge.engine.verdicts import words_on
 
-    places = [catalog.path, *(workspace.internal / PLACE for workspace in engine.stack)]
-    words = read_words(places, judges, module, release, release_id(release))
+    words = words_on(engine.stack, judges, catalog, module, release)
     for name, ware in release.items.items():
         if item in ("", name):
             said = words.get(name, [])
-            agreed = agreement(said)
-            other = tuple((who, _last(one for one in said if who in one.by)) for who in agreed.other)
+            agreed, last = agreement(said), last_words(said)
+            other = tuple((who, last[who].verdict.verdict) for who in agreed.other)
             publisher = _last(one for one in said if one.believed and not one.by)
             here = _last(one for one in said if not one.published and not one.signed)
             yield Standing(f"{module}:{release.name}:{name}", str(ware), agreed.same, other, publisher, here)

@@ -6,7 +6,7 @@ memos give the same facts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from hashlib import sha256
 from io import RawIOBase
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -15,7 +15,7 @@ from warpforge import __version__
 from warpforge.engine.replay import Replayer, Wanted
 from warpforge.errors import Failed, Invalid, Missing
 from warpforge.model.atoms import CatalogRef, WareId
-from warpforge.model.attestation import Build, Facts, StepRun, Taken
+from warpforge.model.attestation import Build, Facts, Rebuilt, StepRun, Taken
 from warpforge.model.ident import formula_id, release_id
 from warpforge.plan.foresee import foresee
 from warpforge.plan.plan import FormulaTask, Plan
@@ -61,7 +61,19 @@ class Attester:
         builds = tuple(self._builds(own))
         items = {name: ware for name, ware in own[2].items.items() if wanted.item in ("", name)}
         sums = {name: self._sum(ware) for name, ware in items.items()} if packed else {}
-        return Facts(builds, items, __version__, sums)
+        return Facts(builds, items, __version__, sums, tuple(self._rebuilt(own, items)))
+
+    def _rebuilt(self, own: Named, items: Iterable[str]) -> Iterator[Rebuilt]:
+        """What the rebuilders say who are named for the release's catalog."""
+        from warpforge.catalog.words import last_words
+        from warpforge.engine.catalogs import find_judges
+        from warpforge.engine.verdicts import words_on
+
+        judges = find_judges(self._engine.stack, own[0].path)[0]
+        words = words_on(self._engine.stack, judges, *own) if judges.rebuilders else {}
+        for item in items:
+            for who, word in last_words(words.get(item, [])).items():
+                yield Rebuilt(item, who, word.verdict, word.believed)
 
     def _builds(self, own: Named) -> Iterator[Build]:
         """The release, then those that it takes, nearest first, each once."""

@@ -22,7 +22,7 @@ from time import time_ns
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from warpforge.engine.image_sources import Counting, Moved, Shared
-from warpforge.errors import Failed, Missing, Unable
+from warpforge.errors import PREFIX, Failed, Missing, Unable, WarpforgeError, beneath
 from warpforge.model.atoms import WarehouseAddr, WareId
 
 if TYPE_CHECKING:
@@ -164,7 +164,20 @@ class Images:
 
     @contextmanager
     def open(self, called: Called) -> Iterator[Source]:
-        """Where the parts of an image are. Errors: ``missing``, ``io``, ``ware-corrupt``, ``ware-invalid``."""
+        """Where the parts of an image are. Errors: ``missing``, ``io``, ``ware-corrupt``, ``ware-invalid``.
+
+        A file that is corrupt is named, also when that is found by who reads it.
+        """
+        try:
+            with self._open(called) as source:
+                yield source
+        except WarpforgeError as error:
+            if called.kind == REGISTRY or called.what in error.message or error.code != PREFIX + "ware-corrupt":
+                raise
+            raise beneath(error, f"{called.what} is not a whole image") from error
+
+    @contextmanager
+    def _open(self, called: Called) -> Iterator[Source]:
         from warpforge.pack.image_files import ArchiveFiles, DirectoryFiles
         from warpforge.pack.layout import open_source
 

@@ -17,7 +17,10 @@ from warpforge.model.names import is_module_name, without_kind
 from warpforge.plan.refs import refs, wares
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from warpforge.catalog.tree import Catalog
+    from warpforge.catalog.words import Judges
     from warpforge.engine.engine import Engine
     from warpforge.model.catalog import Release
     from warpforge.store.run_entry import RunEntry
@@ -50,10 +53,13 @@ class Replayable(NamedTuple):
     inputs: tuple[tuple[str, str], ...]  # ware, and what the plot calls it
     verdict: str = ""  # what came of it the last time that somebody built it again, as far as that is kept
     judged: int = 0  # when that was, in seconds since 1970
+    same: tuple[str, ...] = ()  # the rebuilders who made the same
+    other: tuple[tuple[str, str], ...] = ()  # those who did not, with the words of their verdicts
 
     def to_serial(self) -> dict[str, Any]:
         inputs = [{"ware": ware, "origin": origin} for ware, origin in self.inputs]
-        return {key: value for key, value in {**self._asdict(), "inputs": inputs}.items() if value or key == "inputs"}
+        serial = {**self._asdict(), "inputs": inputs, "same": [*self.same], "other": dict(self.other)}
+        return {key: value for key, value in serial.items() if value or key == "inputs"}
 
 
 class Known(NamedTuple):
@@ -118,6 +124,7 @@ class Provenance:
         self._names: dict[WareId, list[tuple[Catalog, CatalogRef, Release]]] = {}
         self._made: dict[str, list[RunEntry]] = {}
         self._taken: dict[str, list[RunEntry]] = {}
+        self._judges: dict[Path, Judges] = {}
         for catalog in engine.lookup.catalogs():
             for module in catalog.modules():
                 self._note(catalog, module)
@@ -237,7 +244,8 @@ class Provenance:
         for catalog, ref, release in named:
             if release.replay is not None:
                 takes = tuple(self._takes(catalog, ref.module, release.replay))
-                yield Replayable(str(ref), release.replay, takes, *self._judged(catalog, ref, release))
+                judged = (*self._judged(catalog, ref, release), *self._rebuilt(catalog, ref, release))
+                yield Replayable(str(ref), release.replay, takes, *judged)
 
     def _judged(self, catalog: Catalog, ref: CatalogRef, release: Release) -> tuple[str, int]:
         """The newest verdict that is kept of an item, and when it was given."""
@@ -247,6 +255,22 @@ class Provenance:
         found = [one.verdicts.items.get(ref.item) for one in known(internals, catalog, ref.module, release)]
         newest = max((one for one in found if one is not None), key=lambda one: one.time, default=None)
         return (newest.verdict, newest.time) if newest else ("", 0)
+
+    def _rebuilt(
+        self, catalog: Catalog, ref: CatalogRef, release: Release
+    ) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+        """What the rebuilders of the catalog say of an item: who made the same, and who did not."""
+        from warpforge.catalog.words import agreement, last_words
+        from warpforge.engine.catalogs import find_judges
+        from warpforge.engine.verdicts import words_on
+
+        stack = self._engine.stack
+        if catalog.path not in self._judges:
+            self._judges[catalog.path] = find_judges(stack, catalog.path)[0]
+        judges = self._judges[catalog.path]
+        said = words_on(stack, judges, catalog, ref.module, release).get(ref.item, []) if judges.rebuilders else []
+        agreed, last = agreement(said), last_words(said)
+        return agreed.same, tuple((who, last[who].verdict.verdict) for who in agreed.other)
 
     def _takes(self, catalog: Catalog, module: str, replay: str) -> Iterator[tuple[str, str]]:
         plot = catalog.replay(module, replay)

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
     from warpforge.catalog.envelope import Envelope
     from warpforge.catalog.keys import PrivateKey
     from warpforge.catalog.tree import Catalog
+    from warpforge.catalog.words import Judges, Word
     from warpforge.engine.replay import Verdict
     from warpforge.model.catalog import Release
+    from warpforge.workspace.find import Stack
 
 ENGINE: Final = f"warpforge {__version__}"
 PLACE: Final = "verdicts"  # below a workspace's own directory
@@ -78,6 +80,14 @@ def publish(catalog: Catalog, verdicts: ReleaseVerdicts, envelope: Envelope | No
 def _keep(top: Path, verdicts: ReleaseVerdicts, envelope: Envelope | None, *, sync: bool) -> Path:
     path = keep_verdicts(top, verdicts, sync=sync)
     return keep_signed(top, verdicts, envelope) if envelope else path
+
+
+def words_on(stack: Stack, judges: Judges, catalog: Catalog, module: str, release: Release) -> dict[str, list[Word]]:
+    """What is said of each item of a release in its present form, in the catalog and in workspaces, newest first."""
+    from warpforge.catalog.words import read_words
+
+    places = [catalog.path, *(workspace.internal / PLACE for workspace in stack)]
+    return read_words(places, judges, module, release, release_id(release))
 
 
 def known(internals: Sequence[Path], catalog: Catalog, module: str, release: Release) -> Iterator[Found]:

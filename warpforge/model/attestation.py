@@ -24,6 +24,7 @@ from .catalog import Release
 from .ident import plot_id, release_id
 from .plot import Plot
 from .run import RunRecord
+from .verdict import ItemVerdict
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 MEDIA_TYPE: Final = "application/vnd.in-toto+json"  # of a statement in an envelope
@@ -45,6 +46,15 @@ class Taken(NamedTuple):
 
     said: str
     ware: WareId
+
+
+class Rebuilt(NamedTuple):
+    """What a rebuilder, who is named by whoever asks, says of an item. ``keys``: the ids of those that signed it."""
+
+    item: str
+    who: str
+    verdict: ItemVerdict
+    keys: tuple[str, ...]
 
 
 class Build(NamedTuple):
@@ -71,13 +81,15 @@ class Build(NamedTuple):
 class Facts(NamedTuple):
     """``builds``: the release's own first. ``items``: those of it that are meant. ``engine``: what tells all this.
 
-    ``packed``: the SHA-256 of items as plain tars, where that was asked for.
+    ``packed``: the SHA-256 of items as plain tars, where that was asked for. ``rebuilt``: the last word of each
+    rebuilder on each of these items.
     """
 
     builds: tuple[Build, ...]
     items: Mapping[str, WareId]
     engine: str
     packed: Mapping[str, str] = {}
+    rebuilt: tuple[Rebuilt, ...] = ()
 
     @property
     def own(self) -> Build:

@@ -4,7 +4,7 @@ buildType             ``urn:warpforge:replay:v1``: the external parameters hold 
                       that whoever reads them can build it again, and compute both ids
 resolvedDependencies  every ware that went in, by way of other releases too, and the documents that say how
 internalParameters    of every release on the way: its replay, the formula of each step, what it takes
-byproducts            the run records of those formulas, as the memo holds them
+byproducts            the run records of those formulas, as the memo holds them; what rebuilders say of the items
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from time import gmtime, strftime
 from typing import Any, Final
 
 from .attestation import DAG_CBOR, Build, Facts, digest_of, digest_of_document, replay_id, statement
+from .layout import layout
 from .serial import dump
 
 PREDICATE: Final = "https://slsa.dev/provenance/v1"
@@ -85,8 +86,8 @@ def _details(facts: Facts) -> dict[str, Any]:
     if last is not None:
         guid = next(step.record.guid for step in facts.own.steps if step.record and step.record.time == last)
         details["metadata"] = {"invocationId": guid, "finishedOn": moment(last)}
-    if records := [*_records(facts)]:
-        details["byproducts"] = records
+    if byproducts := [*_records(facts), *_rebuilt(facts)]:
+        details["byproducts"] = byproducts
     return details
 
 
@@ -102,6 +103,16 @@ def _records(facts: Facts) -> Iterator[dict[str, Any]]:
                     "content": b64encode(dump(step.record)).decode(),
                     "annotations": {"formulaId": step.formula},
                 }
+
+
+def _rebuilt(facts: Facts) -> Iterator[dict[str, Any]]:
+    for one in facts.rebuilt:
+        yield {
+            "name": f"verdict of {one.who} on {facts.own.ref(one.item)}",
+            "mediaType": "application/json",
+            "content": b64encode(layout(one.verdict.to_serial())).decode(),
+            "annotations": {"rebuilder": one.who, "verdict": one.verdict.verdict, "signedBy": [*one.keys]},
+        }
 
 
 def moment(seconds: int) -> str:

@@ -116,7 +116,20 @@ def _package(
     sums = {facts.packed[item] for item, one in facts.items.items() if one == ware and item in facts.packed}
     if sums:
         package["checksums"] = [{"algorithm": "SHA256", "checksumValue": sum_} for sum_ in sorted(sums)]
+    if said := [*_rebuilt(facts, ware)]:
+        package["annotations"] = said
     return package
+
+
+def _rebuilt(facts: Facts, ware: WareId) -> Iterator[dict[str, str]]:
+    for one in facts.rebuilt:
+        if facts.items.get(one.item) == ware:
+            yield {
+                "annotationDate": moment(one.verdict.time),
+                "annotationType": "REVIEW",
+                "annotator": f"Organization: {one.who}",
+                "comment": f"{facts.own.ref(one.item)} was built again: {one.verdict.verdict}",
+            }
 
 
 def _license(said: str) -> str:
