@@ -44,6 +44,11 @@ class LockFile:
         self.images[reference] = Locked(digest, wares)
         return before != self.images[reference]
 
+    def meaning(self, what: str) -> str:
+        """The digest that an image's name, or what an address, is locked to; "" when it is not."""
+        image = self.images.get(what)
+        return image.digest if image is not None else self.files.get(what, "")
+
     def save(self) -> None:
         """Write it beside its old self, then in its place. Raises OSError."""
         images = {

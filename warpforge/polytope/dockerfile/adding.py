@@ -39,6 +39,9 @@ class Pins(NamedTuple):
     put: Callable[[str, str], None]
 
 
+NO_PINS: Final = Pins(lambda address: None, lambda address, what: None)
+
+
 class Adder:
     """Those of one build."""
 
@@ -80,6 +83,18 @@ class Adder:
         if plain:
             added.update(list_copied(files, base, copying._replace(sources=plain)))
         return added
+
+    def look(self, address: str) -> str:
+        """What an address is now (as ``Pins`` have it), whatever it was found to be before; it is here from then on.
+
+        Errors: ``fetch``, ``git``, ``store``.
+        """
+        if is_git(address):
+            repository, _, fragment = address.partition("#")
+            return f"git:{self._commit(repository, fragment.partition(':')[0]).hash}"
+        found, ware = self._fetch(address, "")
+        self._engine.store.index.ingest_put(f"add {found}", b"1", ware)
+        return found
 
     def _spread(self, tree: Files, inside: str, base: Files, copying: Copying) -> dict[str, Node]:
         """What is in a tree, in the directory that is the goal."""
@@ -128,7 +143,7 @@ class Adder:
                 raise Failed(
                     "ware-mismatch",
                     f"{address} is {found}, not {wanted}: it has changed; if that is right, say its new checksum, or "
-                    "take it out of polytope.lock",
+                    f"`pt lock --update {address}` (polytope.lock)",
                     reason="hash",
                     expected=wanted,
                     actual=found,

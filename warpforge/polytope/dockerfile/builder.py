@@ -9,7 +9,7 @@ import msgspec
 
 from warpforge.errors import Unable
 from warpforge.model.atoms import WareId
-from warpforge.polytope.dockerfile.adding import Adder, Pins, is_address, is_git
+from warpforge.polytope.dockerfile.adding import NO_PINS, Adder, Pins, is_address, is_git
 from warpforge.polytope.dockerfile.context import Files, Node, read_files
 from warpforge.polytope.dockerfile.copy import Changes, Copying, add_parents, list_copied, resolve_goal
 from warpforge.polytope.dockerfile.ignoring import Ignoring
@@ -46,7 +46,7 @@ class Building(NamedTuple):
     log: Callable[[str], None]
     network: bool = True
     secrets: Mapping[str, str] = {}
-    pins: Pins = Pins(lambda address: None, lambda address, what: None)
+    pins: Pins = NO_PINS
 
 
 class Builder:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Final
 
 from warpforge.errors import WarpforgeError
+from warpforge.mirror.reference import parse_reference
 from warpforge.polytope.calls.expand import Call, Leaf, expand
 from warpforge.polytope.calls.resolve import Resolver
 from warpforge.polytope.calls.steps import plan_steps
@@ -16,11 +18,15 @@ from warpforge.polytope.nouns import Module, Template, Value
 from warpforge.polytope.survey.checking import NoStores
 from warpforge.polytope.survey.showing import describe_parameter
 
+_BUILDER: Final = "build-image"
+
 
 def list_images(library: Library, evaluator: Evaluator, cwd: str) -> list[str]:
-    """References as containers will be given them, sorted; of what the project's own files say, and what these call."""
+    """References as containers will be given them, sorted; of what the project's own files say, and what these call.
+    Those that the project builds itself are no registry's."""
     resolver = Resolver(library, evaluator, NoStores(), cwd=cwd, is_dry=True)
     found = set()
+    built = set()
     for file in library.files:
         for noun in file.nouns:
             with suppress(WarpforgeError):
@@ -28,7 +34,17 @@ def list_images(library: Library, evaluator: Evaluator, cwd: str) -> list[str]:
                     image = leaf.params.get("image")
                     if leaf.primitive == "container" and isinstance(image, str) and not isinstance(image, Unknown):
                         found.add(image)
-    return sorted(found)
+                    tags = leaf.params.get("tags") if leaf.levels[-1].noun.id == _BUILDER else None
+                    built |= {_whole(str(tag)) for tag in tags} if isinstance(tags, list) else set()
+    return sorted(image for image in found if _whole(image) not in built)
+
+
+def _whole(name: str) -> str:
+    """A name with all that may be left out of it; as it is when it is none."""
+    try:
+        return str(parse_reference(name))
+    except WarpforgeError:
+        return name
 
 
 def _leaves(noun: Module | Template, resolver: Resolver) -> Iterator[Leaf]:
