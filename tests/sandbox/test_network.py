@@ -53,6 +53,12 @@ def test_names_are_known_at_once_and_no_others(network: Network) -> None:
     assert ask(network, "db") == (3, [])
 
 
+def test_an_engine_that_ends_leaves_no_socket_open() -> None:
+    words = "from warpforge.sandbox.backend import _zygote; _zygote.warm()"
+    ended = subprocess.run([sys.executable, "-W", "always", "-c", words], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("message", [b"", bytes(12), b"\0" * 4 + b"\0\1" + b"\0" * 6 + b"\x40", b"\xff" * 40])
 def test_nonsense_is_no_question(message: bytes) -> None:
     assert parse_question(message) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # the public module costs several milliseconds more, most of it for enumerations
 import _socket
+import atexit
 import os
 import sys
 import threading
@@ -54,8 +55,17 @@ class ZygoteClient:
     def _ensure(self) -> _socket.socket:
         if self._socket is not None and self._owner == os.getpid():
             return self._socket
+        if self._socket is not None:
+            self._socket.close()  # a fork's copy
+        elif not self._owner:
+            atexit.register(self._leave)
         self._socket, self._pid, self._owner = *_start_zygote(), os.getpid()
         return self._socket
+
+    def _leave(self) -> None:
+        """The process ends; nothing is waited for."""
+        if self._socket is not None:
+            self._socket.close()
 
     def _drop(self) -> None:
         if self._socket is not None:

@@ -72,8 +72,15 @@ class Network:
         except OSError as error:
             self._ours.close()
             raise _unavailable("no network namespace can be made and wired here; see warpforge healthcheck") from error
-        self.userns_fd = os.open(f"/proc/{self._keeper.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
-        trouble = self._ask({"do": "begin"})[0]["trouble"]
+        self.userns_fd = -1
+        try:
+            self.userns_fd = os.open(f"/proc/{self._keeper.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
+            trouble = self._ask({"do": "begin"})[0]["trouble"]
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise _unavailable("its keeper is gone") from error
+            raise
         self.trouble: Final[str] = _say(trouble)
 
     def link(self) -> Link:

@@ -81,6 +81,7 @@ class JobBoxes:
         self._pulls = Pulls()
         self._starting: list[threading.Thread] = []
         self._is_closed = False
+        lock = LockFile(directory / NAME)  # first: when it makes no sense there is nothing to close yet
         engine.store.sweep()
         self._stay = engine.store.use()
         self._work = Path(engine.store.staging.directory()) / f"job-{os.urandom(6).hex()}"
@@ -91,7 +92,7 @@ class JobBoxes:
         self._discarder.sweep(engine.store.layout.tmp)
         self._ground = Ground(engine.box, self._network, self._work, self._discarder.discard, grace)
         self._services = Services(self._network, hear)
-        self._references = ImageNames(engine, LockFile(directory / NAME), directory, self._stay.need)
+        self._references = ImageNames(engine, lock, directory, self._stay.need)
         self._datasets = Datasets(directory, engine.store)
         self._volumes = Volumes(volumes_of(directory), self._work / "volumes", self._discarder.discard)
         checkouts = Checkouts(checkout, lambda: engine)
