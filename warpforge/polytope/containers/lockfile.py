@@ -11,11 +11,11 @@ so that two people's changes meet in one place only when they must.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from warpforge.errors import Invalid
+from warpforge.fsx.atomic import write_atomic
 from warpforge.model.atoms import WareId
 
 NAME: Final = "polytope.lock"
@@ -57,9 +57,7 @@ class LockFile:
         }
         files = {"files": dict(sorted(self.files.items()))} if self.files else {}
         text = json.dumps({_CAPSULE: {"images": images, **files}}, indent="\t") + "\n"
-        new = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        new.write_text(text)
-        new.replace(self.path)
+        write_atomic(self.path, text.encode())
 
 
 def _load(path: Path) -> tuple[dict[str, Locked], dict[str, str]]:

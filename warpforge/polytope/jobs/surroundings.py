@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,6 +39,7 @@ class Surroundings:
         self._stores = stores
         self._engine = engine
         self._relay = relay
+        self._pinning = threading.Lock()
 
     def get_value(self, key: str) -> Value:
         return self._stores.value(key)
@@ -85,9 +87,10 @@ class Surroundings:
         names = ImageNames(engine, lock, directory)
 
         def pin(address: str, what: str) -> None:
-            newest = LockFile(directory / NAME)  # others may have written to it meanwhile
-            newest.files[address] = lock.files[address] = what
-            newest.save()
+            with self._pinning:
+                newest = LockFile(directory / NAME)  # others may have written to it meanwhile
+                newest.files[address] = lock.files[address] = what
+                newest.save()
             runner.log("info", f"ADD {address}: {NAME} says from now on that it is {what}")
 
         ground = Ground(
