@@ -22,11 +22,13 @@ from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+from support.repositories import Repo
+from warpforge.catalog.edit import add_item
 from warpforge.catalog.tree import Catalog
 from warpforge.catalog.verdicts import find_verdicts
 from warpforge.errors import WarpforgeError
 from warpforge.fsx.atomic import write_all
-from warpforge.model.atoms import WareId
+from warpforge.model.atoms import CatalogRef, WareId
 from warpforge.pack.packer import scan
 from warpforge.store.store import Store
 from warpforge.store.verify import verify
@@ -98,6 +100,18 @@ def publish(run: Callable[..., str], notes: int, ware: str, number: int) -> None
     _document("near/plot.wf", _passing(f"catalog:{place}:{name}:x"))
     run("catalog", "bundle", "near")
     write_all(notes, f"bundle {place} {name}\n".encode())
+    follow(run, notes, ware, name)
+
+
+def follow(run: Callable[..., str], notes: int, ware: str, name: str) -> None:
+    """What somebody else publishes, in a repository on another disk, comes here."""
+    far = Path(os.readlink(f"/proc/self/fd/{notes}")).with_name("far")
+    is_new = not far.exists()
+    repo = Repo(far, new=is_new)
+    add_item(Catalog(far), CatalogRef("example.org/far", name, "x"), WareId.parse(ware))
+    repo.commit(message=name)
+    run(*("catalog", "init", "--remote", str(far), "lib") if is_new else ("catalog", "update", "lib"))
+    write_all(notes, f"update {name}\n".encode())
 
 
 def _document(path: str, value: dict[str, object]) -> None:
@@ -187,7 +201,8 @@ def look(place: Path, lines: list[str]) -> Counter[str]:
     counts: Counter[str] = Counter()
     pins: dict[str, str] = {}
     references = set()
-    mine, near = Catalog(place / ".warpforge" / "catalogs" / "mine"), Catalog(place / "near" / ".warpforge" / "catalog")
+    mine, lib = (Catalog(place / ".warpforge" / "catalogs" / name) for name in ("mine", "lib"))
+    near = Catalog(place / "near" / ".warpforge" / "catalog")
     with Store(place / ".warpforge") as store:
         for line in lines:
             kind, *rest = line.split(" ")
@@ -205,6 +220,8 @@ def look(place: Path, lines: list[str]) -> Counter[str]:
                 counts["verdicts lost"] += plain is None or signed is None
             elif kind == "bundle":
                 counts["bundles lost"] += near.release(*rest) is None
+            elif kind == "update":
+                counts["updates lost"] += lib.release("example.org/far", rest[0]) is None
             else:
                 references.add(rest[0])
         kept = dict(store.kept.pins())
@@ -218,6 +235,9 @@ def look(place: Path, lines: list[str]) -> Counter[str]:
     _command(place, "catalog", "check", "--name", "mine")
     if counts["snapshots looked for"]:
         _command(place, "catalog", "--name", "mine", "log")
+    if counts["updates looked for"]:
+        counts["torn"] += bool(Repo(lib.path, new=False).git("status", "--porcelain"))
+        _command(place, "catalog", "update", "lib")  # it goes on from there
     _command(place, "store", "stats")
     _command(place, "ware", "pack", "tree")
     return counts

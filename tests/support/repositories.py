@@ -23,12 +23,13 @@ IDENTITY = {
 
 
 class Repo:
-    """A repository with a working tree."""
+    """A repository with a working tree. ``new``: it is made, else it is there."""
 
-    def __init__(self, path: Path, *options: str) -> None:
+    def __init__(self, path: Path, *options: str, new: bool = True) -> None:
         self.path = path
-        path.mkdir(parents=True)
-        self.git("init", "-q", "-b", "main", *options)
+        if new:
+            path.mkdir(parents=True)
+            self.git("init", "-q", "-b", "main", *options)
 
     def git(self, *arguments: str, stdin: bytes = b"") -> str:
         """What git says; it must succeed."""

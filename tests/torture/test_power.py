@@ -1,5 +1,5 @@
 """Power cuts: all that a command said was there is there afterwards (wares, memos, pins, releases, snapshots, verdicts,
-bundles), and nothing is torn.
+bundles, updates), and nothing is torn.
 
 WARPFORGE_TEST_EVERY=1 (`make torture`) cuts the power 200 times, otherwise three.
 """
@@ -18,7 +18,7 @@ from support.actor import ENVIRONMENT
 
 ALL = os.environ.get("WARPFORGE_TEST_EVERY") == "1"
 ALONE = ["unshare", "--mount", "--propagation", "private"]
-KINDS = ("ware", "memo", "pin", "ref", "snapshot", "verdict", "bundle")
+KINDS = ("ware", "memo", "pin", "ref", "snapshot", "verdict", "bundle", "update")
 PARTS, CUTS = (8, 25) if ALL else (1, 3)
 
 
