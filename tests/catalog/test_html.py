@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,9 @@ import pytest
 from support.conformance import CONFORMANCE, needs_conformance
 from support.published import APP, EVIL, LIB, WARE, fill
 
-from warpforge.catalog.edit import edit, init_catalog
+from warpforge.catalog.edit import add_item, edit, init_catalog
 from warpforge.catalog.envelope import Envelope, dump_envelope
-from warpforge.catalog.html.publish import Published, Publisher
+from warpforge.catalog.html.publish import NOTHING_WAITS, Published, Publisher
 from warpforge.catalog.html.search import ware_files
 from warpforge.catalog.html.site import Site
 from warpforge.catalog.keys import PrivateKey
@@ -47,9 +48,14 @@ class Pages:
             **{"name": "test", "prefix": None, "download": "", "shown": shown, "ware_path": ca_path, **site}
         )
 
-    def publish(self, out: Path | None = None, state: str = "state.json") -> Published:
+    def publish(
+        self,
+        out: Path | None = None,
+        state: str = "state.json",
+        swapping: AbstractContextManager[object] = NOTHING_WAITS,
+    ) -> Published:
         opened = partial(Catalog, self.catalog.path)
-        publisher = Publisher(self.site, opened, out or self.out, [self.kept], self.base / state)
+        publisher = Publisher(self.site, opened, out or self.out, [self.kept], self.base / state, swapping)
         return publisher.publish(lambda function, chunks: map(function, chunks), lambda what, done, total: None)
 
     def read(self, page: str) -> str:
@@ -293,6 +299,28 @@ def test_what_a_killed_command_left_goes(pages: Pages) -> None:
     left.write_text("half a page")
     pages.publish()
     assert not left.parent.exists() and not [name for name in pages.files() if "/." in f"/{name}"]
+
+
+def test_the_site_of_before_stays_until_all_of_the_next_is_there(pages: Pages) -> None:
+    pages.publish()
+    (note := pages.out / "a.org" / "mine.txt").write_text("not of ours")
+    before = pages.files()
+    add_item(pages.catalog, CatalogRef(LIB, "v99", "item"), WARE)
+    seen: list[dict[str, int]] = []
+
+    class Swapping:
+        def __enter__(self) -> None:
+            seen.append({page: inode for page, inode in pages.files().items() if not page.startswith(".tmp/")})
+
+        def __exit__(self, *_: object) -> None:
+            seen.append({page: inode for page, inode in pages.files().items() if not page.startswith(".tmp/")})
+
+    pages.publish(swapping=Swapping())
+    assert seen[0] == before
+    assert f"{LIB}/_releases/v99.html" in seen[1] and seen[1] == pages.files() and note.exists()
+    where = os.stat(pages.out).st_ino
+    pages.publish()
+    assert os.stat(pages.out).st_ino == where  # whoever mounted it, or stands in it, still has it
 
 
 def test_a_link_in_the_way_is_not_followed(pages: Pages) -> None:

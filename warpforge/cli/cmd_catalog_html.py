@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
@@ -71,7 +72,7 @@ def generate_html(common: Common, context: click.Context, /, name: str | None, *
 def serve(common: Common, context: click.Context, /, name: str | None, port: int, **asked: Any) -> None:
     """Write a catalog as pages, and serve them to this machine until interrupted.
 
-    When the catalog changes, or on SIGHUP, the pages that changed are written again, each at once, the index last.
+    When the catalog changes, or on SIGHUP, the pages that changed are written again, and take their places all at once.
     """
     from warpforge.engine.page_server import PageServer
 
@@ -82,7 +83,7 @@ def serve(common: Common, context: click.Context, /, name: str | None, port: int
     _tell_faults(common, published)
     with PageServer("127.0.0.1", port, directory, lambda line: _say(common, line)) as server:
         address = f"http://localhost:{server.server_port}"
-        watch.start(lambda: _again(common, stack, catalog, _Asked(**asked)))
+        watch.start(lambda: _again(common, stack, catalog, _Asked(**asked), server.still))
         try:  # whoever reads the address may send a signal at once
             common.result(to_json({"serving": {"address": address}}) if common.json else f"Serving at {address}")
             sys.stdout.flush()
@@ -133,12 +134,14 @@ def _tell_faults(common: Common, published: Published) -> None:
         common.note(printable(fault))
 
 
-def _again(common: Common, stack: Stack, catalog: Catalog, asked: _Asked) -> None:
+def _again(
+    common: Common, stack: Stack, catalog: Catalog, asked: _Asked, still: AbstractContextManager[object]
+) -> None:
     """Publish once more; what is wrong is said, and the pages of before stay."""
     from warpforge.errors import WarpforgeError
 
     try:
-        _tell_faults(common, _publish(common, stack, catalog, asked)[1])
+        _tell_faults(common, _publish(common, stack, catalog, asked, still)[1])
     except WarpforgeError as error:
         common.note(printable(f"the pages are as they were: {error.message}"))
     sys.stdout.flush()
@@ -153,9 +156,11 @@ class _Asked(NamedTuple):
     jobs: int | None
 
 
-def _publish(common: Common, stack: Stack, catalog: Catalog, asked: _Asked) -> tuple[Path, Published]:
-    """Write the pages and say so: the directory, and what was written."""
-    from warpforge.catalog.html.publish import Publisher
+def _publish(
+    common: Common, stack: Stack, catalog: Catalog, asked: _Asked, still: AbstractContextManager[object] | None = None
+) -> tuple[Path, Published]:
+    """Write the pages and say so: the directory, and what was written. ``still``: nobody reads pages meanwhile."""
+    from warpforge.catalog.html.publish import NOTHING_WAITS, Publisher
     from warpforge.catalog.html.site import Site
     from warpforge.engine.catalogs import find_judges, open_catalog
     from warpforge.engine.verdicts import PLACE
@@ -170,7 +175,8 @@ def _publish(common: Common, stack: Stack, catalog: Catalog, asked: _Asked) -> t
     internals = dict.fromkeys(workspace.internal for workspace in stack)
     state = stack.root.internal / "pages" / f"{blake2b(os.fsencode(directory), digest_size=12).hexdigest()}.json"
     opened = partial(open_catalog, stack, catalog.path)
-    publisher = Publisher(site, opened, directory, [internal / PLACE for internal in internals], state)
+    kept = [internal / PLACE for internal in internals]
+    publisher = Publisher(site, opened, directory, kept, state, still or NOTHING_WAITS)
     count = asked.jobs or len(os.sched_getaffinity(0))
 
     def several(function: Callable[[Any], Any], chunks: Any) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -21,10 +22,11 @@ NAMES: Final = frozenset(("localhost", "127.0.0.1", "[::1]"))
 
 
 class PageServer(Listener):
-    """Serves a directory until it is shut down."""
+    """Serves a directory until it is shut down. ``still``: held while its files change, all of them at once."""
 
     def __init__(self, host: str, port: int, directory: Path, said: Callable[[str], None]) -> None:
         self.directory: Final = os.path.realpath(directory)
+        self.still: Final = threading.Lock()
         super().__init__(host, port, _Handler, said, "--port names another one")
 
     def find(self, target: str) -> str | None:
@@ -45,19 +47,21 @@ class _Handler(Connection):
         if self.headers.get("Host", "localhost").rsplit(":", 1)[0] not in NAMES:
             self._send(403, b"this server is for its own machine\n", "text/plain", body=body)
             return
-        found = self.server.find(self.path)
-        if found is None and self._is_directory():
+        with self.server.still:
+            found = self.server.find(self.path)
+            moved = found is None and self._is_directory()
+            data = _read(found) if found else None  # whoever else may write there may just have removed it
+            absent = None if moved or data is not None else _read(os.path.join(self.server.directory, ABSENT))
+        if moved:
             self.send_response(308)
             self.send_header("Location", urlsplit(self.path).path.replace("//", "/") + "/")
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        data = _read(found) if found else None  # it may just have been removed
         if found and data is not None:
             kind = KINDS.get(os.path.splitext(found)[1], "application/octet-stream")
             self._send(200, data, kind, body=body)
             return
-        absent = _read(os.path.join(self.server.directory, ABSENT))
         self._send(404, absent or b"not found\n", KINDS[".html"], body=body)
 
     def _is_directory(self) -> bool:

@@ -1,7 +1,7 @@
 """Publishing: the walk over a catalog that writes its pages, those that changed.
 
 survey every module · turn what they take into who uses what · make again the pages of modules whose digest changed ·
-the index and its company · remove what has gone
+the index and its company · give all of them their places · remove what has gone
 
 Modules are independent of each other in both passes, so that several processes can share the work: ``spread`` is
 handed in, and is given functions of this file and chunks that can be sent to another process.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -48,9 +49,10 @@ from .site import (
 from .standing import read_standing
 from .state import State, load_state, maker, save_state
 from .survey import Survey, Surveyor
-from .writing import Pages
+from .writing import Pages, Staged
 
 CHUNK: Final = 25  # modules
+NOTHING_WAITS: Final = nullcontext()
 
 Spread = Callable[[Callable[[Any], Any], Sequence[Any]], Iterable[Any]]
 Progress = Callable[[str, int, int], None]
@@ -68,19 +70,39 @@ class Published(NamedTuple):
     faults: list[str]
 
 
+class Rendered(NamedTuple):
+    """The pages of a module: those that changed, what is wrong, and what it names, if all of it could be read."""
+
+    module: str
+    staged: list[Staged]
+    faults: list[str]
+    named: Named
+    is_whole: bool = True
+
+
 class Publisher:
     """``opened``: gives the catalog, as it may be believed, in other processes, too.
 
-    ``output``: the site's directory; ``kept``: directories of verdicts; ``state``: the file of its state.
+    ``output``: the site's directory; ``kept``: directories of verdicts; ``state``: the file of its state;
+    ``swapping``: entered while pages are given their places.
     """
 
-    def __init__(self, site: Site, opened: Open, output: Path, kept: Sequence[Path], state: Path) -> None:
+    def __init__(
+        self,
+        site: Site,
+        opened: Open,
+        output: Path,
+        kept: Sequence[Path],
+        state: Path,
+        swapping: AbstractContextManager[object] = NOTHING_WAITS,
+    ) -> None:
         self._site = site
         self._open = opened
         self._catalog = opened()
         self._output = output
         self._kept = (*kept,)
         self._state_file = state
+        self._swapping = swapping
         self._releases: dict[str, dict[str, str]] = {}
 
     def publish(self, spread: Spread, progress: Progress) -> Published:
@@ -111,19 +133,26 @@ class Publisher:
         called = {name: state.names.get(name, []) for name in made}
         done = len(shown) - len(changed)
         progress("writing pages", done, len(shown))
+        rendered: list[Rendered] = []
         for found in spread(render_chunk, [*self._chunks(changed, uses, wares)]):
-            for module, written, wrong, named in found:
-                pages.written += written
-                called[module] = named
-                faults += wrong
-                if wrong:
-                    made.pop(module)  # said again the next time
-                done += 1
-            progress("writing pages", done, len(shown))
-        self._rest(pages, shown, called, [name for name in state.made if name not in made])
+            for one in found:
+                called[one.module] = one.named
+                faults += one.faults
+                if one.faults:
+                    made.pop(one.module)  # said again the next time
+            rendered += found
+            progress("writing pages", done + len(rendered), len(shown))
+        only = self._rest(pages, shown, called)
+        staged = [*(page for one in rendered for page in one.staged), *pages.staged]
+        with self._swapping:
+            pages.place(staged)
+            _clear(pages, rendered, only)
+            for module in state.made.keys() - {one.name for one in shown}:
+                if is_module_name(module):
+                    pages.remove_module(module)
         save_state(self._state_file, State(maker(), {one.name: one for one in surveys}, made, called))
         releases = sum(one.count for one in shown)
-        return Published(len(shown), releases, pages.count + len(shown) + releases, pages.written, faults)
+        return Published(len(shown), releases, pages.count + len(shown) + releases, len(staged), faults)
 
     def _survey(self, spread: Spread, names: list[str], state: State, progress: Progress) -> list[Survey]:
         known, seed = state.surveys, self._seed()
@@ -182,7 +211,8 @@ class Publisher:
             mine = {key: found for name in part for key, found in by_module.get(name, {}).items()}
             yield self._site, self._open, self._output, part, {**mine, **wares}, self._kept
 
-    def _rest(self, pages: Pages, shown: list[Survey], names: Mapping[str, Named], gone: list[str]) -> None:
+    def _rest(self, pages: Pages, shown: list[Survey], names: Mapping[str, Named]) -> dict[str, set[str]]:
+        """The pages of no module, the index last; gives what there is besides in directories that hold nothing else."""
         site = self._site
         pages.write(STYLE, look.CSS + _brought("site.css"))
         pages.write(SCRIPT, _brought("site.js"))
@@ -191,18 +221,23 @@ class Publisher:
             pages.write(page, text)
         pages.write(NAMES, search.name_rows(shown, names))
         pages.write(ROWS, search.search_rows(shown, wares))
-        pages.write(INDEX, index.index_page(site, shown, read_standing(self._catalog.path, site.judges.keys)))
         pages.write(SEARCH, index.search_page(site))
         pages.write(ABSENT, index.absent_page(site))
         domains = dict(index.domain_pages(site, shown))
         for page, text in domains.items():
             pages.write(page, text)
-        pages.keep_only(DOMAINS, {os.path.basename(page) for page in domains})
-        pages.keep_only(WARES, {os.path.basename(page) for page in wares.files}, ".js")
-        present = {one.name for one in shown}
-        for module in gone:
-            if is_module_name(module) and module not in present:
-                pages.remove_module(module)
+        pages.write(INDEX, index.index_page(site, shown, read_standing(self._catalog.path, site.judges.keys)))
+        alone = ((DOMAINS, domains), (WARES, wares.files))
+        return {directory: {os.path.basename(page) for page in found} for directory, found in alone}
+
+
+def _clear(pages: Pages, rendered: Iterable[Rendered], only: Mapping[str, set[str]]) -> None:
+    """Remove pages of releases and others that there are no more."""
+    for one in rendered:
+        if one.is_whole:
+            pages.keep_only(f"{one.module}/{RELEASES}", {f"{name}.html" for name, _ in one.named})
+    for directory, names in only.items():
+        pages.keep_only(directory, names, ".js" if directory == WARES else ".html")
 
 
 def survey_chunk(
@@ -216,24 +251,24 @@ def survey_chunk(
 
 def render_chunk(
     work: tuple[Site, Open, Path, Sequence[str], Uses, Sequence[Path]],
-) -> list[tuple[str, int, list[str], Named]]:
-    """The pages of some modules, written: for each how many had changed, what is wrong, and what it names."""
+) -> list[Rendered]:
+    """The pages of some modules, staged."""
     site, opened, output, names, uses, kept = work
     reader = Reader(site, opened(), uses, kept)
+    found: list[Rendered] = []
     pages = Pages(output)
-    found: list[tuple[str, int, list[str], Named]] = []
     for name in names:
-        before = pages.written
+        pages.staged = []
         try:
             facts = reader.module(name)
         except WarpforgeError as error:
-            found.append((name, 0, [f"{name}: {error.message}"], []))
+            found.append(Rendered(name, [], [f"{name}: {error.message}"], [], is_whole=False))
             continue
         if facts is not None:
             _render(pages, site, facts, reader)
             wrong = [f"{name}:{one.name}: {one.fault}" for one in facts.releases if one.fault]
             named = [(one.name, {item.name: str(item.ware) for item in one.items}) for one in facts.releases]
-            found.append((name, pages.written - before, wrong, named))
+            found.append(Rendered(name, pages.staged, wrong, named))
     return found
 
 
@@ -245,7 +280,6 @@ def _render(pages: Pages, site: Site, module: ModuleFacts, reader: Reader) -> No
         newer = names[at - 1] if at else ""
         text = render_release(site, release, (older, newer), reader.target)
         pages.write(release_page(module.name, release.name), text)
-    pages.keep_only(f"{module.name}/{RELEASES}", {f"{name}.html" for name in names})
 
 
 def _brought(name: str) -> str:
