@@ -37,7 +37,7 @@ from warpforge.polytope.spec import (
     StringSource,
     VolumeSource,
 )
-from warpforge.sandbox.visit import Company, Visit
+from warpforge.sandbox.visit import Company, Visit, execute
 
 pytestmark = pytest.mark.both
 SERVE = "exec httpd -f -p 8080 -h /srv"
@@ -228,7 +228,12 @@ def test_company_and_files_of_a_running_one(job: YardJob) -> None:
         job.boxes.read_file(container, "/srv/nothing")
     with pytest.raises(Missing):
         job.boxes.exec(container, ["nothing"], {})
+    resident = job.boxes._get(container).resident_box().resident
+    assert resident is not None
     job.boxes.stop(container)
+    with pytest.raises(Unable) as caught:  # somebody who found it before
+        execute(resident, Visit(["true"]), lambda stream, data: None)
+    assert caught.value.reason == "ended"
     with pytest.raises(Failed):
         job.boxes.exec(container, ["true"], {})
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -14,18 +16,28 @@ class Resident:
     """A box that runs: what it can be told, and what gives company to it (``visit``)."""
 
     def __init__(self, pidfd: int, tell: Callable[[int], None], berth: Berth, about: About) -> None:
-        self.pidfd: Final = pidfd
+        self.pidfd = pidfd
         self.berth: Final = berth
         self.about: Final = about
         self._tell = tell
+        self._lock = threading.Lock()
 
     def signal(self, number: int) -> None:
         """Give its command a signal; that it has just ended is fine."""
         self._tell(number)
 
+    def copy(self) -> list[int]:
+        """Its pidfd, and its user and network namespaces, for whoever closes them. Raises OSError (ESRCH): it ended."""
+        with self._lock:  # a descriptor that was given back may be anything by now
+            if self.pidfd < 0:
+                raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+            return [os.dup(fd) for fd in (self.pidfd, self.berth.network.userns_fd, self.berth.link.netns_fd)]
+
     def close(self) -> None:
         """It has ended."""
-        os.close(self.pidfd)
+        with self._lock:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
 
 class About(NamedTuple):

@@ -134,17 +134,24 @@ def _impossible(why: str, text: str, visit: Visit) -> WarpforgeError:
 
 def _begin(resident: Resident, order: dict[str, Any], stdio: Sequence[int]) -> _socket.socket:
     """Have a visitor do something with these descriptors; gives the channel to it."""
-    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
-    berth, about = resident.berth, resident.about
     try:
-        ask_zygote(VISIT, (), [theirs.fileno(), resident.pidfd, berth.network.userns_fd, berth.link.netns_fd, *stdio])
+        where = resident.copy()
+    except ProcessLookupError:
+        raise _ended(os.fsdecode(order["argv"][0] if "argv" in order else order["path"])) from None
+    ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
+    about = resident.about
+    try:
+        ask_zygote(VISIT, (), [theirs.fileno(), *where, *stdio])
         order |= {"owner": about.owner, "many": about.has_many, "person": about.person}
-        ours.send(marshal.dumps(order))
+        with suppress(ConnectionError):  # it has ended already, and that is what will be heard
+            ours.send(marshal.dumps(order))
     except BaseException:
         ours.close()
         raise
     finally:
         theirs.close()
+        for fd in where:
+            os.close(fd)
     return ours
 
 
