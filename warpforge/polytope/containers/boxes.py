@@ -291,13 +291,15 @@ class JobBoxes:
 
     def _ended(self, running: Running, box: Box, status: int, trouble: WarpforgeError | None) -> None:
         is_last = running.lost(box, status, trouble)
-        with suppress(Unable):  # without its network: somebody killed the keeper
+        try:
+            with suppress(Unable):  # without its network: somebody killed the keeper
+                if is_last:
+                    self._services.close_all(running.id)
+                else:
+                    self._services.retarget(running.id, lambda: running.addresses)
+        finally:
             if is_last:
-                self._services.close_all(running.id)
-            else:
-                self._services.retarget(running.id, lambda: running.addresses)
-        if is_last:
-            running.end()
+                running.end()
 
     def _gather(self, running: Running) -> Callable[[int, Entries], None]:
         def gather(index: int, entries: Entries) -> None:

@@ -131,10 +131,13 @@ class Running:
         """As ``Containers.stop``."""
         with self._changed:
             self._stopping = True
-            boxes = [*self._boxes]
+            boxes, has_begun = [*self._boxes], self._number > 0
         self._tell("stopping")
-        if not boxes:
-            self.end()  # before it began
+        if not has_begun:
+            self.end()
+        elif not boxes:  # it has just ended, and what follows from that is under way
+            with self._changed:
+                self._changed.wait_for(lambda: self.is_over)
         threads = [threading.Thread(target=box.stop) for box in boxes]
         for thread in threads:
             thread.start()
