@@ -151,7 +151,11 @@ class Keeper:
         requests: asyncio.Queue[tuple[dict[str, Any], list[int]]] = asyncio.Queue()
 
         def hear() -> None:
-            data, ancillary, _, _ = self._channel.recvmsg(_LONGEST, socket.CMSG_SPACE(4))
+            try:
+                data, ancillary, _, _ = self._channel.recvmsg(_LONGEST, socket.CMSG_SPACE(4))
+            except ConnectionError:  # the engine was killed before it had heard an answer
+                end()
+                return
             fds = array.array("i", ancillary[0][2]).tolist() if ancillary else []
             if data:
                 requests.put_nowait((json.loads(data), fds))

@@ -52,7 +52,7 @@ class Scaler:
                 if running.is_over:
                     self._watched.remove(running)
                 else:
-                    with suppress(WarpforgeError):  # one that cannot grow keeps no other from it
+                    with suppress(WarpforgeError, OSError):  # one that cannot grow keeps no other from it
                         self._look(running)
 
     def _look(self, running: Running) -> None:
