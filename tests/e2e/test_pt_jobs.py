@@ -14,6 +14,9 @@ import pytest
 from support.terminal import Terminal
 from support.world import PT, Result, World
 
+from warpforge.polytope.jobs.journal import Journal
+from warpforge.polytope.jobs.summary import JobSummary
+
 FILE = """\
 modules:
   - {id: hello, params: [{id: who, type: [default, str, world]}], code: '#pt-clj (do (pt/log "hello" (:who params)) {:said (:who params)})'}
@@ -176,6 +179,16 @@ def test_ctrl_c_stops_in_order_and_a_kill_is_seen(world: World) -> None:
     assert "linger  stopped" in jobs and "linger-2  killed" in jobs
     assert world.pt("stop").exit == 3
     assert world.pt("run", "hello").exit == 0
+
+
+def test_a_job_that_is_tidying_up_runs_no_more(world: World) -> None:
+    journal = Journal(f"{world.root}/.warpforge/polytope/jobs", "done")
+    journal.save(JobSummary(id="done", uid="u", state="success"))
+    try:
+        assert world.pt("stop").exit == 3
+        assert world.pt("logs").exit == 0
+    finally:
+        journal.close()
 
 
 def test_mcp_on_the_command_line(world: World) -> None:

@@ -31,10 +31,10 @@ def jobs_beside(common: Common, file: str | None) -> str:
 
 
 def running_jobs(common: Common) -> list[Recorded]:
-    """The jobs that run now, the newest first."""
+    """The jobs that run now, the newest first. One whose process is only tidying up answers nobody any more."""
     from warpforge.polytope.jobs.journal import list_jobs
 
-    return [job for job in reversed(list_jobs(jobs_of(common))) if job.is_running]
+    return [job for job in reversed(list_jobs(jobs_of(common))) if job.is_running and not job.summary.has_ended]
 
 
 def get_running(common: Common, id: str = "") -> Recorded:

@@ -13,7 +13,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, to_json
 from warpforge.cli.plain import plain
-from warpforge.cli.pt_jobs import find_job_with, get_running, jobs_of
+from warpforge.cli.pt_jobs import find_job_with, jobs_of
 from warpforge.errors import Missing
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _find(common: Common, job_id: str, ids: tuple[str, ...]) -> tuple[Recorded, 
     if not jobs:
         raise Missing("missing", "no job was run here: `pt run` starts one")
     if not ids:
-        return (get_running(common) if any(job.is_running for job in jobs) else jobs[-1]), ids
+        return next((job for job in reversed(jobs) if job.is_running), jobs[-1]), ids
     named = next((job for job in jobs if ids[0] in (job.summary.id, job.summary.uid)), None)
     if named is not None and ids[1:]:
         return named, ids[1:]

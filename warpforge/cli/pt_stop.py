@@ -6,8 +6,8 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common
 from warpforge.cli.pt_jobs import get_running, running_jobs
-from warpforge.errors import Missing
-from warpforge.polytope.jobs.journal import Recorded
+from warpforge.errors import Missing, Unable
+from warpforge.polytope.jobs.journal import Recorded, load_job
 
 
 @click.command(cls=Command, name="stop")
@@ -21,20 +21,32 @@ def stop(common: Common, ids: tuple[str, ...], job_id: str) -> None:
 
     A job is stopped in order: its containers one after the other, the youngest first.
     """
-    from warpforge.polytope.jobs.control import ask
-
     if not ids:
         job = get_running(common, job_id)
-        ask(job.path, "stop")
+        _ask(job)
         common.note(f"stopping {job.summary.id}")
     for id in ids:
         job = get_running(common, job_id) if job_id else _find(common, id)
         if _has(job, id):
-            stopped = ask(job.path, "stop", id=id)
+            stopped = _ask(job, id=id)
             common.note(f"stopped {', '.join(stopped) or id}")
         else:
-            ask(job.path, "stop", **({} if id in (job.summary.id, job.summary.uid) else {"id": id}))
+            _ask(job, **({} if id in (job.summary.id, job.summary.uid) else {"id": id}))
             common.note(f"stopping {id}")
+
+
+def _ask(job: Recorded, **more: str) -> list[str]:
+    """Gives the containers that were stopped; none when all of the job ended by itself meanwhile."""
+    from warpforge.polytope.jobs.control import ask
+
+    try:
+        stopped: list[str] = ask(job.path, "stop", **more)
+    except Unable:  # nobody answers
+        now = load_job(job.path)
+        if now is not None and now.is_running and not now.summary.has_ended:
+            raise
+        return []
+    return stopped
 
 
 def _has(job: Recorded, id: str) -> bool:
