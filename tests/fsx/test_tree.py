@@ -9,6 +9,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -307,4 +308,21 @@ def test_many_children(base: int, tmp_path: Path) -> None:
     for number in range(30):
         (tmp_path / "t" / f"d{number}" / "x").mkdir(parents=True)
     remove_tree(base, "t")
+    assert os.listdir(tmp_path) == []
+
+
+def test_several_remove_one_tree_at_once(base: int, tmp_path: Path) -> None:
+    """As when a command begins while the helper of one that was killed still clears up: all of it goes, for both."""
+    for number in range(200):
+        (tmp_path / f"t/{number % 7}/d{number}/x").mkdir(parents=True)
+        for name in "abc":
+            (tmp_path / f"t/{number % 7}/d{number}/{name}").touch()
+    ready = threading.Barrier(4)
+
+    def remove(_: int) -> None:
+        ready.wait()
+        remove_tree(base, "t", missing_ok=True)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(remove, range(4))] == [None] * 4
     assert os.listdir(tmp_path) == []

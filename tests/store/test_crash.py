@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,26 @@ def test_foreign_debris_of_any_kind_is_swept(tmp_path: Path) -> None:
         pass
     assert os.listdir(tmp_path / "tmp") == []
     assert outside.is_dir()
+
+
+def test_debris_that_a_box_still_writes_to_is_swept(tmp_path: Path) -> None:
+    """A box outlives its killed engine for a moment; who comes next has not to wait for another start."""
+    left = tmp_path / "tmp" / "1-x" / "run"
+    left.mkdir(parents=True)
+    fd = os.open(left, os.O_RDONLY)
+
+    def write() -> None:
+        with suppress(FileNotFoundError):  # the directory is gone
+            for number in range(300):
+                os.close(os.open(str(number), os.O_CREAT | os.O_WRONLY, dir_fd=fd))
+
+    box = threading.Thread(target=write)
+    box.start()
+    with Store(tmp_path) as store, store.use():
+        pass
+    box.join()
+    os.close(fd)
+    assert os.listdir(tmp_path / "tmp") == []
 
 
 def full_disk(disk: Path, script: str) -> subprocess.CompletedProcess[str]:

@@ -19,7 +19,8 @@ _BATCH = 4096  # names looked at between two scans of a directory: bounds memory
 def remove_tree(dir_fd: int, name: bytes | str, *, missing_ok: bool = False) -> None:
     """Remove ``name`` below ``dir_fd`` with all it holds. Raises OSError; EXDEV for a mount point, before touching it.
 
-    What was removed before an error stays removed; running again goes on from there.
+    What was removed before an error stays removed; running again goes on from there. Several may remove one tree at
+    once: what somebody else was quicker with is gone, as it should be.
     """
     name = os.fsencode(name)
     try:
@@ -28,6 +29,13 @@ def remove_tree(dir_fd: int, name: bytes | str, *, missing_ok: bool = False) -> 
         if missing_ok:
             return
         raise
+    try:
+        _remove(dir_fd, name, top)
+    except FileNotFoundError:
+        pass
+
+
+def _remove(dir_fd: int, name: bytes, top: os.stat_result) -> None:
     if not stat.S_ISDIR(top.st_mode):
         os.unlink(name, dir_fd=dir_fd)
         return
@@ -48,8 +56,12 @@ def _empty(descent: Descent, device: int) -> None:
             name = subdirectories.pop()
             if _is_gone(descent.fd, name):
                 continue
+            try:
+                fd = _open_writable(descent.fd, name, device)
+            except FileNotFoundError:
+                continue
             pending.append((name, subdirectories))
-            descent.adopt(_open_writable(descent.fd, name, device))
+            descent.adopt(fd)
             subdirectories = list(_unlink_batch(descent.fd))
             continue
         names = list(_unlink_batch(descent.fd))
@@ -60,13 +72,18 @@ def _empty(descent: Descent, device: int) -> None:
             return
         name, subdirectories = pending.pop()
         os.close(descent.leave())
-        os.rmdir(name, dir_fd=descent.fd)
+        try:
+            os.rmdir(name, dir_fd=descent.fd)
+        except FileNotFoundError:
+            pass
 
 
 def _is_gone(dir_fd: int, name: bytes) -> bool:
     """Remove a directory at once if it is empty, as most are that a box leaves: no need to look into it."""
     try:
         os.rmdir(name, dir_fd=dir_fd)
+    except FileNotFoundError:
+        return True
     except OSError:
         return False  # not empty, or something that is told when it is opened
     return True
@@ -75,15 +92,25 @@ def _is_gone(dir_fd: int, name: bytes) -> bool:
 def _unlink_batch(fd: int) -> Iterator[bytes]:
     """Unlink files until a batch is through or nothing but directories is left; names the directories met."""
     while True:
-        with os.scandir(fd) as found:
-            batch = [(os.fsencode(e.name), e.is_dir(follow_symlinks=False)) for e in islice(found, _BATCH)]
+        try:
+            with os.scandir(fd) as found:
+                batch = [(os.fsencode(e.name), e.is_dir(follow_symlinks=False)) for e in islice(found, _BATCH)]
+        except FileNotFoundError:
+            return  # the directory itself is gone
         directories = [name for name, is_directory in batch if is_directory]
         for name, is_directory in batch:
             if not is_directory:
-                os.unlink(name, dir_fd=fd)
+                _unlink(fd, name)
         if directories or len(batch) < _BATCH:
             yield from directories
             return
+
+
+def _unlink(dir_fd: int, name: bytes) -> None:
+    try:
+        os.unlink(name, dir_fd=dir_fd)
+    except FileNotFoundError:
+        pass
 
 
 def _open_writable(dir_fd: int, name: bytes, device: int) -> int:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
+import time
 from contextlib import suppress
+from typing import Final
 
 from warpforge.fsx.locks import locked_open
+
+_TRIES: Final = 100
+_PAUSE: Final = 0.01  # seconds between two
 
 
 def sweep(directory: str) -> int:
@@ -18,10 +24,6 @@ def sweep(directory: str) -> int:
         names = os.listdir(directory)
     except OSError:
         return 0
-    if not names:
-        return 0
-    from warpforge.fsx.remove import remove_tree
-
     removed = 0
     for name in names:
         path = os.path.join(directory, name)
@@ -31,6 +33,20 @@ def sweep(directory: str) -> int:
                 continue
             with locked_open(path, os.O_RDONLY) as fd:
                 if fd is not None:
-                    remove_tree(-100, path)
+                    _remove(path)
                     removed += 1
     return removed
+
+
+def _remove(path: str) -> None:
+    """A box outlives its engine for a moment, and may still write there. Raises OSError."""
+    from warpforge.fsx.remove import remove_tree
+
+    for left in reversed(range(_TRIES)):
+        try:
+            remove_tree(-100, path, missing_ok=True)
+            return
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY or not left:
+                raise
+        time.sleep(_PAUSE)
