@@ -280,13 +280,21 @@ class Helper:
                 elif ready.intersection(self._guards):
                     stopped = "orphaned"
                 elif self._channel in ready:
-                    data = os.read(self._channel, 1 << 16)
-                    self._frames.feed(data)
-                    stopped = self._obey(watched) if data else "cancelled"
+                    stopped = self._obey(watched) if self._hear() else "cancelled"
                 if stopped:
                     watched.kill()
                     for fd in lifelines:
                         poll.unregister(fd)
+
+    def _hear(self) -> bool:
+        """Take in what the engine says; False when it says nothing any more. One that was killed with words of ours
+        unread makes of the end of the channel an error: the command must be ended all the same."""
+        try:
+            data = os.read(self._channel, 1 << 16)
+        except OSError:
+            return False
+        self._frames.feed(data)
+        return bool(data)
 
     def _obey(self, watched: Watched) -> str:
         """Do what the engine says meanwhile; "cancelled" when that is to make an end."""

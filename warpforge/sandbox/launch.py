@@ -179,9 +179,9 @@ class BwrapLaunch:
     def _wait_executed(self, text: bytes, backend: int) -> bool:
         """Until the action has taken the place of the back-end's child; False when it never will."""
         child = find_number(text, b'"child-pid":')
-        program = os.stat(b"/proc/%d/exe" % backend)
         while True:
-            try:
+            try:  # neither has one any more once it has ended
+                program = os.stat(b"/proc/%d/exe" % backend)
                 found = os.stat(b"/proc/%d/exe" % child)
             except OSError:
                 return False

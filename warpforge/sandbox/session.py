@@ -192,7 +192,10 @@ class Session:
 
     def _listen(self, poll: select.poll) -> dict[str, str] | None:
         """Deal with what the helper says; the facts when that was its last word."""
-        data, fds = receive_rights(self._channel, _CHUNK, 1)
+        try:
+            data, fds = receive_rights(self._channel, _CHUNK, 1)
+        except OSError:  # it was killed with words of ours unread
+            raise helper_died() from None
         if fds:
             self._pidfd = fds[0]
         if not data:
@@ -270,7 +273,10 @@ class Session:
             if spoilt is not None:
                 raise spoilt from None
             raise
-        self._channel.sendall(wire.frame(wire.NEXT, b""))
+        try:
+            self._channel.sendall(wire.frame(wire.NEXT, b""))
+        except OSError:
+            raise helper_died() from None
 
     def _find_spoilt(self, path: bytes) -> Failed | None:
         """The helper's reason for having cut a tree short, if it did; else it was the taker that failed.
