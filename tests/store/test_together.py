@@ -7,12 +7,14 @@ import signal
 from pathlib import Path
 
 import pytest
+from msgspec import Raw
 from support.actor import act, check, make, shelve_text, store_text, ware_of
 from support.people import list_people
 from support.reachable import reachable
 
 from warpforge.errors import Failed, Unable
 from warpforge.model.atoms import WareId
+from warpforge.store.failed import FailedBox
 from warpforge.store.store import Store
 from warpforge.store.verify import verify
 
@@ -75,6 +77,19 @@ def test_users_share_and_a_collector_is_alone(tmp_path: Path) -> None:
         assert caught.value.reason == "busy"
         with one.exclusive():
             pass
+
+
+def test_a_failed_box_that_somebody_else_was_quicker_to_remove_is_gone(tmp_path: Path) -> None:
+    """Steps that fail at the same time all look for what is old."""
+    with Store(tmp_path) as store:
+        store.failed.room("one")
+        path = f"{store.layout.failed}/one"
+        os.mkdir(f"{path}/layers")
+        note = FailedBox(run="one", step=[], document="x", formula=Raw(b"{}"), formula_id="z")
+        assert store.failed.settle("one", note, boxes=9)
+        (box,) = store.failed.all()
+        assert store.failed.drop(box) and not os.path.exists(path)
+        assert store.failed.drop(box)
 
 
 def test_a_second_tree_under_one_id_is_refused(tmp_path: Path) -> None:

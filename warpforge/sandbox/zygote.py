@@ -70,7 +70,12 @@ class Zygote:
             return False
         rights.frombytes(ancillary[0][2])
         descriptors = rights.tolist()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # too many processes: this run has no helper, as its engine sees; the others go on
+            for fd in descriptors:
+                os.close(fd)
+            return True
         if pid == 0:
             guards = (self._engine_pidfd, self._own_pidfd)
             if names == VISIT:

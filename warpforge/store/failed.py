@@ -114,7 +114,10 @@ class FailedBoxes:
 
     def drop(self, box: FailedBox) -> bool:
         """Remove one, unless somebody is in it; whether it is gone."""
-        open(f"{box.path}/lock", "ab").close()
+        try:
+            open(f"{box.path}/lock", "ab").close()
+        except FileNotFoundError:
+            return True  # somebody else was quicker
         with locked_open(f"{box.path}/lock", os.O_RDWR) as fd:
             if fd is None:
                 return False
