@@ -146,9 +146,7 @@ def test_an_engine_killed_with_a_group_leaves_none(yard: Yard) -> None:
     process.wait()
     process.stdout.close()
     assert wait_until(lambda: not [name for name in groups() if name in mine])
-    assert wait_until(lambda: not [run for run in yard.tmp.iterdir() if list(run.iterdir())])
-    for run in yard.tmp.iterdir():
-        run.rmdir()
+    assert wait_until(lambda: not yard.leftovers())
 
 
 def test_the_action_is_expendable(yard: Yard) -> None:

@@ -21,5 +21,5 @@ def serving(world: World, *args: str, listen: str = "127.0.0.1:0", prefix: Seque
         yield json.loads(running.stdout.readline())["serving"]["address"]
     finally:
         running.send_signal(signal.SIGINT)
-        assert running.wait(10) == 0
+        assert running.wait(60) == 0
         running.stdout.close()
