@@ -163,10 +163,8 @@ def holders(path: str) -> list[int]:
     try:
         status = os.stat(path)
         wanted = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
-        with open("/proc/locks", encoding="ascii") as lines:
-            # 1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF    ("->" marks one that waits)
-            rows = [line.split() for line in lines if "->" not in line]
-        pids = {int(row[4]) for row in rows if row[1] == "FLOCK" and row[5] == wanted}
+        # others come and go between two pages of a long list, and then one of them is passed over
+        pids = _listed(wanted) or _listed(wanted)
         if not pids:
             with open(path, encoding="ascii") as signed:
                 pids = {int(signed.read(32))}
@@ -175,6 +173,14 @@ def holders(path: str) -> list[int]:
         return sorted(pids)
     except (OSError, ValueError, IndexError):
         return []
+
+
+def _listed(wanted: str) -> set[int]:
+    """Who took a lock of the file, as the kernel lists it. Raises OSError, ValueError, IndexError."""
+    with open("/proc/locks", encoding="ascii") as lines:
+        # 1: FLOCK  ADVISORY  WRITE 4711 fe:00:1234 0 EOF    ("->" marks one that waits)
+        rows = [line.split() for line in lines if "->" not in line]
+    return {int(row[4]) for row in rows if row[1] == "FLOCK" and row[5] == wanted}
 
 
 def _having_open(file: os.stat_result) -> set[int]:
