@@ -47,12 +47,13 @@ def live(path: str) -> None:
     print(os.stat(yard.path / "project/.warpforge/volumes/v/data/d").st_uid)
     job.close()
     print(leftovers(yard))
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         job = yard.open()
         container = job.boxes.spawn(job.spec("mkdir -p /o/o; chmod 700 /o; chown -R web /o; echo up; sleep 60"))
         until(lambda: job.said(container))
         os.kill(os.getpid(), 9)
-    os.wait()
+    os.waitpid(child, 0)
     yard.open().close()
     print(leftovers(yard))
     with yard.engine() as engine:

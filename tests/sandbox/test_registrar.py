@@ -42,7 +42,8 @@ def make_sequence(seed: int) -> list[tuple[str, list[int]]]:
 def kernel(sequence: list[tuple[str, list[int]]]) -> list[State]:
     """What it does of it, in a process of its own."""
     read, write = os.pipe()
-    if os.fork() == 0:
+    child = os.fork()
+    if child == 0:
         try:
             libc = ctypes.CDLL(None, use_errno=True)
             states: list[State] = []
@@ -55,7 +56,7 @@ def kernel(sequence: list[tuple[str, list[int]]]) -> list[State]:
     os.close(write)
     with os.fdopen(read) as file:
         found: list[State] = eval(file.read())
-    os.wait()
+    os.waitpid(child, 0)
     return found
 
 
