@@ -102,6 +102,10 @@ def test_modules_below_are_carried_along(catalog: Catalog) -> None:
     assert Lookup([[catalog.path]]).pin([below])[below].ware == TWO
     assert (catalog.path / "a.org/x/below/deeper/_module.json").stat().st_ino == inode
     assert (catalog.path / "a.org/x/link").read_text() == "kept"
+    names = catalog.modules()
+    assert next(names) == "a.org/x"
+    (catalog.path / "a.org/x/below").rename(catalog.path.parent / "gone")  # as an update may take back what was there
+    assert list(names) == []
 
 
 def test_a_body_that_raises_changes_nothing(catalog: Catalog) -> None:

@@ -122,6 +122,8 @@ class Catalog:
                 with os.scandir(self.path / module) as entries:
                     found = sorted(entry.name for entry in entries if _is_part(entry))
             except OSError as error:
+                if module and isinstance(error, FileNotFoundError | NotADirectoryError):
+                    continue  # it was removed since its name was read
                 raise _unreadable(self.path / module, error) from error
             if module and os.path.isfile(self._file(module, MODULE_FILE)):
                 yield module
