@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from support.containers import until
 
 from warpforge.errors import Failed, Invalid
 from warpforge.polytope.code.evaluator import Bounds, Code, Evaluator, Scope
@@ -172,6 +174,16 @@ def test_waiting_for_the_host_costs_nothing() -> None:
 def test_looking_up_buys_nothing(hasty: Evaluator) -> None:
     with pytest.raises(Failed, match="does not end"):
         hasty.evaluate(Code("js", "while (true) pt.param('x')"), SCOPE, Asked())
+
+
+def test_who_waits_for_code_that_is_ended_hears_of_it() -> None:
+    closed = Evaluator(Bounds(60))
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(closed.evaluate, Code("js", "while (true) {}"), SCOPE)
+        until(lambda: closed._busy)
+        closed.close()
+        with pytest.raises(Failed, match="process ended"):
+            waiting.result()
 
 
 def test_a_worker_ends_with_whoever_started_it() -> None:

@@ -81,9 +81,11 @@ class Evaluator:
     def close(self) -> None:
         """End all workers, those at work too."""
         with self._lock:
-            workers = [*self._idle, *self._busy]
+            idle, busy = [*self._idle], [*self._busy]
             self._idle.clear()
-        for worker in workers:
+        for worker in busy:
+            worker.kill()  # whoever waits for it hears of that, and ends it
+        for worker in idle:
             worker.end()
 
     def evaluate(self, code: Code, scope: Scope, host: Host | None = None) -> Value:
@@ -221,9 +223,13 @@ class _Worker:
             return _failed(code, "does not end: stopped", "time")
         return _failed(code, "takes too much memory: its process ended", "memory")
 
-    def end(self) -> None:
-        """Kill it; it has nothing to tidy up."""
+    def kill(self) -> None:
+        """It has nothing to tidy up. Any thread."""
         self._process.kill()
+
+    def end(self) -> None:
+        """Kill it, and give back what it took."""
+        self.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
             if stream:
