@@ -87,7 +87,12 @@ def _execute(order: dict[str, Any], stdio: tuple[int, int, int], lifelines: tupl
         _choose_person(order)
     _check_directory(order)
     trouble, tell = os.pipe()
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        raise OSError(errno.ESRCH, os.strerror(errno.ESRCH)) from None  # what a box that is just ending says
     if pid == 0:
         try:
             _become_command(order, stdio, tell)
