@@ -114,7 +114,9 @@ class _Strike:
             sys.settrace(None)
             self.where = f"{frame.f_code.co_filename}:{frame.f_lineno} {frame.f_code.co_name}"
             handler = signal.getsignal(self._number)
-            assert callable(handler)
+            if not callable(handler):  # nothing has begun, or all was said
+                signal.raise_signal(self._number)
+                return None
             try:
                 handler(self._number, frame)
             finally:
@@ -166,7 +168,6 @@ def _serve(program: str, *, warm: bool) -> None:
         pid = os.fork()
         if pid == 0:
             try:
-                signal.signal(signal.SIGINT, signal.default_int_handler)
                 _run(order, program, str(report))
             except BaseException:  # what got past the command line
                 traceback.print_exc()

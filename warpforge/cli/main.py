@@ -8,7 +8,12 @@ import gc
 gc.set_threshold(100_000, 20, 20)
 
 import os  # noqa: E402
+import signal  # noqa: E402
 import sys  # noqa: E402
+
+if os.path.basename(sys.argv[0]) in ("warpforge", "wf", "pt") and callable(signal.getsignal(signal.SIGINT)):
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # as long as nothing has begun there is nothing to tell
+
 from contextlib import suppress  # noqa: E402
 from typing import NoReturn  # noqa: E402
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -159,5 +159,15 @@ def _outcomes(
         threading.Thread(target=work, daemon=True).start()
     for _ in jobs:
         with Away(stay):
-            ended = done.get()
+            ended = _wait(done)
         yield ended
+
+
+def _wait(
+    done: SimpleQueue[tuple[Job, tuple[str, str] | BaseException]],
+) -> tuple[Job, tuple[str, str] | BaseException]:
+    from warpforge.engine.workers import TICK
+
+    while True:
+        with suppress(Empty):
+            return done.get(timeout=TICK)

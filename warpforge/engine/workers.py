@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from warpforge.fsx.whole import whole
+
 if TYPE_CHECKING:
     from queue import SimpleQueue
 
@@ -35,6 +37,7 @@ class Workers(Generic[Work, Made]):
         """Whether one more may begin."""
         return self.running < self._count
 
+    @whole
     def start(self, work: Work) -> None:
         """Begin one."""
         from queue import SimpleQueue

@@ -12,6 +12,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from .whole import whole
+
 StrPath = str | os.PathLike[str]
 
 
@@ -36,6 +38,7 @@ def random_name(prefix: str = "") -> str:
     return prefix + os.urandom(12).hex()
 
 
+@whole
 def write_new(path: StrPath, data: bytes, *, mode: int = 0o644, sync: bool = True) -> None:
     """Write a file that must not exist yet, whole or not at all as far as the caller sees errors."""
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
@@ -53,6 +56,7 @@ def write_new(path: StrPath, data: bytes, *, mode: int = 0o644, sync: bool = Tru
         raise
 
 
+@whole
 def write_atomic(
     path: StrPath, data: bytes, mode: int = 0o644, *, staging: StrPath | None = None, sync: bool = True
 ) -> None:

@@ -16,6 +16,7 @@ from warpforge.fsx.creator import settle, stand_in
 from warpforge.fsx.descent import DIRECTORY, Descent
 from warpforge.fsx.remove import remove_tree
 from warpforge.fsx.tree import Entry
+from warpforge.fsx.whole import whole
 
 from .fileset import Fileset, make_look
 from .stretch import Deviation, Directory, Stretch, time_of
@@ -25,15 +26,16 @@ from .threads import mind_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from typing import BinaryIO
+    from typing import Any, BinaryIO
 
     from warpforge.fsx.creator import Owner
 
-    from .board import Found
+    from .board import Board, Found, Hand
     from .fileset import Flavour, Look
     from .filters import Filters
     from .limits import Limits
     from .packer import Place
+    from .partner import Partner
     from .table import Frame
 
 PARTNERS: Final = 2  # at most: what all of them hold at a time has a bound
@@ -149,19 +151,16 @@ class _Attempt:
         arguments = self._source_fd, self._table, self._flavour, self._filters, self._limits, root_fd, owner
         assembly = _Assembly(Fileset(self._flavour), root_fd, owner, self._limits.entries)
         board = Board(self._table, assembly.take)
-        partners, threads = [], []
+        partners: list[Partner] = []
+        threads: list[threading.Thread] = []
         mind_threads()
         try:
             for _ in range(_count(len(self._table))):
-                from .partner import Partner
-
                 try:
-                    partners.append(Partner(*arguments))
+                    _begin(partners, arguments)
                 except OSError:
                     break  # then fewer do it
-                thread = threading.Thread(target=board.work, args=(partners[-1],), daemon=True)
-                thread.start()
-                threads.append(thread)  # once it runs: an interrupt may come in between, and only that can be joined
+                _work(threads, board, partners[-1])
             taker = Taker(*arguments)
             try:
                 board.work(taker)
@@ -183,6 +182,20 @@ class _Attempt:
                 partner.close()
             assembly.close()
         return Taken(assembly.fileset, assembly.unpacked, os.fstat(self._source_fd).st_size)
+
+
+@whole
+def _begin(partners: list[Partner], arguments: Any) -> None:
+    from .partner import Partner
+
+    partners.append(Partner(*arguments))
+
+
+@whole
+def _work(threads: list[threading.Thread], board: Board, hand: Hand) -> None:
+    thread = threading.Thread(target=board.work, args=(hand,), daemon=True)
+    thread.start()
+    threads.append(thread)  # once it runs: only that can be joined
 
 
 def _count(frames: int) -> int:

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from warpforge.fsx.creator import Creator, create_file, settle
+from warpforge.fsx.whole import whole
 
 if TYPE_CHECKING:
     from warpforge.fsx.creator import File, Owner
@@ -78,11 +79,12 @@ class Crew:
         self._order: deque[_Batch] = deque()
         self._threads: list[threading.Thread] = []
 
+    @whole
     def start(self) -> None:
         for _ in range(min(_THREADS, max(1, len(os.sched_getaffinity(0)) - 1))):
             thread = threading.Thread(target=self._run, daemon=True)
             thread.start()
-            self._threads.append(thread)  # once it runs: an interrupt may come in between, and only that can be joined
+            self._threads.append(thread)  # once it runs: only that can be joined
 
     def stop(self) -> None:
         for _ in self._threads:

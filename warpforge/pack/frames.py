@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 import zstandard
 
 from warpforge.errors import store_error
+from warpforge.fsx.whole import whole
 
 from .table import FRAME, make_table
 from .threads import mind_threads
@@ -116,23 +117,25 @@ class FrameWriter:
         """Of the packed bytes, hexadecimal."""
         return self._hash.hexdigest()
 
+    @whole
     def _begin(self) -> None:
         mind_threads()
         tasks = [self._compress] * self._count + [self._write_in_order]
         for task in tasks:
             thread = threading.Thread(target=task, daemon=True)
             thread.start()
-            self._threads.append(thread)  # once it runs: an interrupt may come in between, and only that can be joined
+            self._threads.append(thread)  # once it runs: only that can be joined
 
+    @whole
     def _hand_over(self, job: _Job) -> None:
-        self._jobs.put(job)  # first: what is in order is waited for, whatever comes in between
         self._order.put(job)
+        self._jobs.put(job)
 
     def _stop(self) -> None:
         threads, self._threads = self._threads, []
         if not threads:
             return
-        for _ in threads:
+        for _ in range(self._count):
             self._jobs.put(None)
         self._order.put(None)
         for thread in threads:
