@@ -44,7 +44,7 @@ fi
 steadily() {
 	export WARPFORGE_TEST_FAILED=$scratch/failed
 	local failed code _
-	rm -f "$WARPFORGE_TEST_FAILED"
+	: >"$WARPFORGE_TEST_FAILED"
 	"$@" && return
 	code=$?
 	mapfile -t failed < <(sort -u "$WARPFORGE_TEST_FAILED")
