@@ -62,6 +62,8 @@ def test_a_replay_gives_what_was_published(released: World) -> None:
     assert said["verdict"] == "same" and said["made"] == said["published"] == ware(released, APP, "app")
     every = released.run("--json", "replay", "--all").all("verdict")
     assert [(one["ref"], one["verdict"]) for one in every] == [(f"{APP}:v1:app", "same"), (f"{LIB}:v1:lib", "same")]
+    uses = released.run("--json", "explain", "--used-by", f"{LIB}:v1:lib").all("use")
+    assert [(use["kind"], use["name"]) for use in uses] == [("step", "make"), ("replay", f"{APP}:v1")]
 
 
 def test_a_name_that_is_not_there_is_told_before_anything_is_built(released: World) -> None:

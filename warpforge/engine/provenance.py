@@ -231,11 +231,11 @@ class Provenance:
         """Who takes a ware: what ran here, newest first and each step once, then replays of releases."""
         seen = set()
         for entry in self._taken.get(str(ware), []):
-            key = (entry.plot, entry.document, tuple(entry.step))
-            if key not in seen:
-                seen.add(key)
+            name, at = "/".join(entry.step) or "formula", entry.plot or entry.document
+            if (name, at) not in seen:
+                seen.add((name, at))
                 gave = tuple(text.removeprefix("ware:") for text in entry.outputs.values())
-                yield Use("step", "/".join(entry.step) or "formula", entry.plot or entry.document, gave)
+                yield Use("step", name, at, gave)
         for module, name, release, replay in self._all_replays():
             if any(taken == str(ware) for taken, _ in replay):
                 yield Use("replay", f"{module}:{name}", release.replay or "", tuple(map(str, release.items.values())))

@@ -110,7 +110,8 @@ class Publisher:
 
         Errors: ``store`` (busy: another publishes the same site), ``io``, those of reading the catalog's directories.
         """
-        with locked(self._state_file.with_suffix(".lock"), f"cannot publish to {self._output}"):
+        what = f"cannot publish to {self._output}, which is noted in {self._state_file.parent}"
+        with locked(self._state_file.with_suffix(".lock"), what):
             pages = Pages(self._output)
             pages.clear_staging()
             try:
