@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +25,7 @@ from warpforge.model.read_catalog import is_cid
 from warpforge.model.serial import dump, load_catalog_module, load_mirrors, load_release, load_replay
 
 from .snapshot import DIRECTORY as SNAPSHOTS
+from .snapshot import KEPT
 from .tree import MIRRORS_FILE, MODULE_FILE, RELEASES_DIR, REPLAYS_DIR, VERDICTS_DIR, Catalog, read_file
 
 ERROR: Final = "error"
@@ -139,6 +141,17 @@ def mirrored(mirrors: Mirrors | None, module: str) -> tuple[frozenset[WareId], f
     return frozenset(w for w, found in by_ware.items() if found), frozenset(p for p, found in mine.items() if found)
 
 
+@lru_cache(maxsize=1)
+def _replays_of(directory: str, _changed: int) -> frozenset[str]:
+    """The replays that the releases in a directory name; what is no release there is somebody else's fault to find."""
+    found = set()
+    for name in os.listdir(directory):
+        with suppress(WarpforgeError):
+            data = read_file(f"{directory}/{name}")
+            found.add(load_release(data, name).noun.replay if data is not None else None)
+    return frozenset(replay for replay in found if replay is not None)
+
+
 class _Look:
     """One module being looked at."""
 
@@ -169,7 +182,8 @@ class _Look:
                 if replay is not None and is_cid(replay):
                     self._replay(replay, names, f"the replay of {name} is not there")
             if len(replays_of) == len(known.releases):  # else nobody knows which replays are named
-                self._orphans(REPLAYS_DIR, [cid for cid in replays_of.values() if cid], "no release's replay")
+                replays = [cid for cid in replays_of.values() if cid]
+                self._orphans(REPLAYS_DIR, replays, "no release's replay", spared=self._kept_replays)
         mirrored, packtypes = self._mirrors(known)
         return Examined(self._module, wares, names, mirrored, packtypes, self._faults, self._rewritten)
 
@@ -236,12 +250,30 @@ class _Look:
                 elif read[str(path)].release_id != cid:
                     self._add(WARNING, at, "verdict", "it is a word on another form of the release")
 
-    def _orphans(self, directory: str, named: Iterable[str], what: str, suffix: str = ".json") -> None:
+    def _orphans(
+        self,
+        directory: str,
+        named: Iterable[str],
+        what: str,
+        suffix: str = ".json",
+        spared: Callable[[], Iterable[str]] = tuple,
+    ) -> None:
+        """``spared``: what is named elsewhere, too; it is only asked when something is left over."""
         wanted = {f"{name}{suffix}" for name in named}
         with suppress(FileNotFoundError, NotADirectoryError):
-            for name in sorted(os.listdir(f"{self._directory}/{directory}")):
-                if name not in wanted:
+            left = sorted({*os.listdir(f"{self._directory}/{directory}")} - wanted)
+            named = {f"{name}{suffix}" for name in spared()} if left else ()
+            for name in left:
+                if name not in named:
                     self._add(WARNING, f"{directory}/{name}", "orphan", f"it is {what}: name it, or delete it")
+
+    def _kept_replays(self) -> frozenset[str]:
+        """Replays of releases that were replaced, and that snapshots of before still name."""
+        kept = f"{self._top}/{SNAPSHOTS}/{KEPT}"
+        try:
+            return _replays_of(kept, os.stat(kept).st_mtime_ns)
+        except OSError:
+            return frozenset()
 
     def _read(self, name: str, load: Callable[[bytes, str], Any], named: str = "") -> Any:
         """A document of the module, or None when it is not there or not right. ``named``: what to say if it is not."""
