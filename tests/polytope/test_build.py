@@ -6,13 +6,19 @@ import gzip
 import hashlib
 import io
 import json
+import os
+import socket
+import struct
 import subprocess
 import tarfile
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from support.hostile_http import Hostile, body
+from support.probes import compile_probe
 from support.workshop import Workshop, workshop
 
 from warpforge.engine.events import Event, Reporter, StepFinished, StepOutput
@@ -272,7 +278,7 @@ def test_what_goes_wrong_says_where(shop: Workshop) -> None:
     with pytest.raises(Missing, match="elsewhere/other"):
         build(shop, dockerfile="Broken")
     for line, why in [
-        ("RUN --mount=type=ssh true", "Broken:2: .*agent"),
+        ("RUN --mount=type=tmpfs,target=/t,size=much true", "Broken:2: .*size"),
         ("COPY --chown=nobody src /x", "Broken:2: COPY: /etc/passwd"),
         ("ADD --checksum=sha256:0 src /x", "Broken:2: ADD --checksum"),
         ("HEALTHCHECK --interval=soon CMD true", "Broken:2: HEALTHCHECK --interval"),
@@ -283,10 +289,52 @@ def test_what_goes_wrong_says_where(shop: Workshop) -> None:
     broken.write_text("FROM base\nRUN --mount=type=secret,id=a,required=true true\n")
     with pytest.raises(Missing, match="no secret 'a'"):
         build(shop, dockerfile="Broken")
+    broken.write_text("FROM base\nRUN --mount=type=ssh,required true\n")
+    with pytest.raises(Missing, match="no ssh agent, for SSH_AUTH_SOCK names none"):
+        build(shop, dockerfile="Broken")
     with pytest.raises(Missing, match="no Nothing"):
         build(shop, dockerfile="Nothing")
     with pytest.raises(Invalid, match=r"sources\[0\].source"):
         build(shop, sources=[{"source": {"type": "disk"}, "path": "/"}])
+
+
+LENT = """\
+FROM base
+COPY ask /
+RUN --mount=type=tmpfs,target=/t,size=64k --mount=type=ssh,required --mount=type=ssh,target=/s \\
+    ! head -c 100000 /dev/zero > /t/f && ls -s /t/f && /ask $SSH_AUTH_SOCK one > /said && /ask /s two >> /said
+"""
+
+
+def test_what_a_command_is_lent_only_while_it_runs(shop: Workshop) -> None:
+    context, address = shop.root / "context", shop.root / "agent"
+    compile_probe("ask.c", context / "ask", "-static")
+    (context / "Lent").write_text(LENT)
+    reach = shop.engine.reach
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(address))
+        listener.listen()
+        threading.Thread(target=_answer, args=(listener,), daemon=True).start()
+        reach.access = reach.access._replace(ssh_agent=str(address))
+        try:
+            ware, _ = build(shop, dockerfile="Lent", tags=[])
+        finally:
+            del reach.access
+            listener.shutdown(socket.SHUT_RDWR)
+    top = Path(shop.engine.supply.tree(ware))
+    assert (top / "said").read_text() == "<one><two>"
+    assert not any((top / name).exists() for name in ("t", "s", "run/buildkit"))
+
+
+def _answer(listener: socket.socket) -> None:
+    """An agent: it speaks with its own user alone, as ssh's does."""
+    with suppress(OSError):  # closed
+        while True:
+            asker, _ = listener.accept()
+            with asker:
+                _, uid, _ = struct.unpack("3i", asker.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+                if uid == os.getuid() and (said := asker.recv(100)):
+                    asker.sendall(b"<%s>" % said)
 
 
 def test_an_image_of_nothing_but_files(shop: Workshop) -> None:

@@ -85,6 +85,9 @@ def bind_sources(order: Order, opened: dict[int, Source]) -> tuple[dict[int, Sou
     for number, (_, kind, path, _) in enumerate(order.mounts):
         if number in opened:
             continue
+        if kind == "tmpfs":
+            sources[number] = _make_room(b"m/in/%d" % number, path, order.owner)
+            continue
         directory = stat.S_ISDIR(os.stat(path).st_mode)
         target = b"m/in/%d" % number
         make_point(target, directory=directory)
@@ -110,6 +113,14 @@ def make_points(owner: tuple[int, int] | None, written: int) -> None:
         os.mkdir(name, 0o755)
         if owner:
             os.chown(name, *owner)
+
+
+def _make_room(target: bytes, size: bytes, owner: tuple[int, int] | None) -> Source:
+    """An empty directory in memory, for anybody to write to, as /tmp is."""
+    make_point(target, directory=True)
+    options = b"mode=1777,size=%s,uid=%d,gid=%d" % (size, *(owner or (0, 0)))
+    mount(b"tmpfs", target, b"tmpfs", MS_NOSUID | MS_NODEV, options)
+    return Source(target, directory=True)
 
 
 def make_point(target: bytes, *, directory: bool) -> None:

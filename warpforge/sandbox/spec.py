@@ -14,7 +14,7 @@ import msgspec
 from warpforge.errors import Unable
 from warpforge.sandbox.ids import Ids
 
-Kind = Literal["overlay", "file", "bytes", "host-ro", "host-rw", "host-overlay", "volume"]
+Kind = Literal["overlay", "file", "bytes", "host-ro", "host-rw", "host-overlay", "volume", "tmpfs"]
 
 ENGINE_DIR: Final = "/.warpforge.container"
 SCRIPT_DIR: Final = ENGINE_DIR + "/script"
@@ -32,8 +32,8 @@ class Mount(msgspec.Struct, frozen=True):
 
     ``kind``: "overlay" a tree of the shelf, writable as an overlay; "file" a private copy of a file of the shelf;
     "bytes" a file with this content and mode, mtime 1262304000; "host-ro", "host-rw", "host-overlay" something of
-    the host; "volume" a directory of ours that boxes write to, whose files belong to whom they say in the box.
-    ``source``: its path, or the content for "bytes".
+    the host; "volume" a directory of ours that boxes write to, whose files belong to whom they say in the box;
+    "tmpfs" an empty directory in memory. ``source``: its path, the content for "bytes", so many bytes for "tmpfs".
     """
 
     at: bytes

@@ -82,13 +82,13 @@ def open_caches(engine: Engine, mounts: Sequence[RunMount]) -> Iterator[list[Mou
                 make_dirs(str(top), 0o755, sync=False)
                 path.mkdir(mount.number("mode", 0o755, 8), exist_ok=True)
                 path.chmod(mount.number("mode", 0o755, 8))
-                _give(engine, path, mount)
+                give_to_box(engine, path, mount)
             found.append(Mount(os.fsencode(mount.target), "volume", os.fsencode(path)))
         yield found
 
 
-def _give(engine: Engine, path: os.PathLike[str], mount: RunMount) -> None:
-    """A new cache to its owner; an ordinary user's is theirs."""
+def give_to_box(engine: Engine, path: os.PathLike[str], mount: RunMount) -> None:
+    """What is new to whom it belongs in the box; an ordinary user's is theirs."""
     from warpforge.sandbox.ids import find_ids
 
     owner = engine.box.owner

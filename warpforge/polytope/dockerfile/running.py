@@ -14,6 +14,7 @@ from warpforge.model.atoms import FilterMap, Literal, Pipe, SandboxPort, WareId
 from warpforge.model.formula import Exec, GatherDirective
 from warpforge.model.plot import Plot, PlotInput, PlotOutput, Protoformula, Step
 from warpforge.polytope.containers.image import list_owned
+from warpforge.polytope.dockerfile.agent import open_agent
 from warpforge.polytope.dockerfile.beside import Beside, open_caches
 from warpforge.polytope.dockerfile.context import Files
 from warpforge.polytope.dockerfile.lines import refuse
@@ -71,7 +72,7 @@ class Commands:
             if script is not None:
                 inputs[SandboxPort(_SCRIPT)] = PlotInput.of(Literal(script))
         for mount in mounts:
-            if mount.kind != "secret":
+            if mount.kind not in ("secret", "ssh"):
                 inputs[SandboxPort(mount.target)] = PlotInput.of(self._mounted(mount, one))
         box = self._engine.box.name
         variables = {**state.arguments, **state.env, "container": _OF_MANY if ids is not None else _MARKS[box]}
@@ -114,16 +115,19 @@ class Commands:
 
         executor = self._engine.executor
         caches = [mount for mount in mounts if mount.kind == "cache"]
+        sized = [mount for mount in mounts if mount.kind == "tmpfs" and mount.size]
+        rooms = [Mount(os.fsencode(mount.target), "tmpfs", b"%d" % mount.size) for mount in sized]
         files, variables, guard = self._secrets([mount for mount in mounts if mount.kind == "secret"])
         given = {key: value for key, value in self._about.arguments.items() if key in PREDEFINED}
-        with open_caches(self._engine, caches) as places:
+        asked = [mount for mount in mounts if mount.kind == "ssh"]
+        with open_caches(self._engine, caches) as places, open_agent(self._engine, asked) as (sockets, named):
             executor.beside = Beside(
                 ids,
                 state.user,
                 list_owned(self._engine, state.ware) if state.ware else (),
-                (*places, *files),
+                (*places, *rooms, *sockets, *files),
                 tuple(_give(mount) for mount in mounts if mount.kind == "secret" and mount.target),
-                {**given, **variables},
+                {**given, **named, **variables},
                 guard,
             )
             try:
