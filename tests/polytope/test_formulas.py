@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from support.recording import Recording, StepFailed
 from support.workshop import Workshop, workshop
 
-from warpforge.engine.events import Reporter
+from warpforge.engine.events import Reporter, StepOutput
 from warpforge.errors import Invalid, Missing
 from warpforge.model.atoms import Ingest, Literal, WareId
 from warpforge.model.formula import Exec, Userinfo
@@ -23,6 +23,7 @@ from warpforge.polytope.containers.datasets import Datasets
 from warpforge.polytope.containers.image import ImageConfig, parse_config
 from warpforge.polytope.hermetic.formulas import Formulas
 from warpforge.polytope.hermetic.purity import list_impurities, make_protoformula
+from warpforge.polytope.hermetic.relay import Voice
 from warpforge.polytope.hermetic.sources import find_bases
 from warpforge.polytope.nouns import Value
 from warpforge.polytope.runner import Interrupted
@@ -259,3 +260,12 @@ def test_formulas_run_side_by_side_and_each_is_stopped_on_its_own(shop: Workshop
         with pytest.raises(Interrupted):
             running.result()
     assert (long.logs, brief.logs) == ([("info", "long")], [("info", "brief")])
+
+
+def test_lines_of_two_streams_do_not_run_into_each_other() -> None:
+    runner = Recording()
+    voice = Voice(runner)
+    for stream, data in (("out", b"a"), ("err", b"x\n"), ("out", b"b\nend")):
+        voice.tell(StepOutput((), stream, data))
+    voice.flush()
+    assert [text for _, text in runner.logs] == ["x", "ab", "end"]

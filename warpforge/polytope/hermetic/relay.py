@@ -9,6 +9,7 @@ from typing import Final
 
 from warpforge.engine.events import Event, Reporter, StepFinished, StepOutput
 from warpforge.errors import WarpforgeError
+from warpforge.polytope.containers.lines import Lines
 from warpforge.polytope.runner import Interrupted, Runner
 
 _TURN: Final = 0.1  # seconds between two looks whether the step is to stop
@@ -20,27 +21,23 @@ class Voice(Reporter):
     def __init__(self, runner: Runner) -> None:
         self.hit = False
         self._runner = runner
-        self._rest = b""
+        self._lines = Lines(self._log)
 
     def tell(self, event: Event) -> None:
         if isinstance(event, StepOutput):
-            *lines, self._rest = (self._rest + event.data).split(b"\n")
-            for line in lines:
-                self._log(line)
+            self._lines.feed(event.stream, event.data)
         elif isinstance(event, StepFinished):
             self.flush()
             self.hit = event.hit
 
     def flush(self) -> None:
-        """The last line, if it had no end."""
-        if self._rest:
-            self._log(self._rest)
-        self._rest = b""
+        """The last lines, if they had no end."""
+        self._lines.end()
 
-    def _log(self, line: bytes) -> None:
+    def _log(self, line: str) -> None:
         """Whoever watches hears that the step is told to stop; the engine's threads do not."""
         with suppress(Interrupted):
-            self._runner.log("info", line.decode("utf-8", "replace"))
+            self._runner.log("info", line)
 
 
 @contextmanager
