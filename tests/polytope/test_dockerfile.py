@@ -180,15 +180,17 @@ def test_mounts_of_a_run() -> None:
         one = Instruction("RUN", "true", 3, tuple(("mount", word) for word in text.split()))
         return [(mount.kind, mount.target, mount.id) for mount in read_mounts(one, state, "Dockerfile")]
 
-    assert read("target=. type=cache,dst=/c/$X type=secret,id=a type=secret,target=b/d type=secret,id=e,env=E") == [
+    secrets = "type=secret,id=a type=secret,target=b/d type=secret,id=e,env=E"
+    assert read(f"target=. type=cache,dst=/c/$X {secrets} type=ssh") == [
         ("bind", "/w", "w"),
         ("cache", "/c/y", "/c/y"),
         ("secret", "/run/secrets/a", "a"),
         ("secret", "/w/b/d", "d"),
         ("secret", "", "e"),
+        ("ssh", "/run/buildkit/ssh_agent.0", "ssh_agent.0"),
     ]
     for text, why in [
-        ("type=ssh", "agent"),
+        ("type=tmpfs,target=/a,size=-1", "size"),
         ("type=odd,target=/a", "no kind"),
         ("type=tmpfs", "no target"),
         ("target=/", "root"),

@@ -15,6 +15,7 @@ from support.containers import until
 from warpforge.errors import Failed, Invalid
 from warpforge.polytope.code.evaluator import Bounds, Code, Evaluator, Scope
 from warpforge.polytope.nouns import Value
+from warpforge.polytope.runner import Interrupted
 
 GREEDY = '(let [s (nth (iterate #(str % %) "aaaaaaaaaaaaaaaa") 18)] (loop [v []] (recur (conj v (str s "b")))))'
 
@@ -184,6 +185,23 @@ def test_who_waits_for_code_that_is_ended_hears_of_it() -> None:
         closed.close()
         with pytest.raises(Failed, match="process ended"):
             waiting.result()
+
+
+@pytest.mark.parametrize("code", [Code("js", "while (true) {}"), Code("clj", "(loop [] (recur))")])
+def test_code_that_computes_is_ended_when_it_is_not_to_go_on(code: Code) -> None:
+    asked: list[int] = []
+
+    def go_on() -> None:
+        (worker,) = mine._busy
+        asked.append(worker._process.pid)
+        if len(asked) > 1:
+            raise Interrupted
+
+    with Evaluator(Bounds(seconds=600)) as mine:
+        with pytest.raises(Interrupted):
+            mine.evaluate(code, SCOPE, go_on=go_on)
+        assert not mine._busy and not mine._idle
+        assert not os.path.exists(f"/proc/{asked[0]}")
 
 
 def test_a_worker_ends_with_whoever_started_it() -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Final, NamedTuple
 
@@ -58,6 +58,7 @@ class Bounds(NamedTuple):
 
 
 BOUNDS: Final = Bounds()
+_TURN: Final = 0.2  # seconds between two looks whether code that computes may go on
 _PATIENCE: Final = 60  # seconds by the clock for each that may be computed: of a process that is stopped
 
 
@@ -88,8 +89,11 @@ class Evaluator:
         for worker in idle:
             worker.end()
 
-    def evaluate(self, code: Code, scope: Scope, host: Host | None = None) -> Value:
+    def evaluate(
+        self, code: Code, scope: Scope, host: Host | None = None, go_on: Callable[[], None] = lambda: None
+    ) -> Value:
         """The value of the code. Calls of pt.* go to ``host``, in this thread; without one they are refused.
+        ``go_on`` is called again and again while the code computes: what it raises ends the code.
 
         Errors: ``generator-failed``, reasons ``code`` (the code raised), ``syntax``, ``time``, ``memory``, and
         ``python`` for code that runs only in a box; what the host raised, when the code did not catch it.
@@ -100,7 +104,7 @@ class Evaluator:
         worker = self._take()
         is_whole = False
         try:
-            value = worker.run(code, scope, host or NoHost(), self._bounds)
+            value = worker.run(code, scope, host or NoHost(), self._bounds, go_on)
             is_whole = True
             return value
         except _Said:
@@ -144,15 +148,18 @@ class _Spending:
     the scheduler's count.
     """
 
-    def __init__(self, pid: int, seconds: float) -> None:
+    def __init__(self, pid: int, seconds: float, go_on: Callable[[], None]) -> None:
         self.seconds: Final = seconds
+        self._go_on = go_on
         self._clock = (~pid << 3) | 2
         self._until = self._computed() + seconds
         self._deadline = time.monotonic() + seconds * _PATIENCE
 
     def left(self) -> float:
-        """Seconds; none once it has been waited for far too long, whatever it computed."""
-        return min(self._until - self._computed(), self._deadline - time.monotonic())
+        """Seconds until it is to be asked again; none once it has been waited for far too long, whatever it computed.
+        Raises what ``go_on`` does."""
+        self._go_on()
+        return min(_TURN, self._until - self._computed(), self._deadline - time.monotonic())
 
     def _computed(self) -> float:
         try:
@@ -181,11 +188,11 @@ class _Worker:
         assert self._process.stdin and self._process.stdout
         self._to, self._of = self._process.stdin.fileno(), self._process.stdout.fileno()
 
-    def run(self, code: Code, scope: Scope, host: Host, bounds: Bounds) -> Value:
+    def run(self, code: Code, scope: Scope, host: Host, bounds: Bounds, go_on: Callable[[], None]) -> Value:
         """Errors: as ``evaluate`` says."""
         request = {"language": code.language, "text": code.text, "time": bounds.seconds}
         request |= {"params": dict(scope.params), "variables": dict(scope.variables)}
-        spending = _Spending(self._process.pid, bounds.seconds)
+        spending = _Spending(self._process.pid, bounds.seconds, go_on)
         last: WarpforgeError | None = None
         message: Any = request
         while True:
@@ -193,7 +200,7 @@ class _Worker:
             if "call" not in answer:
                 return _outcome(answer, code, last)
             if answer["call"] not in LOOKUPS:
-                spending = _Spending(self._process.pid, bounds.seconds)
+                spending = _Spending(self._process.pid, bounds.seconds, go_on)
             try:
                 message = {"value": _ask(host, str(answer["call"]), answer["args"])}
             except WarpforgeError as error:

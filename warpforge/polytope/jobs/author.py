@@ -118,7 +118,8 @@ class Author:
             nested = Api(
                 runner, facts, frame.params, lambda text: evaluate(parse_code(text) or Code("clj", text), runner)
             )
-            return self._evaluator.evaluate(code, Scope(frame.params, variables), _InScope(nested, resolver, frame))
+            scope, host = Scope(frame.params, variables), _InScope(nested, resolver, frame)
+            return self._evaluator.evaluate(code, scope, host, lambda: runner.sleep(0))
 
         return Work(lambda runner: evaluate(code, runner))
 
