@@ -16,6 +16,7 @@ LOOPBACK: Final = ("127.0.0.1", "::1")  # people say localhost, and programs try
 _TABLES: Final = ("tcp", "tcp6", "udp", "udp6")
 _LISTENING: Final = {"tcp": "0A", "udp": "07"}
 _BACKLOG: Final = 128
+_TRIES: Final = 20
 
 
 def listen(port: int, protocol: str, what: str) -> list[socket.socket]:
@@ -24,16 +25,20 @@ def listen(port: int, protocol: str, what: str) -> list[socket.socket]:
     Errors: ``already-exists`` (port), with who has it; ``io``.
     """
     kind = socket.SOCK_DGRAM if protocol == "udp" else socket.SOCK_STREAM
-    made: list[socket.socket] = []
-    try:
-        for address in LOOPBACK:
-            bound = _bind(address, made[0].getsockname()[1] if made else port, kind)
-            if bound is not None:
-                made.append(bound)
-    except OSError as error:
-        for bound in made:
-            bound.close()
-        raise _refused(error, port, protocol, what) from error
+    for left in reversed(range(_TRIES)):
+        made: list[socket.socket] = []
+        try:
+            for address in LOOPBACK:
+                bound = _bind(address, made[0].getsockname()[1] if made else port, kind)
+                if bound is not None:
+                    made.append(bound)
+            break
+        except OSError as error:
+            for bound in made:
+                bound.close()
+            # one that is free at the first address need not be at the other
+            if port or not left or error.errno != errno.EADDRINUSE:
+                raise _refused(error, port, protocol, what) from error
     return made
 
 
