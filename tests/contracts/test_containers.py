@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -377,6 +378,17 @@ def test_what_it_leaves_becomes_a_version_of_a_dataset(yard: Yard, job: YardJob)
         container = job.boxes.spawn(job.spec(f"mkdir /out; echo {number} > /out/f", datasets=sink))
         assert job.boxes.await_exited(container) == 0
         assert job.boxes.store_dataset(container, "/out", "data") == number
+    script = "trap '' TERM; mkdir /out /more; until test -e /tmp/end; do usleep 9999; done"
+    stopped = job.boxes.spawn(job.spec(script, datasets=(Sink("/more", "more"), *sink)))
+    job.boxes.await_started(stopped)
+    resident = job.boxes._get(stopped).resident_box().resident
+    assert resident is not None
+    with job.boxes._in_store:  # nothing is kept meanwhile
+        job.boxes.write_file(stopped, "/tmp/end", b"")
+        for _ in range(25):
+            resident.signal(signal.SIGTERM)
+            time.sleep(0.02)
+    assert job.boxes.await_exited(stopped) == 0 and {"/more", "/out"} == {*job.boxes._get(stopped).kept}
     mounts = (Mount("/new", DatasetSource("data")), Mount("/old", DatasetSource("data", "f", 1)))
     assert job.run("cat /new/f /old", mounts=mounts)[1] == ["2", "1"]
     with pytest.raises(Missing, match="left nothing"):

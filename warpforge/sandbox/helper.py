@@ -340,9 +340,15 @@ class Helper:
                 return  # the engine has been told why, or is gone
             finally:
                 os.close(parent_fd)
-            answer = wire.read_frame(self._channel, self._frames)
-            if answer is None or answer[0] != wire.NEXT:
+            if not self._is_taken():
                 return
+
+    def _is_taken(self) -> bool:
+        """Wait until the engine has a tree; a signal that comes now is for a command that has ended."""
+        while (said := wire.read_frame(self._channel, self._frames)) is not None:
+            if said[0] in (wire.NEXT, wire.KILL):
+                return said[0] == wire.NEXT
+        return False
 
     def _read(
         self, order: Order, index: int, place: tuple[int, bytes], allowance: list[int]
