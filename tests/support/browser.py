@@ -5,13 +5,18 @@ from __future__ import annotations
 import functools
 import http.server
 import json
+import os
+import signal
 import subprocess
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+SECONDS = 300  # on a busy machine
 
 # a page that shows another in a frame of so many pixels, and writes down what it finds there
 PROBE = """<!doctype html><body style="margin:0">
@@ -64,7 +69,7 @@ def look(page: Path, width: int) -> Looked:
         def log_message(self, *_: object) -> None:
             pass
 
-    with tempfile.TemporaryDirectory() as base:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
         Path(base, "page.html").write_bytes(page.read_bytes())
         Path(base, "probe.html").write_text(PROBE.replace("WIDTH", str(width)))
         handler = functools.partial(Handler, directory=base)
@@ -86,7 +91,7 @@ def walk(server: str, directory: Path, pages: list[str], width: int) -> dict[str
     """
     walker = WALK.replace("WIDTH", str(width)).replace("PAGES", json.dumps(pages))
     directory.joinpath("walk.html").write_text(walker)
-    with tempfile.TemporaryDirectory() as base:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
         dom = _chromium(f"{server}/walk.html", base)
     found: dict[str, Any] = _output(dom)
     return found
@@ -94,7 +99,7 @@ def walk(server: str, directory: Path, pages: list[str], width: int) -> dict[str
 
 def read_file(page: Path, query: str) -> str:
     """What chromium makes of a page that is a file, after its scripts."""
-    with tempfile.TemporaryDirectory() as base:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
         return _chromium(f"{page.as_uri()}{query}", base)
 
 
@@ -114,13 +119,18 @@ def _chromium(url: str, base: str) -> str:
     nowhere = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
     argv = ["chromium", *flags, *quiet, nowhere, "--virtual-time-budget=10000", "--dump-dom", url]
     try:
-        done = subprocess.run(argv, capture_output=True, timeout=100)
+        browser = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True)
     except FileNotFoundError:
         pytest.fail("chromium is not installed: `make setup` installs it")
-    return done.stdout.decode()
+    try:
+        return browser.communicate(timeout=SECONDS)[0].decode()
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(browser.pid, signal.SIGKILL)  # its processes, too: they write to the profile
+        browser.communicate()
 
 
 def read_page(url: str) -> str:
     """What chromium makes of a page: its document as text."""
-    with tempfile.TemporaryDirectory() as base:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as base:
         return _chromium(url, base)
