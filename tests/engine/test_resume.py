@@ -50,9 +50,9 @@ def root(world: World) -> None:
 
 
 def left(world: World) -> list[str]:
-    """What is kept of downloads."""
+    """What is kept of downloads; what is just being written has another name."""
     directory = world.path(".warpforge/partial")
-    return sorted(os.listdir(directory)) if directory.exists() else []
+    return sorted(name for name in os.listdir(directory) if name[0] != ".") if directory.exists() else []
 
 
 def part(world: World) -> Path:
