@@ -147,15 +147,19 @@ class Disk:
 
     def forget(self) -> None:
         """Unmount what was looked at."""
-        subprocess.run(["umount", self.seen], check=True)
+        _unmount(self.seen)
         self.copy.unlink()
 
     def close(self) -> None:
         """Unmount the disk, once those that a killed writer had started have noticed and ended."""
-        deadline = time.monotonic() + 20
-        while subprocess.run(["umount", "-q", self.place], check=False).returncode:
-            assert time.monotonic() < deadline, f"{self.place} is still in use"
-            time.sleep(0.05)
+        _unmount(self.place)
+
+
+def _unmount(place: Path) -> None:
+    deadline = time.monotonic() + 60
+    while subprocess.run(["umount", "-q", place], check=False).returncode:
+        assert time.monotonic() < deadline, f"{place} is still in use"
+        time.sleep(0.05)
 
 
 def torture(base: Path, cuts: int, seed: int) -> dict[str, int]:
