@@ -20,7 +20,7 @@ from warpforge.sandbox.network import Network, find_stack
 from warpforge.sandbox.owner import find_owner
 
 pytestmark = pytest.mark.both
-_LONG = 10.0
+_LONG = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +173,7 @@ pid = os.fork()
 if pid == 0:
     setns(network.userns_fd, CLONE_NEWUSER)
     setns(link.netns_fd, CLONE_NEWNET)
-    out = socket.create_connection(outside.getsockname(), 10)
+    out = socket.create_connection(outside.getsockname(), 60)
     print(out.recv(10).decode(), flush=True)
     try:
         socket.create_connection(("10.203.0.2", inside.getsockname()[1]), 1)
