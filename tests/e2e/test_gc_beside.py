@@ -88,7 +88,7 @@ def test_a_collection_passes_while_an_action_runs(box_world: World) -> None:
         args = ("store", "gc", "--keep-for", "0s", "--max-size", "1")
         assert box_world.run(*args, "--explain", build.made).out == "needed by a running process\n"
         assert box_world.run(*args, "--explain", trash).out.startswith("nothing keeps it")
-        freed = box_world.run("--json", *args, "--wait", "20s").all("garbage")
+        freed = box_world.run("--json", *args, "--wait", "60s").all("garbage")
         assert {row["name"] for row in freed if row["kind"] == "ware"} == {trash}
         assert os.path.exists(f"/proc/{build.pid}")
     assert box_world.call("ware", "ls", trash).exit == 3
@@ -109,7 +109,7 @@ def test_who_waits_for_the_same_formula_does_not_keep_the_collector_out(box_worl
         steps = {"a": script("sleep 1", "echo x", outputs={})}
         box_world.write("sleep.wf", plot(steps))
         two = [start(box_world, "run", "sleep.wf") for _ in range(2)]
-        box_world.run("store", "gc", "--wait", "20s")
+        box_world.run("store", "gc", "--wait", "60s")
         for each in two:
             _, err = each.communicate(timeout=100)
             assert each.returncode == 0, err
@@ -136,7 +136,7 @@ def test_eight_builds_and_a_collector_that_never_rests(box_world: World) -> None
     collections = 0
     while any(build.poll() is None for build in builds):
         garbage(box_world, f"garbage {collections}")
-        done = box_world.call("--json", "store", "gc", "--keep-for", "0s", "--max-size", "1", "--wait", "10s")
+        done = box_world.call("--json", "store", "gc", "--keep-for", "0s", "--max-size", "1", "--wait", "60s")
         collections += done.exit == 0
         assert done.exit == 0 or done.error["details"]["reason"] == "busy", str(done)
     for build in builds:
@@ -237,7 +237,7 @@ def test_a_collection_passes_while_a_pull_takes_its_time(world: World) -> None:
         assert wait_until(
             lambda: any(path.stat().st_size == 2 << 20 for path in world.path(".warpforge").glob("partial/[!.]*"))
         )
-        done = world.run("--json", "store", "gc", "--wait", "20s")
+        done = world.run("--json", "store", "gc", "--wait", "60s")
         assert [row["name"] for row in done.all("garbage")] == [trash]
         go_on.set()
         said = [pull.communicate(timeout=100) for pull in pulls]
