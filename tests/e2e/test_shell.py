@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -253,6 +254,27 @@ def test_two_cannot_be_in_one_failed_box_and_nothing_is_left_of_one_that_is_kill
         first.wait()
     assert wait_until(lambda: not find_by_command(marker.replace(" ", "\0")))
     assert box_world.run("shell", "--failed", "--", "cat", "/f").out == "one\ntwo\n"
+
+
+def test_a_box_is_entered_once_whoever_was_in_it_has_cleared_up(box_world: World) -> None:
+    """A helper outlives its killed engine for a moment, and what it clears up then is not to be another's."""
+    box_world.write("plot.wf", broken())
+    box_world.fail("run", "plot.wf")
+    (box,) = kept(box_world)
+    fd = os.open(box / "layers", os.O_RDONLY)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    end = f":{os.fstat(fd).st_ino} 0 EOF"
+
+    def is_waited_for() -> bool:
+        lines = Path("/proc/locks").read_text().splitlines()
+        return any("->" in line and line.endswith(end) for line in lines)
+
+    argv = [str(WARPFORGE), "shell", "--failed", "--", "cat", "/f"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(argv, cwd=box_world.root, env=box_world.environment(), stdin=pipe, stdout=pipe) as entering:
+        assert wait_until(is_waited_for)
+        os.close(fd)
+        assert entering.communicate()[0] == b"one\ntwo\n"
 
 
 def test_where_no_box_can_be_kept_the_error_is_the_actions(box_world: World) -> None:

@@ -8,6 +8,7 @@ pid namespaces with watcher and init · back-end · wait for the end or the life
 from __future__ import annotations
 
 import _socket
+import fcntl
 import os
 import select
 import time
@@ -160,6 +161,10 @@ class Helper:
         self._step = "source"
         opened = open_files(order)
         self._work = os.open(order.work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(self._work, fcntl.LOCK_EX)  # in layers that stay a killed engine's helper may still clear up
+        except OSError:
+            pass  # a file system without locks
         os.fchdir(self._work)
         if order.layers or os.path.lexists("u0"):
             self._remove(name for name in os.listdir(b".") if name[:1] in b"wm")
