@@ -303,9 +303,8 @@ def test_a_ware_of_the_whole_root(box_world: World) -> None:
 
 def test_a_daemon_neither_survives_nor_changes_what_is_packed(box_world: World) -> None:
     daemon = "(trap '' HUP TERM; setsid sh -c 'while :; do echo x >> /o/x; done' &) > /dev/null 2>&1"
-    box_world.write(
-        "plot.wf", plot({"d": script("mkdir /o", daemon, "sleep 0.1", outputs={"o": "/o"})}, {"o": "pipe:d:o"})
-    )
+    written = "until [ -s /o/x ]; do sleep 0.02; done"
+    box_world.write("plot.wf", plot({"d": script("mkdir /o", daemon, written, outputs={"o": "/o"})}, {"o": "pipe:d:o"}))
     size = len(contents(box_world, results(box_world, "plot.wf")["o"])["x"])
     assert size
     listing = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
