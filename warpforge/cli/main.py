@@ -90,6 +90,8 @@ def call(argv: list[str], program: click.Group = app, name: str = "warpforge") -
             signals.are_heard = False  # what is to be told is told whole
     except click.exceptions.Exit as done:
         return done.exit_code
+    except SystemExit:  # a shell was told how a word may go on
+        raise
     except BaseException as error:
         if signals.asked:  # whatever came of it: what was taken apart halfway may complain of anything
             common.json = common.json or "--json" in argv
