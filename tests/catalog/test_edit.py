@@ -62,6 +62,7 @@ def test_init_refuses_what_exists_and_odd_names(tmp_path: Path) -> None:
     with pytest.raises(Failed) as caught:
         init_catalog(tmp_path, "good-1.0")
     assert caught.value.code == "warpforge-error-already-exists"
+    assert init_catalog(tmp_path, "good-1.0", shared=True).path == tmp_path / "good-1.0"
     for name in ("", ".", "..", "a/b", ".hidden", "-x", "a b", "x" * 128):
         with pytest.raises(Invalid) as refused:
             init_catalog(tmp_path, name)

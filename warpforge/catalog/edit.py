@@ -114,8 +114,11 @@ class ModuleEdit:
         return files
 
 
-def init_catalog(catalogs_dir: Path, name: str) -> Catalog:
-    """Make an empty catalog. Errors: ``catalog-name``, ``already-exists``, ``store``."""
+def init_catalog(catalogs_dir: Path, name: str, *, shared: bool = False) -> Catalog:
+    """Make an empty catalog. ``shared``: one that somebody else has just made will do.
+
+    Errors: ``catalog-name``, ``already-exists``, ``store``.
+    """
     if not is_catalog_name(name):
         raise Invalid(
             "catalog-name",
@@ -125,7 +128,11 @@ def init_catalog(catalogs_dir: Path, name: str) -> Catalog:
     path = catalogs_dir / name
     try:
         make_dirs(catalogs_dir)
-        os.mkdir(path)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            if not (shared and path.is_dir()):
+                raise
         fsync_dir(catalogs_dir)
     except FileExistsError as error:
         raise Failed("already-exists", f"there is a catalog {name} already", cause=error, path=path) from error

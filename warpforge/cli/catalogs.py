@@ -85,7 +85,7 @@ def chosen_catalog(context: click.Context, stack: Stack, name: str | None, *, ma
     if not is_catalog_name(wanted):
         refuse_argument(f"not a catalog name: {wanted!r}")
     if make and wanted == DEFAULT:
-        return init_catalog(directory, DEFAULT)
+        return init_catalog(directory, DEFAULT, shared=True)  # as many may publish first at once as like
     known = ", ".join(sorted(p.name for p in stack.root.catalogs())) or "none"
     raise Missing("missing", f"there is no catalog {wanted} (there is: {known}); make it with catalog init", path=path)
 
