@@ -276,7 +276,8 @@ class Session:
         try:
             self._channel.sendall(wire.frame(wire.NEXT, b""))
         except OSError:
-            raise helper_died() from None
+            if not self._stopped:  # else it ended as it was told to, and has said so
+                raise helper_died() from None
 
     def _find_spoilt(self, path: bytes) -> Failed | None:
         """The helper's reason for having cut a tree short, if it did; else it was the taker that failed.
