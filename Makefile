@@ -22,9 +22,9 @@ test: setup ## the whole suite; as root, the part marked `both` again as an ordi
 test-as-user: setup ## as root: the part of the suite marked `both`, as an ordinary user
 	@scripts/test-as-user.sh $(ARGS)
 
-torture: setup ## kills, failing calls and power cuts at every single place; the counts are printed at the end
+torture: setup ## kills, signals, failing calls and power cuts at every single place; the counts are printed at the end
 	@WARPFORGE_TEST_EVERY=1 scripts/test.sh tests/torture tests/e2e/test_kill.py tests/e2e/test_damaged_index.py \
-		tests/e2e/test_max_unpacked.py tests/store tests/catalog
+		tests/e2e/test_interrupted.py tests/e2e/test_max_unpacked.py tests/store tests/catalog
 
 fuzz: setup ## give the readers of archives and documents anything; ARGS="SECONDS [TARGET...]"
 	@$(PY) -c 'import atheris' 2>/dev/null || $(PY) -m pip install -q -e '.[fuzz]' || echo "fuzz: without atheris" >&2

@@ -6,19 +6,27 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from queue import Queue
 from types import FrameType
 from typing import Any
 
+import pytest
+
 from warpforge.fsx import interrupts
 from warpforge.fsx.interrupts import may_interrupt
+from warpforge.fsx.locks import Busy, Lock
 from warpforge.fsx.whole import whole
 
 seen: list[bool] = []
 
 
 def look() -> None:
-    seen.append(may_interrupt(sys._getframe()))
+    look_at(sys._getframe())
+
+
+def look_at(frame: FrameType) -> None:
+    seen.append(may_interrupt(frame))
 
 
 class Held:
@@ -50,6 +58,29 @@ def test_what_is_marked_and_what_is_left_wait() -> None:
     with Held():
         look()
     assert seen == [True, False, True, True, False]
+
+
+def test_who_waits_for_a_lock_is_interrupted_wherever_it_does(tmp_path: Path) -> None:
+    """As one that comes back to the store while somebody collects there."""
+    seen.clear()
+
+    class Wants:
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None:
+            with pytest.raises(Busy):
+                Lock(tmp_path / "lock", timeout=0.02).acquire()
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if frame.f_code.co_name == "_wait" and event == "line":
+            sys.settrace(None)
+            look_at(frame)
+        return trace
+
+    with Lock(tmp_path / "lock"), Wants():
+        sys.settrace(trace)
+    sys.settrace(None)
+    assert seen == [True]
 
 
 def test_what_puts_away_is_found_in_the_source() -> None:

@@ -25,8 +25,8 @@ from types import FrameType, TracebackType
 from typing import Any, Final, NamedTuple, Self
 
 PR_SET_CHILD_SUBREAPER: Final = 36
-PATIENCE: Final = 60  # seconds that a command which hangs is given
-LAST: Final = 10  # seconds in which what watches a command has to end after it
+PATIENCE: Final = 200  # seconds that a command which hangs is given
+LAST: Final = 100  # seconds in which what watches a command has to end after it
 OURS: Final = ("/warpforge/", "threading.py", "queue.py", "contextlib.py", "subprocess.py", "selectors.py", "socket.py")
 
 

@@ -27,6 +27,7 @@ _WHOLE: Final = {
 }
 # they have taken it already when they are where they can be interrupted
 _TAKING: Final = {("threading.py", "__enter__"), ("contextlib.py", "__enter__")}
+_WAITING: Final = {("locks.py", "_wait")}  # for somebody else, perhaps for long: what is not had yet is not torn
 
 _blocks: Final[dict[str, list[range]]] = {}
 
@@ -37,6 +38,8 @@ def may_interrupt(frame: FrameType | None) -> bool:
         return False
     while frame is not None:
         code = frame.f_code
+        if _name(frame) in _WAITING:
+            return True
         if code in MARKED or code.co_name in _PUTTING_AWAY or _name(frame) in _WHOLE:
             return False
         if any(frame.f_lineno in lines for lines in _find_blocks(code.co_filename)):
