@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from warpforge.sandbox.launch import BwrapLaunch
+from warpforge.sandbox.launch_bwrap import BwrapLaunch
 from warpforge.sandbox.meter import Meter
 from warpforge.sandbox.wire import Order
 

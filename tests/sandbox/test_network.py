@@ -54,7 +54,7 @@ def test_names_are_known_at_once_and_no_others(network: Network) -> None:
 
 
 def test_an_engine_that_ends_leaves_no_socket_open() -> None:
-    words = "from warpforge.sandbox.backend import _zygote; _zygote.warm()"
+    words = "from warpforge.sandbox.client import zygote; zygote.warm()"
     ended = subprocess.run([sys.executable, "-W", "always", "-c", words], capture_output=True, text=True)
     assert (ended.returncode, ended.stderr) == (0, "")
 

@@ -54,9 +54,18 @@ class Boxes:
         return self.conduct.box.name
 
     def warm(self) -> None:
-        """Begin what the first box would have to wait for. Errors: ``executor-failed``."""
+        """Begin what the first box would have to wait for, whatever makes it. Errors: ``executor-failed``."""
+        from warpforge.sandbox.client import zygote
+
         try:
-            self.conduct.box.warm()
+            zygote.warm()
+        except Unable as error:
+            raise executor_failed("auto", error) from error
+
+    def choose(self) -> None:
+        """Settle on what makes them. Errors: ``executor-failed``."""
+        try:
+            _ = self.conduct.box
         except Unable as error:
             raise executor_failed("auto", error) from error
 

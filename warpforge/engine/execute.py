@@ -156,6 +156,7 @@ class Executor:
         return self._store.turn(job.formula_id, waits)
 
     def _execute(self, job: Job, turn: Turn | None, *, memoisable: bool) -> RunRecord:
+        self.boxes.warm()  # first of all: what is imported now comes while the zygote does
         from warpforge.engine.execution import Execution
         from warpforge.engine.rebuild import check_same
 
@@ -186,7 +187,7 @@ class Executor:
         from warpforge.engine.furnish import furnish
         from warpforge.engine.gather import check_gathers
 
-        self.boxes.warm()
+        self.boxes.choose()
         conduct = self.boxes.conduct
         check_gathers(job.formula)
         check_mounts(job)

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from warpforge.errors import store_error
 from warpforge.sandbox.berth import Berth
 from warpforge.sandbox.cgroup import Group, Place, find_places, make_group, sweep
-from warpforge.sandbox.client import ZygoteClient
+from warpforge.sandbox.client import zygote
 from warpforge.sandbox.failures import missing_program
 from warpforge.sandbox.limits import make_rlimits, name_limits
 from warpforge.sandbox.owner import BUILD_UID, find_owner
@@ -28,9 +28,6 @@ _CERTIFICATES: Final = (
     "/etc/ssl/ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
-
-_zygote = ZygoteClient()
-ask_zygote = _zygote.ask
 
 
 class Programs(NamedTuple):
@@ -79,7 +76,7 @@ class Backend:
 
     def warm(self) -> None:
         """Start the helper's zygote in the background; worth it as soon as it is known that something will run."""
-        _zygote.warm()
+        zygote.warm()
 
     def probe(self) -> Probe:
         """Make a real trivial box, once for each process."""
@@ -129,7 +126,7 @@ class Backend:
             order.terminal = seat is not None and seat.is_terminal
             programs = self.make_filters(spec.unfiltered, pretending=spec.pretending)
             order.seccomp, order.early_filter, order.noticing, order.pretended, order.calls = programs
-            _zygote.ask(NO_WORK if stays else work, group.directories, session.helper_descriptors)
+            zygote.ask(NO_WORK if stays else work, group.directories, session.helper_descriptors)
             session.give(order)
             if turn is not None:
                 turn.wait()

@@ -1,4 +1,7 @@
-"""The engine's end: starting the zygote, and asking it for helpers."""
+"""The engine's end: starting the zygote, and asking it for helpers.
+
+Cheap to import: whoever will need a box starts the zygote first, and imports the rest while it comes up.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ import atexit
 import os
 import sys
 import threading
-from array import array
 from collections.abc import Sequence
 
 from warpforge.errors import Unable
+from warpforge.sandbox.rights import send_rights
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from warpforge.sandbox.zygote import main; main()"
 
@@ -37,8 +40,7 @@ class ZygoteClient:
             for attempt in (1, 2):
                 connection = self._ensure()
                 try:
-                    rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array("i", descriptors))
-                    connection.sendmsg([names], [rights])
+                    send_rights(connection, names, descriptors)
                     return
                 except OSError as error:
                     self._drop()
@@ -74,6 +76,9 @@ class ZygoteClient:
         if self._pid and self._owner == os.getpid():
             threading.Thread(target=_reap, args=(self._pid,), daemon=True).start()
         self._pid = 0
+
+
+zygote = ZygoteClient()  # of this process
 
 
 def _start_zygote() -> tuple[_socket.socket, int]:

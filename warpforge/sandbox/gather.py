@@ -1,4 +1,4 @@
-"""Reading the outputs out of the box's merged view, after its last process is gone."""
+"""Reading the outputs out of the box's merged view, after its last process is gone, and sending them to the engine."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import os
 import stat
 
 from warpforge.fsx.linux import RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2
+from warpforge.fsx.stream import send
 from warpforge.fsx.tree import walk
+from warpforge.sandbox import wire
+from warpforge.sandbox.said import Saying
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from warpforge.fsx.tree import Content, Entry
+    from warpforge.sandbox.mounts import Root
+    from warpforge.sandbox.wire import Order
 
 _INSIDE = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 _NOT_THERE = (errno.ENOENT, errno.ENOTDIR)
@@ -81,3 +86,87 @@ def read_output(
         if said is not None and (owner := said(top + entry.path)):
             entry = entry.replace(uid=owner[0], gid=owner[1])
         yield entry, content
+
+
+class Gathering:
+    """The outputs of one run. ``failed``: one of them could not be taken. ``born``: when its command began."""
+
+    def __init__(self, order: Order, channel: int, frames: wire.Frames, trees: int, born: int) -> None:
+        self._order = order
+        self._channel = channel
+        self._frames = frames
+        self._trees = trees
+        self._born = born
+        self.failed = False
+
+    def send(self, root: Root) -> None:
+        """Each as the engine takes it. The root itself comes last, for its mounts have to go first."""
+        order = self._order
+        allowance = [order.gather_limit] if order.gather_limit else []
+        for index in sorted(range(len(order.gathers)), key=lambda index: order.gathers[index] == b"/"):
+            path = order.gathers[index]
+            if path == b"/":
+                root.strip()
+            try:
+                parent_fd, name = find_output(root.fd, path)
+            except NotGathered as error:
+                self.failed = True
+                wire.tell(self._channel, wire.fields(wire.GATHER, index, error.why, error.text))
+                continue
+            wire.write_all(self._channel, wire.fields(wire.GATHER, index, "ok", ""))
+            try:
+                send(self._trees, self._read(index, (parent_fd, name), allowance))
+            except OSError:
+                return  # the engine has been told why, or is gone
+            finally:
+                os.close(parent_fd)
+            if not self._is_taken():
+                return
+
+    def _is_taken(self) -> bool:
+        """Wait until the engine has a tree; a signal that comes now is for a command that has ended."""
+        while (said := wire.read_frame(self._channel, self._frames)) is not None:
+            if said[0] in (wire.NEXT, wire.KILL):
+                return said[0] == wire.NEXT
+        return False
+
+    def _read(
+        self, index: int, place: tuple[int, bytes], allowance: list[int]
+    ) -> Iterator[tuple[Entry, Content | None]]:
+        """The entries of one output; what is wrong with it is told before the stream can break."""
+        order = self._order
+        said = Saying((order.uid, order.gid), self._born) if order.noticing else None
+        try:
+            for entry, content in read_output(*place, allowance, said=said):
+                yield entry, content and Told(content, lambda error: self._tell_spoilt(index, error))
+        except OSError as error:
+            self._tell_spoilt(index, error)
+            raise
+
+    def _tell_spoilt(self, index: int, error: OSError) -> None:
+        self.failed = True
+        why, text = (error.why, error.text) if isinstance(error, NotGathered) else ("io", error.strerror or "error")
+        wire.tell(self._channel, wire.fields(wire.SPOILT, index, why, text, name_error(error)))
+
+
+class Told:
+    """A content whose reading errors are told first."""
+
+    def __init__(self, content: Content, tell: Callable[[OSError], None]) -> None:
+        self._content = content
+        self._tell = tell
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._content.read(size)
+        except OSError as error:
+            self._tell(error)
+            raise
+
+
+def name_error(error: OSError) -> bytes:
+    """The file that an error is about, else what it says."""
+    name = error.filename
+    if isinstance(name, (str, bytes)) and name:
+        return os.fsencode(name)
+    return (error.strerror or "").encode()

@@ -14,12 +14,11 @@ import select
 import time
 
 from warpforge.fsx.remove import remove_tree
-from warpforge.fsx.stream import send
 from warpforge.sandbox import wire
 from warpforge.sandbox.cgroup import find_exceeded
 from warpforge.sandbox.command import NotExecutable, check_command, check_sizes
 from warpforge.sandbox.disk import DiskWatch
-from warpforge.sandbox.gather import NotGathered, find_output, read_output
+from warpforge.sandbox.gather import Gathering, name_error
 from warpforge.sandbox.identity import become
 from warpforge.sandbox.kernel import (
     CLONE_NEWNS,
@@ -30,23 +29,20 @@ from warpforge.sandbox.kernel import (
     unmount,
     unshare,
 )
-from warpforge.sandbox.launch import LAUNCHES
+from warpforge.sandbox.launch import find_launch
 from warpforge.sandbox.mounts import MountFailed, Root
 from warpforge.sandbox.namespaces import join_berth, make_mapper, make_namespaces
-from warpforge.sandbox.outside import send_rights
 from warpforge.sandbox.people import Impossible, find_person
 from warpforge.sandbox.place import Refused
 from warpforge.sandbox.report import EXIT_DENIED, EXIT_MISSING, read_report
-from warpforge.sandbox.said import Saying
+from warpforge.sandbox.rights import send_rights
 from warpforge.sandbox.sources import bind_sources, open_files
 from warpforge.sandbox.watch import TROUBLE, Watched, start
 from warpforge.sandbox.wire import Order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from warpforge.fsx.tree import Content, Entry
+    from collections.abc import Iterable
 
 _REASON_CODES = {"missing": EXIT_MISSING, "denied": EXIT_DENIED, "format": EXIT_DENIED, "too-long": EXIT_DENIED}
 
@@ -100,7 +96,9 @@ class Helper:
         self._berth = [self._rest.pop(-2), self._rest.pop()] if order.berth else []
         self._in = self._rest[0] if self._rest else os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
         last = b""
-        if order.noticing:  # later we are somebody else, and mounts may lie over the directory that it is imported from
+        # later we are somebody else, and mounts may lie over the directory that modules are imported from
+        self._make_launch = find_launch(order.backend)
+        if order.noticing:
             import warpforge.sandbox.registrar  # noqa: F401
         try:
             self._run(order)
@@ -113,7 +111,7 @@ class Helper:
         except Impossible as error:
             last = wire.fields(wire.FAIL, "impossible", 0, error.what, str(error))
         except OSError as error:
-            last = wire.fields(wire.FAIL, self._step, error.errno or 0, b"", _name(error))
+            last = wire.fields(wire.FAIL, self._step, error.errno or 0, b"", name_error(error))
         finally:
             self._delete(order)
         self._tell(last)
@@ -128,10 +126,7 @@ class Helper:
         return True
 
     def _tell(self, data: bytes) -> None:
-        try:
-            wire.write_all(self._channel, data)
-        except OSError:
-            pass  # nobody listens any more: what matters is that all is deleted
+        wire.tell(self._channel, data)
 
     def _mount_failure(self, error: MountFailed) -> bytes:
         cause = error.cause
@@ -240,7 +235,7 @@ class Helper:
         self._tell(wire.fields(wire.EXIT, code, signal, reason, text, stopped, f"{seconds:.6f}"))
 
     def _start(self, order: Order, env: dict[bytes, bytes]) -> Watched:
-        launch = LAUNCHES[order.backend](order, env)
+        launch = self._make_launch(order, env)
         launch.prepare()
         watched = start(order, launch, (self._in, self._out, self._err), self._cgroup_fds)
         launch.close()
@@ -326,51 +321,10 @@ class Helper:
                 link.close()
 
     def _gather(self, order: Order, root: Root) -> None:
-        """Step 9. The root itself comes last, for its mounts have to go first."""
-        allowance = [order.gather_limit] if order.gather_limit else []
-        for index in sorted(range(len(order.gathers)), key=lambda index: order.gathers[index] == b"/"):
-            path = order.gathers[index]
-            if path == b"/":
-                root.strip()
-            try:
-                parent_fd, name = find_output(root.fd, path)
-            except NotGathered as error:
-                self._failed = True
-                self._tell(wire.fields(wire.GATHER, index, error.why, error.text))
-                continue
-            wire.write_all(self._channel, wire.fields(wire.GATHER, index, "ok", ""))
-            try:
-                send(self._trees, self._read(order, index, (parent_fd, name), allowance))
-            except OSError:
-                return  # the engine has been told why, or is gone
-            finally:
-                os.close(parent_fd)
-            if not self._is_taken():
-                return
-
-    def _is_taken(self) -> bool:
-        """Wait until the engine has a tree; a signal that comes now is for a command that has ended."""
-        while (said := wire.read_frame(self._channel, self._frames)) is not None:
-            if said[0] in (wire.NEXT, wire.KILL):
-                return said[0] == wire.NEXT
-        return False
-
-    def _read(
-        self, order: Order, index: int, place: tuple[int, bytes], allowance: list[int]
-    ) -> Iterator[tuple[Entry, Content | None]]:
-        """The entries of one output; what is wrong with it is told before the stream can break."""
-        said = Saying((order.uid, order.gid), self._born) if order.noticing else None
-        try:
-            for entry, content in read_output(*place, allowance, said=said):
-                yield entry, content and Told(content, lambda error: self._tell_spoilt(index, error))
-        except OSError as error:
-            self._tell_spoilt(index, error)
-            raise
-
-    def _tell_spoilt(self, index: int, error: OSError) -> None:
-        self._failed = True
-        why, text = (error.why, error.text) if isinstance(error, NotGathered) else ("io", error.strerror or "error")
-        self._tell(wire.fields(wire.SPOILT, index, why, text, _name(error)))
+        """Step 9."""
+        gathering = Gathering(order, self._channel, self._frames, self._trees, self._born)
+        gathering.send(root)
+        self._failed = self._failed or gathering.failed
 
     def _delete(self, order: Order) -> None:
         """Step 10. Under root the directory's own name, and m/, which is locked here, are left to root's hand."""
@@ -401,25 +355,3 @@ class Helper:
                 remove_tree(self._work, name)
             except OSError:
                 pass
-
-
-class Told:
-    """A content whose reading errors are told first."""
-
-    def __init__(self, content: Content, tell: Callable[[OSError], None]) -> None:
-        self._content = content
-        self._tell = tell
-
-    def read(self, size: int, /) -> bytes:
-        try:
-            return self._content.read(size)
-        except OSError as error:
-            self._tell(error)
-            raise
-
-
-def _name(error: OSError) -> bytes:
-    name = error.filename
-    if isinstance(name, (str, bytes)) and name:
-        return os.fsencode(name)
-    return (error.strerror or "").encode()

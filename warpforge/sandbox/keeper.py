@@ -39,7 +39,8 @@ from warpforge.sandbox.kernel import (
 )
 from warpforge.sandbox.names import Names
 from warpforge.sandbox.netlink import Netlink
-from warpforge.sandbox.outside import SIGTERM, Outside, receive_rights, run_mapper
+from warpforge.sandbox.outside import SIGTERM, Outside, run_mapper
+from warpforge.sandbox.rights import receive_rights
 
 _LONGEST = 1 << 20
 _FIRST_BOX = 16  # below are the bridge, and what the user-mode stack answers for

@@ -8,10 +8,10 @@ from __future__ import annotations
 import _socket  # the public module costs several milliseconds more
 import marshal
 import os
-from array import array
 
 from warpforge.sandbox.identity import make_map, write_file
 from warpforge.sandbox.kernel import PR_SET_PDEATHSIG, prctl
+from warpforge.sandbox.rights import send_rights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,17 +75,3 @@ def run_mapper(link: _socket.socket, tools: Sequence[str]) -> None:
         link.sendall((error.strerror or "refused").encode())
         return
     link.sendall(b"+")
-
-
-def send_rights(link: _socket.socket, data: bytes, fds: Sequence[int]) -> None:
-    """One message with descriptors."""
-    link.sendmsg([data], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array("i", fds))] if fds else [])
-
-
-def receive_rights(link: _socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
-    """What comes, with the descriptors that come with it, close-on-exec."""
-    data, ancillary, _, _ = link.recvmsg(size, _socket.CMSG_SPACE(4 * most), _socket.MSG_CMSG_CLOEXEC)
-    rights = array("i")
-    if ancillary:
-        rights.frombytes(ancillary[0][2])
-    return data, rights.tolist()

@@ -12,8 +12,8 @@ from warpforge.fsx.stream import receive
 from warpforge.sandbox import wire
 from warpforge.sandbox.berth import About, Berth, Resident
 from warpforge.sandbox.failures import find_exec_error, helper_died, make_backend_failure, make_failure
-from warpforge.sandbox.outside import receive_rights
 from warpforge.sandbox.protocol import Cancel, OnGather, OnOutput, Seat, Turn
+from warpforge.sandbox.rights import receive_rights
 from warpforge.sandbox.spec import BoxSpec, Facts, Gathered, Outcome
 from warpforge.sandbox.wire import Frames, Order
 

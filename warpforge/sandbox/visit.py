@@ -15,9 +15,9 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from warpforge.errors import Failed, Missing, Unable, WarpforgeError
-from warpforge.sandbox.backend import ask_zygote
 from warpforge.sandbox.berth import Resident
 from warpforge.sandbox.capabilities import make_mask
+from warpforge.sandbox.client import zygote
 from warpforge.sandbox.seccomp import make_filter
 from warpforge.sandbox.wire import VISIT
 
@@ -141,7 +141,7 @@ def _begin(resident: Resident, order: dict[str, Any], stdio: Sequence[int]) -> _
     ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     about = resident.about
     try:
-        ask_zygote(VISIT, (), [theirs.fileno(), *where, *stdio])
+        zygote.ask(VISIT, (), [theirs.fileno(), *where, *stdio])
         order |= {"owner": about.owner, "many": about.has_many, "person": about.person}
         with suppress(ConnectionError):  # it has ended already, and that is what will be heard
             ours.send(marshal.dumps(order))

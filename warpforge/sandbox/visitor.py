@@ -31,8 +31,8 @@ from warpforge.sandbox.kernel import (
     reset_signals,
     setns,
 )
-from warpforge.sandbox.outside import receive_rights
 from warpforge.sandbox.people import Impossible, find_named
+from warpforge.sandbox.rights import receive_rights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

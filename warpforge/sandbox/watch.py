@@ -33,7 +33,7 @@ from warpforge.sandbox.kernel import (
 )
 from warpforge.sandbox.launch import MEETING_POINT, ROOT
 from warpforge.sandbox.meter import Meter
-from warpforge.sandbox.outside import receive_rights, send_rights
+from warpforge.sandbox.rights import receive_rights, send_rights
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -167,6 +167,14 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
+def tell(fd: int, data: bytes) -> None:
+    """Write everything, if anybody still listens: where nobody does it matters only that all is deleted."""
+    try:
+        write_all(fd, data)
+    except OSError:
+        pass
+
+
 class Frames:
     """Frames out of a stream of bytes, whatever the pieces it comes in."""
 

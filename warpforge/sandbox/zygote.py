@@ -12,10 +12,10 @@ import _socket  # the public socket costs milliseconds more, most of it for enum
 import gc
 import os
 import select
-from array import array
 
-from warpforge.sandbox import helper
+from warpforge.sandbox import helper, launch_bwrap  # noqa: F401 (no helper has to import the usual back-end's)
 from warpforge.sandbox.cgroup import remove_groups
+from warpforge.sandbox.rights import receive_rights
 from warpforge.sandbox.wire import KEPT_STATUS, NO_WORK, VISIT
 from warpforge.sandbox.work import remove_work
 
@@ -63,13 +63,9 @@ class Zygote:
 
     def _accept(self, poll: select.poll) -> bool:
         """Start one helper; False when the engine has closed its end."""
-        rights = array("i")
-        space = _socket.CMSG_SPACE(_MOST_RIGHTS * rights.itemsize)
-        names, ancillary, _, _ = self._engine.recvmsg(_LONGEST_PATH, space, _socket.MSG_CMSG_CLOEXEC)
+        names, descriptors = receive_rights(self._engine, _LONGEST_PATH, _MOST_RIGHTS)
         if not names:
             return False
-        rights.frombytes(ancillary[0][2])
-        descriptors = rights.tolist()
         try:
             pid = os.fork()
         except OSError:  # too many processes: this run has no helper, as its engine sees; the others go on

@@ -38,7 +38,7 @@ class Asker:
 
     def question(self) -> bytes:
         """One line."""
-        from warpforge.sandbox.outside import receive_rights  # whoever asks does without
+        from warpforge.sandbox.rights import receive_rights  # whoever asks does without
 
         data = b""
         while b"\n" not in data and len(data) < LONGEST:
