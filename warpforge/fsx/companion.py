@@ -33,7 +33,9 @@ class Companion:
         # a descriptor that is duplicated onto itself is inherited
         actions = [(os.POSIX_SPAWN_DUP2, fd, fd) for fd in fds]
         actions += [(os.POSIX_SPAWN_DUP2, theirs, 0), (os.POSIX_SPAWN_DUP2, answers, 1)]
-        start = f"import sys; sys.path[:0] = sys.argv[1:]; from {module} import main; main{(*fds,)}"
+        # it ends at once: somebody waits for that, and the interpreter would take its time to take itself apart
+        body = f"from {module} import main; main{(*fds,)}; os._exit(0)"
+        start = f"import os, sys; sys.path[:0] = sys.argv[1:]; {body}"
         try:
             self.pid = os.posix_spawn(
                 sys.executable,
