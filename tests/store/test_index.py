@@ -209,9 +209,11 @@ def test_a_killed_reader_does_not_make_the_file_grow(tmp_path: Path) -> None:
 
 def test_threads_share_one_index(tmp_path: Path) -> None:
     """X11: any thread writes and any other has it written; no transaction ever leaves its thread."""
+    begin = threading.Barrier(8)
     with Store(tmp_path) as store:
 
         def work(number: int) -> None:
+            begin.wait()  # whoever is the first to ask for it makes the one that all have
             for turn in range(20):
                 store.index.put_last_run(f"z{number}", str(turn))
                 assert store.index.last_run(f"z{number}") == str(turn)

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from warpforge.errors import Unable
@@ -50,6 +51,8 @@ class Rooms(Doors):
         self.staging: Final = Staging(self.layout.tmp, lambda: _mark_format(self.layout))
         self.owner: Final = owner
         self._findings = Findings()
+        self._making = Lock()
+        self._index: Index | None = None
         _check_format(self.layout)
         stand_in = None if warehouse is None else os.path.abspath(warehouse)
         own = f"{self.layout.internal}/warehouse"
@@ -91,12 +94,16 @@ class Rooms(Doors):
 
         return Layers(self.layout, self.staging, lambda digest: self._turn("layer", digest))
 
-    @cached_property
+    @property
     def index(self) -> Index:
-        """The index; LMDB is opened when something is first asked or written."""
-        from .index import Index
+        """The index; LMDB is opened when something is first asked or written. There is one, whoever asks first: what
+        waits to be written to another would be lost."""
+        with self._making:
+            if self._index is None:
+                from .index import Index
 
-        return Index(self.layout, self._findings, self._fill_index)
+                self._index = Index(self.layout, self._findings, self._fill_index)
+            return self._index
 
     @cached_property
     def runs(self) -> Runs:

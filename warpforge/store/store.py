@@ -114,8 +114,8 @@ class Store(Rooms):
 
     def close(self) -> None:
         """Write what waits for the index and remove what is still staged; may be called again."""
-        if "index" in self.__dict__:
-            self.index.close()
+        if self._index is not None:
+            self._index.close()
         self.warehouse.close()
         self.staging.close()
 
