@@ -49,10 +49,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
             file.write(report.nodeid + "\n")
 
 
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    # started in the background of a shell: what tests start must hear Ctrl-C all the same
-    with suppress(ValueError):
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        # started in the background of a shell, or by nohup: what tests start must hear Ctrl-C and its kin all the same
+        with suppress(ValueError):
+            signal.signal(number, usual)
 
 
 class Busybox(NamedTuple):
