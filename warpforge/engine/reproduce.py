@@ -39,7 +39,10 @@ UNCLEAR: Final = "unclear"  # it differs by itself, so nothing can be said of th
 UNVARIED: Final = "not varied"
 STILL: Final = ("aslr", "time")  # what can be held still
 BY_ITSELF: Final = "it differs by itself, with nothing varied"
+MOVING: Final = "it changes with every second, and two runs of it do not fall into one"
 LATER: Final = 1.1  # seconds: the next second by any clock
+TRIES: Final = 5  # for two runs to fall into one second: a busy machine may tear them apart
+LONG: Final = 20.0  # seconds; two runs that take longer never do
 
 
 class Trial(NamedTuple):
@@ -103,9 +106,8 @@ class Reproducer:
             self._elsewhere.close()
 
     def _trials(self, job: Job, setting: Setting, variations: Sequence[str]) -> Iterator[Trial]:
-        _next_second()
-        first = self._run(job, setting, "")
-        control = self._compare(job, "control", "nothing varied", first, self._run(job, setting, ""))
+        first, again, _ = self._run_twice(job, setting, setting, "")
+        control = self._compare(job, "control", "nothing varied", first, again)
         yield control
         shaky = control.verdict != SAME
         moving = False  # whether it changes with every second: then what is compared must fall into one
@@ -124,21 +126,36 @@ class Reproducer:
                     setting, shaky = varied, False
                     first = self._run(job, setting, "")
             else:
-                if moving:
-                    _next_second()
-                    first = self._run(job, setting, "")
-                trial = self._vary(job, name, varied, first)
+                trial = self._vary(job, name, varied, None if moving else first, setting)
             moving = moving or (name == "time" and trial.verdict == DIFFERS and not shaky)
             yield trial
 
-    def _vary(self, job: Job, name: str, varied: Setting, first: RunRecord) -> Trial:
-        if name == "time":
-            time.sleep(LATER)
+    def _vary(self, job: Job, name: str, varied: Setting, first: RunRecord | None, usual: Setting) -> Trial:
+        """``first``: what to compare with; None: what comes of the ``usual`` setting in the same second."""
         try:
-            again = self._run(job, varied, name)
+            if first is None:
+                first, again, is_torn = self._run_twice(job, usual, varied, name)
+                if is_torn:
+                    return Trial(name, UNCLEAR, MOVING)
+            else:
+                if name == "time":
+                    time.sleep(LATER)
+                again = self._run(job, varied, name)
         except ActionFailed as error:
             return Trial(name, FAILS, varied.note, (error.message,))
         return self._compare(job, name, varied.note, first, again)
+
+    def _run_twice(self, job: Job, usual: Setting, varied: Setting, name: str) -> tuple[RunRecord, RunRecord, bool]:
+        """Both in one second where that can be had; whether they differ, and it may be the time that does it."""
+        for left in reversed(range(TRIES)):
+            _next_second()
+            began = time.time()
+            first, again = self._run(job, usual, ""), self._run(job, varied, name)
+            ended = time.time()
+            is_torn = first.results != again.results and int(began) != int(ended)
+            if not is_torn or ended - began > LONG or not left:
+                break
+        return first, again, is_torn
 
     def _hold_still(self, job: Job, name: str, still: Setting) -> Trial:
         try:
