@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 Repack = Callable[[RepackTask], WareId]
 AHEAD: Final = 2  # for so many jobs one more step is worked on than actions run
-PATIENCE: Final = 1.0  # seconds that those who still work have, once all is to stop
+PATIENCE: Final = 5.0  # seconds that those who still work have, once all is to stop; a second signal ends at once
 
 
 class _Work(NamedTuple):
