@@ -7,10 +7,9 @@ import hashlib
 import json
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from conftest import Busybox
 from support.attested import open_envelope, read_spdx, read_statement
 from support.plots import plot, script
 from support.world import World
@@ -18,6 +17,9 @@ from support.world import World
 from warpforge.catalog.edit import add_item
 from warpforge.catalog.tree import Catalog
 from warpforge.model.atoms import CatalogRef, WareId
+
+if TYPE_CHECKING:
+    from conftest import Busybox  # there is more than one of this name
 
 LIB, APP = "a.org/lib", "a.org/app"
 NOBODY = WareId.parse("ztar:CirUPyZjdVayH6rPYcf63sBhTF3gVnfKeE7DeW1JPYjK")

@@ -13,13 +13,15 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from conftest import Busybox
 from support import shipped
 from support.plots import plot, script
 from support.world import World
+
+if TYPE_CHECKING:
+    from conftest import Busybox  # there is more than one of this name
 
 LIB, APP, MORE = "a.org/lib", "a.org/app", "a.org/more"
 
