@@ -92,6 +92,16 @@ def test_a_failed_box_that_somebody_else_was_quicker_to_remove_is_gone(tmp_path:
         assert store.failed.drop(box)
 
 
+def test_what_is_unpinned_while_pins_are_read_is_none(tmp_path: Path) -> None:
+    with Store(tmp_path) as store:
+        for name in ("a", "b", "c"):
+            store.kept.pin(ware_of("text"), name)
+        pins = store.kept.pins()
+        assert next(pins) == ("a", ware_of("text"))
+        store.kept.unpin("b")
+        assert [name for name, _ in pins] == ["c"]
+
+
 def test_a_second_tree_under_one_id_is_refused(tmp_path: Path) -> None:
     ware = WareId("tar", "abcdef123")
     with Store(tmp_path) as store:

@@ -65,8 +65,12 @@ class Kept:
                 raise error
         for name in names:
             path = os.path.join(self._directory, name)
-            with storing(f"cannot read the pin {name}"), open(path, "rb") as file:
-                text = file.read(1024)
+            with storing(f"cannot read the pin {name}"):
+                try:
+                    with open(path, "rb") as file:
+                        text = file.read(1024)
+                except FileNotFoundError:
+                    continue  # unpinned meanwhile
             try:
                 line, newline, rest = text.decode("ascii").partition("\n")
                 ware = WareId.parse(line)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from warpforge.errors import WarpforgeError, store_error
 from warpforge.model.atoms import WareId
 
 from . import duals, memo
-from .finding import Finding
+from .finding import Finding, storing
 from .layout import is_inside
 from .shelf import judge
 from .trees import Tree, tree_bytes, trees
@@ -138,7 +139,7 @@ def _duals(store: Store) -> Iterator[Finding]:
             path = os.path.join(directory, name)
             ware = WareId(os.path.relpath(directory, top).split(os.sep)[0], name)
             try:
-                with open(path, "rb") as file:
+                with storing("cannot read a dual id"), suppress(FileNotFoundError), open(path, "rb") as file:
                     duals.parse(file.read(512), path, ware)
             except WarpforgeError as error:
                 yield Finding.of("dual", str(ware), error, path)
@@ -148,7 +149,7 @@ def _memos(store: Store) -> Iterator[Finding]:
     for formula_id in store.memo.formula_ids():
         path = store.layout.memo(formula_id)
         try:
-            with open(path, "rb") as file:
+            with storing(f"cannot read {formula_id}"), suppress(FileNotFoundError), open(path, "rb") as file:
                 memo.parse(file.read(), formula_id)
         except WarpforgeError as error:
             yield Finding.of("memo", formula_id, error, path)
