@@ -165,8 +165,10 @@ class Asking:
 
     def _send(self, value: Any, fds: Sequence[int] = ()) -> None:
         data = json.dumps(value).encode() + b"\n"
-        sent = socket.send_fds(self.connection, [data], fds) if fds else 0
-        self.connection.sendall(data[sent:])
+        if fds:
+            data = data[socket.send_fds(self.connection, [data], fds) :]
+        if data:  # even nothing cannot be sent to somebody who has answered and gone
+            self.connection.sendall(data)
 
     def answer(self) -> Any:
         """Wait for it."""
