@@ -92,7 +92,7 @@ def test_no_more_actions_run_at_once_than_jobs(box_world: World) -> None:
 
 
 def test_boxes_that_are_ready_when_another_step_fails_are_never_begun(box_world: World) -> None:
-    long = {f"s{n}": script(f"sleep 0.5; echo {n}") for n in range(9)}
+    long = {f"s{n}": script(f"sleep 2; echo {n}") for n in range(9)}
     box_world.write("plot.wf", plot({"bad": script("exit 3"), **long}))
     failed = box_world.fail("run", "-j", "2", "plot.wf")
     ran = executed(box_world)

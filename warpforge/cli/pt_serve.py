@@ -11,6 +11,7 @@ import click
 
 from warpforge.cli.app import Command, Common, pass_common, printable, to_json
 from warpforge.cli.conduct import conducted
+from warpforge.errors import WarpforgeError
 
 if TYPE_CHECKING:
     from warpforge.cli.pt_session import Session
@@ -92,9 +93,12 @@ class _Jobs:
     def _run(self, job: Job, steps: Any) -> None:
         from warpforge.cli.pt_run import answering
 
-        with answering(self._session, job, port=None):
-            state = job.run(steps)
-        _tell(self._session.common, {"what": "ended", "job": job.summary.id, "state": state, "why": job.summary.why})
+        try:
+            with answering(self._session, job, port=None):
+                state, why = job.run(steps), job.summary.why
+        except (WarpforgeError, OSError) as error:  # the disk is full, or there are no descriptors left
+            state, why = "failed", str(error)
+        _tell(self._session.common, {"what": "ended", "job": job.summary.id, "state": state, "why": why})
         job.parts.journal.close()
         self._jobs.remove(job)
 

@@ -51,8 +51,9 @@ class Cancel:
         self.fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def cancel(self) -> None:
-        """Kill whatever runs with this, and whatever will."""
-        os.eventfd_write(self.fd, 1)
+        """Kill whatever runs with this, and whatever will; nothing when it is closed."""
+        if self.fd >= 0:
+            os.eventfd_write(self.fd, 1)
 
     @property
     def is_cancelled(self) -> bool:

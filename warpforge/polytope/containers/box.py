@@ -122,7 +122,8 @@ class Box:
         if self._thread.ident is None:
             return  # it could not begin
         self._thread.join(self._ground.grace)
-        self._cancel.cancel()
+        with self._lock:
+            self._cancel.cancel()
         self._thread.join()
 
     def join(self) -> None:
@@ -141,6 +142,8 @@ class Box:
             trouble = Internal("internal", f"container {self._spec.id}: {error!r}", cause=error)
         finally:
             self._lines.end()
+            with self._lock:
+                self._cancel.close()  # a job may have had thousands of boxes
             with suppress(WarpforgeError, OSError):  # without its network: somebody killed the keeper
                 self._ground.discard(self._layers)
                 self._ground.network.unlink(self.link)
