@@ -378,9 +378,10 @@ def test_what_it_leaves_becomes_a_version_of_a_dataset(yard: Yard, job: YardJob)
         container = job.boxes.spawn(job.spec(f"mkdir /out; echo {number} > /out/f", datasets=sink))
         assert job.boxes.await_exited(container) == 0
         assert job.boxes.store_dataset(container, "/out", "data") == number
-    script = "trap '' TERM; mkdir /out /more; until test -e /tmp/end; do usleep 9999; done"
+    script = "trap '' TERM; mkdir /out /more; echo deaf; until test -e /tmp/end; do usleep 9999; done"
     stopped = job.boxes.spawn(job.spec(script, datasets=(Sink("/more", "more"), *sink)))
     job.boxes.await_started(stopped)
+    until(lambda: job.said(stopped))  # by now it hears no SIGTERM
     resident = job.boxes._get(stopped).resident_box().resident
     assert resident is not None
     with job.boxes._in_store:  # nothing is kept meanwhile
