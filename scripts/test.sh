@@ -53,7 +53,7 @@ steadily() {
 	for _ in 1 2 3; do
 		"$@" -n 0 "${failed[@]}" || return 1
 	done
-	printf 'UNSTEADY (failed beside others, passed three times alone): %s\n' "${failed[@]}" | tee -a "$scratch/unsteady"
+	printf 'UNSTEADY (failed beside others, passed three times alone): %s\n' "${failed[@]}" >>"$scratch/unsteady"
 }
 
 status=0

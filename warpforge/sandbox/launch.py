@@ -19,35 +19,49 @@ from warpforge.sandbox.stepdown import can_step_down
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn, Protocol
+    from typing import NoReturn
 
     from warpforge.sandbox.meter import Meter
     from warpforge.sandbox.wire import Order
 
-    class Launch(Protocol):
-        """One back-end's way."""
 
-        inherited: tuple[int, ...]  # descriptors that the back-end needs
-        limits_the_action: bool  # it sets the resource limits itself, for the action alone
-        takes_terminal: bool  # the action takes its terminal by itself; known once prepared
+class Launch:
+    """One back-end's way. What both need is here; a back-end adds to it.
 
-        def prepare(self) -> None:
-            """Write down, in memory, what the back-end will read. Raises OSError."""
+    ``inherited``: descriptors that the back-end needs; ``limits_the_action``: it sets the resource limits itself, for
+    the action alone; ``takes_terminal``: the action takes its terminal by itself, known once prepared.
+    """
 
-        def close(self) -> None:
-            """Give back the caller's own descriptors of it."""
+    limits_the_action = False
+    takes_terminal = False
 
-        def furnish(self) -> None:
-            """Put into the root, in the watcher, what the back-end does not. Raises OSError."""
+    def __init__(self, order: Order, env: dict[bytes, bytes]) -> None:
+        self._order = order
+        self._env = env
+        self.inherited: tuple[int, ...] = ()
 
-        def attend(self) -> None:
-            """Once the back-end is there, in the watcher: begin what serves it. Raises OSError."""
+    def prepare(self) -> None:
+        """Write down, in memory, what the back-end will read. Raises OSError."""
+        raise NotImplementedError
 
-        def become(self, init_pid: int, status_fd: int) -> NoReturn:
-            """Turn into the back-end. Raises OSError."""
+    def close(self) -> None:
+        """Give back the caller's own descriptors of it."""
+        for fd in self.inherited:
+            os.close(fd)
 
-        def follow(self, pid: int, status_fd: int, meter: Meter, started: Callable[[int], None]) -> bytes:
-            """Wait for the end; the report. ``started`` hears a pidfd of the action as soon as it runs."""
+    def furnish(self) -> None:
+        """Put into the root, in the watcher, what the back-end does not. Raises OSError."""
+
+    def attend(self) -> None:
+        """Once the back-end is there, in the watcher: begin what serves it. Raises OSError."""
+
+    def become(self, init_pid: int, status_fd: int) -> NoReturn:
+        """Turn into the back-end. Raises OSError."""
+        raise NotImplementedError
+
+    def follow(self, pid: int, status_fd: int, meter: Meter, started: Callable[[int], None]) -> bytes:
+        """Wait for the end; the report. ``started`` hears a pidfd of the action as soon as it runs."""
+        raise NotImplementedError
 
 
 # Any directory that every uid can reach and every root has: in the watcher's own namespace the helper's m/ lies here

@@ -10,7 +10,15 @@ from warpforge.sandbox.arguments import make_bwrap_arguments
 from warpforge.sandbox.devices import make_devices
 from warpforge.sandbox.identity import make_inner
 from warpforge.sandbox.kernel import CLONE_NEWPID, install_filter, install_listener, read_end, setns
-from warpforge.sandbox.launch import ROOT, can_take_terminal, forbid_namespaces, make_command, make_memfd, say_end
+from warpforge.sandbox.launch import (
+    ROOT,
+    Launch,
+    can_take_terminal,
+    forbid_namespaces,
+    make_command,
+    make_memfd,
+    say_end,
+)
 from warpforge.sandbox.rights import receive_rights, send_rights
 from warpforge.sandbox.sources import make_userns
 from warpforge.sandbox.stepdown import make_program
@@ -21,21 +29,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from warpforge.sandbox.meter import Meter
-    from warpforge.sandbox.wire import Order
 
 _GLANCE = 1  # milliseconds
 
 
-class BwrapLaunch:
+class BwrapLaunch(Launch):
     """bwrap tells the pid of its child and its exit code on a pipe; the kernel tells a signal from such a code."""
-
-    limits_the_action = False
-    takes_terminal = False
-
-    def __init__(self, order: Order, env: dict[bytes, bytes]) -> None:
-        self._order = order
-        self._env = env
-        self.inherited: tuple[int, ...] = ()
 
     def prepare(self) -> None:
         order = self._order
@@ -61,8 +60,7 @@ class BwrapLaunch:
         self.inherited += (self._arguments,)
 
     def close(self) -> None:
-        for fd in self.inherited:
-            os.close(fd)
+        super().close()
         for end in self._link or ():
             end.close()
 

@@ -11,6 +11,7 @@ from warpforge.sandbox.kernel import install_filter
 from warpforge.sandbox.launch import (
     MEETING_POINT,
     ROOT,
+    Launch,
     can_take_terminal,
     forbid_namespaces,
     make_command,
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from warpforge.sandbox.meter import Meter
-    from warpforge.sandbox.wire import Order
 
 _BUNDLE = MEETING_POINT + b"/runc"
 _ID = b"box"
@@ -39,16 +39,10 @@ _EXEC_REASONS = {
 }
 
 
-class RuncLaunch:
+class RuncLaunch(Launch):
     """runc is left as soon as it has started the action, which is the watcher's child then and tells it all."""
 
     limits_the_action = True
-    takes_terminal = False
-
-    def __init__(self, order: Order, env: dict[bytes, bytes]) -> None:
-        self._order = order
-        self._env = env
-        self.inherited: tuple[int, ...] = ()
 
     def prepare(self) -> None:
         os.mkdir("m/runc", 0o700)
@@ -56,16 +50,6 @@ class RuncLaunch:
         self.takes_terminal = can_take_terminal(self._order)
         if self.takes_terminal:
             self.inherited = (make_memfd("step-down", make_program(None, (_KEPT,), takes_terminal=True)),)
-
-    def close(self) -> None:
-        for fd in self.inherited:
-            os.close(fd)
-
-    def attend(self) -> None:
-        pass
-
-    def furnish(self) -> None:
-        pass
 
     def become(self, init_pid: int, status_fd: int) -> NoReturn:
         kept: list[bytes] = []

@@ -45,21 +45,21 @@ def open_agent(engine: Engine, mounts: Sequence[RunMount]) -> Iterator[tuple[lis
         yield [], {}
         return
     with engine.store.scratched("ssh") as directory:
-        relays = []
+        sockets = []
         try:
             for number, mount in enumerate(mounts):
                 path = directory / f"{_NAME}-{number}"
-                relays.append(Relay(path, agent))
+                sockets.append(AgentSocket(path, agent))
                 path.chmod(mount.number("mode", 0o600, 8))
                 give_to_box(engine, path, mount)
             made = [
-                Mount(os.fsencode(mount.target), "volume", os.fsencode(relay.path))
-                for mount, relay in zip(mounts, relays, strict=True)
+                Mount(os.fsencode(mount.target), "volume", os.fsencode(own.path))
+                for mount, own in zip(mounts, sockets, strict=True)
             ]
             yield made, {VARIABLE: mounts[0].target}
         finally:
-            for relay in relays:
-                relay.close()
+            for own in sockets:
+                own.close()
 
 
 def _answers(agent: str) -> bool:
@@ -69,7 +69,7 @@ def _answers(agent: str) -> bool:
     return False
 
 
-class Relay:
+class AgentSocket:
     """Whoever connects to ``path`` talks to ``agent``, until it is closed. Raises OSError."""
 
     def __init__(self, path: Path, agent: str) -> None:
